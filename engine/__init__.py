@@ -1,0 +1,1 @@
+"""Pure Python: imports nothing of Odoo, so that it is tested without a database."""

@@ -1,0 +1,19 @@
+from odoo import models
+
+
+class MergePartnerAutomatic(models.TransientModel):
+    _inherit = "base.partner.merge.automatic.wizard"
+
+    def _merge(self, partner_ids, dst_partner=None, extra_checks=True):
+        """Settle what both partners can't keep, before the merge redirects everything
+        else: on a violated unique index core deletes *all* rows of the partner that
+        goes, done visits included."""
+        partners = self.env["res.partner"].browse(partner_ids).exists()
+        target = dst_partner or self._get_ordered_partner(partner_ids)[-1:]
+        if target in partners:
+            (partners - target).sudo()._prepare_key_account_merge(target.sudo())
+        res = super()._merge(partner_ids, dst_partner, extra_checks)
+        target = target.exists().commercial_partner_id
+        if target:
+            self.env["key.account.scorecard"].sudo()._update_visit_dates(target.ids)
+        return res

@@ -1,0 +1,107 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+TRACKS = [
+    ("visit", "Visit"),
+    ("contact", "Call or mail"),
+    ("executive", "Executive visit"),
+]
+TRACK_MODES = {"visit": "on_site", "contact": "phone", "executive": "on_site"}
+
+
+class KeyAccountCadence(models.Model):
+    """How often a customer is to be seen. The first line that matches in its track
+    wins, like a pricelist."""
+
+    _name = "key.account.cadence"
+    _description = "Visit Cadence"
+    _order = "sequence, id"
+
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        index=True,
+        help="Leave empty to use the line in every company.",
+    )
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        index=True,
+        ondelete="restrict",
+        help="Leave empty for customers of every tier.",
+    )
+    track = fields.Selection(
+        TRACKS,
+        required=True,
+        default="visit",
+        help="A customer has at most one planned visit on each track.",
+    )
+    interval_count = fields.Integer(string="Every", required=True, default=1)
+    interval_unit = fields.Selection(
+        [("day", "Days"), ("week", "Weeks"), ("month", "Months")],
+        string="Unit",
+        required=True,
+        default="week",
+    )
+    activity_type_id = fields.Many2one(
+        "mail.activity.type",
+        ondelete="restrict",
+        domain=[("res_model", "=", False)],
+        help="Type of the planned activity. Leave empty for that of the track.",
+    )
+
+    @api.constrains("interval_count", "interval_unit")
+    def _check_interval(self):
+        for line in self:
+            if line.interval_count < 1:
+                raise ValidationError(
+                    self.env._("The interval must be at least 1: enter 1 or more.")
+                )
+
+    @api.depends("tier_id", "track", "interval_count", "interval_unit")
+    def _compute_display_name(self):
+        tracks = dict(self._fields["track"]._description_selection(self.env))
+        for line in self:
+            tier = line.tier_id.name or self.env._("All tiers")
+            line.display_name = (
+                f"{tier}: {tracks.get(line.track)}, {line._get_interval_text()}"
+            )
+
+    @api.model
+    def _get_lines(self, company):
+        """Return the lines in force in ``company``, in the order in which they match.
+        """
+        return self.sudo().search([("company_id", "in", [company.id, False])])
+
+    def _match(self, tier_id, track):
+        """Return the first line of ``self`` for a tier on a track, or an empty one."""
+        return next(
+            (
+                line
+                for line in self
+                if line.track == track and line.tier_id.id in (tier_id, False)
+            ),
+            self.browse(),
+        )
+
+    def _get_interval_text(self, days=0):
+        """Return the interval in words, in the language of the environment.
+
+        :param int days: the customer's own interval, which goes before the line's
+        """
+        count, unit = (days, "day") if days else (self.interval_count, self.interval_unit)
+        texts = {
+            ("day", True): self.env._("daily"),
+            ("week", True): self.env._("weekly"),
+            ("month", True): self.env._("monthly"),
+            ("day", False): self.env._("every %s days", count),
+            ("week", False): self.env._("every %s weeks", count),
+            ("month", False): self.env._("every %s months", count),
+        }
+        return texts[unit, count == 1]
+
+    def _get_activity_type(self):
+        """Return the line's activity type, else that of its track."""
+        return self.activity_type_id or self.env.ref(
+            f"crm_key_account.mail_activity_type_{self.track}"
+        )

@@ -1,0 +1,916 @@
+import logging
+from datetime import datetime
+
+import pytz
+from dateutil.relativedelta import relativedelta
+
+from odoo import Command, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
+
+
+class KeyAccountPolicy(models.Model):
+    """How a company sorts its customers into tiers.
+
+    The nightly run measures every account in SQL (:meth:`_measure`), compares the
+    tier that the figures suggest with the tier in force, and records a
+    ``key.account.tier.change`` for each account that moves (:meth:`_move`).
+    """
+
+    _name = "key.account.policy"
+    _description = "Tiering Policy"
+    _order = "company_id, name, id"
+
+    name = fields.Char(required=True, translate=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        index=True,
+        help="Leave empty to share the policy among the companies that have no policy "
+        "of their own.",
+    )
+    method = fields.Selection(
+        [
+            ("threshold", "Thresholds"),
+            ("pyramid", "Pyramid"),
+            ("pareto", "Pareto (ABC)"),
+            ("scorecard", "Weighted scorecard"),
+        ],
+        required=True,
+        default="pareto",
+        help="Thresholds: a tier holds the accounts whose figure reaches an amount.\n"
+        "Pyramid: a tier holds a share of the accounts.\n"
+        "Pareto: a tier holds the accounts that together make a share of the total.\n"
+        "Weighted scorecard: not available yet.",
+    )
+    metric = fields.Selection(
+        [
+            ("revenue", "Revenue"),
+            ("margin", "Margin"),
+            ("expected_revenue", "Expected revenue"),
+        ],
+        required=True,
+        default="revenue",
+        help="The figure that accounts are ranked by, untaxed and in company "
+        "currency. Expected revenue is that of the account's open leads and "
+        "opportunities.",
+    )
+    revenue_basis = fields.Selection(
+        [("invoiced", "Posted invoices"), ("ordered", "Confirmed orders")],
+        required=True,
+        default="invoiced",
+        help="Where revenue and margin are read. Credit notes subtract.",
+    )
+    window_months = fields.Integer(
+        string="Window (months)",
+        required=True,
+        default=12,
+        help="Revenue and margin of this many months up to today count.",
+    )
+    tier_ids = fields.One2many("key.account.tier", "policy_id", copy=True)
+    auto_apply = fields.Boolean(
+        string="Apply Automatically",
+        default=True,
+        help="When off, the run proposes and a sales administrator applies.",
+    )
+    hysteresis = fields.Float(
+        string="Hysteresis (%)",
+        digits=(5, 2),
+        default=5.0,
+        help="An account moves at once only when its figure is clear of the accounts "
+        "on the other side of the boundary (or of the threshold) by more than this "
+        "many percent. Keeps accounts near a boundary from going to and fro.",
+    )
+    min_tenure_days = fields.Integer(
+        string="Minimum Tenure (days)",
+        default=90,
+        help="An account that is not clear of the boundary moves after it has been in "
+        "its tier for this many days.",
+    )
+    last_run = fields.Datetime(readonly=True, copy=False)
+    pending_count = fields.Integer(compute="_compute_pending_count")
+
+    # The constraint below speaks; the index holds when two administrators save at
+    # the same moment.
+    _active_company_uniq = models.UniqueIndex(
+        "(COALESCE(company_id, 0)) WHERE active",
+        "There is already an active policy for this company: archive it first.",
+    )
+
+    def _compute_pending_count(self):
+        for policy in self:
+            policy.pending_count = self.env["key.account.tier.change"].search_count(
+                [
+                    ("state", "=", "proposed"),
+                    ("to_tier_id.policy_id", "=", policy.id),
+                ]
+            )
+
+    # -------------------------------------------------------------------------
+    # Constraints
+    # -------------------------------------------------------------------------
+
+    @api.constrains("active", "company_id")
+    def _check_one_active_per_company(self):
+        for policy in self.filtered("active"):
+            other = self.sudo().search(
+                [
+                    ("id", "!=", policy.id),
+                    ("company_id", "=", policy.company_id.id),
+                ],
+                limit=1,
+            )
+            if other:
+                raise ValidationError(
+                    self.env._(
+                        "The policy %(other)s is already active for %(company)s: "
+                        "archive it before you activate another one.",
+                        other=other.name,
+                        company=policy.company_id.name or self.env._("all companies"),
+                    )
+                )
+
+    @api.constrains("window_months", "hysteresis", "min_tenure_days")
+    def _check_numbers(self):
+        for policy in self:
+            if policy.window_months < 1:
+                raise ValidationError(
+                    self.env._("The window must be at least one month.")
+                )
+            if not 0 <= policy.hysteresis < 100:
+                raise ValidationError(
+                    self.env._("The hysteresis must be from 0 to below 100 percent.")
+                )
+            if policy.min_tenure_days < 0:
+                raise ValidationError(
+                    self.env._("The minimum tenure must be 0 days or more.")
+                )
+
+    # `name` and `active` so that a policy without the key in its values is checked too
+    @api.constrains("name", "active", "method", "tier_ids")
+    def _check_tiers(self):
+        """Refuse an active policy whose tiers can't hold every account."""
+        for policy in self.filtered("active"):
+            tiers = policy._get_tiers()
+            if not tiers:
+                raise ValidationError(
+                    self.env._(
+                        "The policy %(policy)s has no tiers: add at least one.",
+                        policy=policy.name,
+                    )
+                )
+            if policy.method == "threshold":
+                policy._check_thresholds(tiers)
+            elif policy.method in ("pareto", "pyramid"):
+                policy._check_shares(tiers)
+            else:
+                raise ValidationError(
+                    self.env._(
+                        "The weighted scorecard is not available yet: choose "
+                        "thresholds, the pyramid or Pareto."
+                    )
+                )
+
+    def _check_thresholds(self, tiers):
+        if any(tier.threshold < 0 for tier in tiers):
+            raise ValidationError(
+                self.env._("A threshold can't be negative: enter 0 or more.")
+            )
+        for better, worse in zip(tiers, tiers[1:], strict=False):
+            if better.threshold <= worse.threshold:
+                raise ValidationError(
+                    self.env._(
+                        "The threshold of %(better)s must be above that of %(worse)s: "
+                        "put the highest threshold first and make no two equal.",
+                        better=better.name,
+                        worse=worse.name,
+                    )
+                )
+
+    def _check_shares(self, tiers):
+        for tier in tiers:
+            if not 0 < tier.share <= 100:
+                raise ValidationError(
+                    self.env._(
+                        "The share of %(tier)s must be above 0 and at most 100 "
+                        "percent.",
+                        tier=tier.name,
+                    )
+                )
+        for better, worse in zip(tiers, tiers[1:], strict=False):
+            if better.share >= worse.share:
+                raise ValidationError(
+                    self.env._(
+                        "The share of %(worse)s must be above that of %(better)s: "
+                        "shares are counted from the best account, for example 80, 95 "
+                        "and 100.",
+                        better=better.name,
+                        worse=worse.name,
+                    )
+                )
+        if tiers[-1].share != 100:
+            raise ValidationError(
+                self.env._(
+                    "The shares reach only %(share)g %%: set that of the last tier, "
+                    "%(tier)s, to 100.",
+                    share=tiers[-1].share,
+                    tier=tiers[-1].name,
+                )
+            )
+
+    def _check_tiers_unless_deferred(self):
+        """Check after a change of a single tier, unless a whole policy is being saved:
+        its lines arrive one by one and are right only together."""
+        if not self.env.context.get("key_account_defer_tier_check"):
+            self._check_tiers()
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        deferred = self.with_context(key_account_defer_tier_check=True)
+        return super(KeyAccountPolicy, deferred).create(vals_list).with_env(self.env)
+
+    def write(self, vals):
+        deferred = self.with_context(key_account_defer_tier_check=True)
+        return super(KeyAccountPolicy, deferred).write(vals)
+
+    def unlink(self):
+        # Through the ORM, so that tiers in use are refused with a sentence.
+        self.with_context(key_account_defer_tier_check=True).tier_ids.unlink()
+        return super().unlink()
+
+    def copy_data(self, default=None):
+        # Two active policies for a company are refused.
+        vals_list = super().copy_data(default)
+        for policy, vals in zip(self, vals_list, strict=True):
+            vals["active"] = False
+            vals["name"] = self.env._("%s (copy)", policy.name)
+        return vals_list
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_run(self):
+        """Run the policy now, for the companies that the user works in."""
+        self.check_access("write")
+        companies = self._get_companies() & self.env.companies
+        changes = self.sudo()._run_companies(companies)
+        applied = len(changes.filtered(lambda change: change.state == "applied"))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._(
+                    "%(applied)s accounts moved, %(proposed)s changes proposed.",
+                    applied=applied,
+                    proposed=len(changes) - applied,
+                ),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def action_preview(self):
+        """Show which accounts a run would move, and change nothing."""
+        self.ensure_one()
+        self.check_access("write")
+        companies = self._get_companies() & self.env.companies
+        with self.env.cr.savepoint() as savepoint:
+            changes = self.sudo()._run_companies(companies)
+            lines = [
+                {
+                    "partner_id": change.partner_id.id,
+                    "company_id": change.company_id.id,
+                    "from_tier_id": change.from_tier_id.id,
+                    "to_tier_id": change.to_tier_id.id,
+                    "reason": change.reason,
+                }
+                for change in changes
+            ]
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        preview = self.env["key.account.tier.preview"].create(
+            {"policy_id": self.id, "line_ids": [Command.create(vals) for vals in lines]}
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Accounts That Would Move"),
+            "res_model": "key.account.tier.preview",
+            "res_id": preview.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    def action_view_changes(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_tier_change_action"
+        )
+        action["domain"] = [("to_tier_id.policy_id", "=", self.id)]
+        return action
+
+    @api.model
+    def _cron_run(self):
+        """Run every policy, one company after the other, a commit after each."""
+        companies = self.env["res.company"].search([])
+        cron = self.env["ir.cron"]
+        cron._commit_progress(remaining=len(companies))
+        for company in companies:
+            policy = self._get_for_company(company)
+            if policy:
+                policy._run_companies(company)
+            if not cron._commit_progress(1):
+                break
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_for_company(self, company):
+        """Return the active policy of ``company``: its own, else the shared one, else
+        an empty recordset."""
+        policies = self.sudo().search([("company_id", "in", [company.id, False])])
+        own = policies.filtered("company_id")
+        return (own or policies)[:1].with_env(self.env)
+
+    def _get_companies(self):
+        """Return the companies in which one of these policies is in force."""
+        companies = self.env["res.company"].sudo().search([])
+        return companies.filtered(
+            lambda company: self._get_for_company(company) in self
+        ).with_env(self.env)
+
+    def _get_tiers(self):
+        """Return the tiers, best first, also while they are being edited."""
+        self.ensure_one()
+        return self.tier_ids.sorted(lambda tier: (tier.sequence, tier._origin.id))
+
+    def _run(self, today=None):
+        """Measure the accounts and move them, in every company where a policy of
+        ``self`` is in force. Doesn't commit.
+
+        :param date today: last day of the window; default: today in the time zone of
+            the company's working hours
+        :return: the changes that were applied or proposed by this run
+        """
+        return self._run_companies(self._get_companies(), today)
+
+    def _run_companies(self, companies, today=None):
+        changes = self.env["key.account.tier.change"]
+        for company in companies:
+            policy = self._get_for_company(company)
+            changes |= policy._run_company(company, today)
+        return changes
+
+    def _run_company(self, company, today=None):
+        """Run the policy for one company; see :meth:`_run`.
+
+        A fixed number of statements, whatever the number of accounts.
+        """
+        self.ensure_one()
+        self._check_tiers()
+        if not self.active:
+            raise UserError(
+                self.env._("The policy %s is archived: restore it first.", self.name)
+            )
+        self = self.sudo().with_company(company)
+        # The report below converts to the first company: here, only one is allowed.
+        self = self.with_context(allowed_company_ids=company.ids)
+        today = today or self._get_today(company)
+        self.env.flush_all()
+        self._measure(company, today)
+        change_ids = self._move(company, today)
+        self._update_leads(company)
+        self.env.cr.execute(
+            SQL(
+                "UPDATE key_account_policy SET last_run = %s WHERE id = %s",
+                fields.Datetime.now(),
+                self.id,
+            )
+        )
+        self.env.cr.execute(
+            SQL(
+                "UPDATE res_company SET key_account_computed_at = %s WHERE id = %s",
+                fields.Datetime.now(),
+                company.id,
+            )
+        )
+        # The statements above went past the ORM's cache.
+        self.env.invalidate_all(flush=False)
+        _logger.info(
+            "Tiering of company %s by policy %s: %s changes",
+            company.id,
+            self.id,
+            len(change_ids),
+        )
+        return self.env["key.account.tier.change"].browse(change_ids)
+
+    @api.model
+    def _get_today(self, company):
+        """Return today's date in the time zone of the company's working hours."""
+        tz = pytz.timezone(company.sudo().resource_calendar_id.tz or "UTC")
+        return datetime.now(tz).date()
+
+    def _get_tiers_values(self):
+        """Return the tiers as SQL rows (id, position, threshold, share)."""
+        return SQL(", ").join(
+            SQL("(%s, %s, %s, %s)", tier.id, position, tier.threshold, tier.share)
+            for position, tier in enumerate(self._get_tiers(), start=1)
+        )
+
+    def _get_suggested_tier_sql(self):
+        """Return the rule of the method as an SQL expression over the columns
+        ``figure``, ``figure_before`` and ``figure_total`` (the metric: of the account,
+        of those strictly better, of all), ``count_before`` and ``count_total``.
+
+        Pareto and pyramid: the first tier whose share is above the cumulative share
+        before the account. Only strictly better accounts come before it, so that equal
+        figures get equal tiers. Zero or negative goes to the last tier.
+        """
+        tiers = self._get_tiers()
+        conditions = {
+            "threshold": "figure >= %(threshold)s",
+            "pareto": "figure_before * 100 < %(share)s::numeric * figure_total",
+            "pyramid": "count_before * 100 < %(share)s::numeric * count_total",
+        }
+        whens = SQL(" ").join(
+            SQL(
+                "WHEN " + conditions[self.method] + " THEN %(tier)s",
+                threshold=tier.threshold,
+                share=tier.share,
+                tier=tier.id,
+            )
+            for tier in tiers
+        )
+        return SQL(
+            "CASE WHEN figure <= 0 THEN %s %s ELSE %s END",
+            tiers[-1].id,
+            whens,
+            tiers[-1].id,
+        )
+
+    def _get_sales_sql(self, company, today):
+        """Return a query for revenue, margin and previous revenue per commercial
+        partner: untaxed, in the currency of ``company``.
+
+        Every customer that was ever invoiced (or has a confirmed order) has a row;
+        only figures of the window count.
+        """
+        start = today - relativedelta(months=self.window_months)
+        previous_start = start - relativedelta(months=self.window_months)
+        current = SQL("day > %s AND day <= %s", start, today)
+        previous = SQL("day > %s AND day <= %s", previous_start, start)
+        invoices = SQL(
+            """
+            SELECT partner_id, invoice_date AS day,
+                   price_subtotal AS revenue, price_margin AS margin
+              FROM (%s) AS report
+             WHERE company_id = %s
+               AND state = 'posted'
+               AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+            """,
+            self.env["account.invoice.report"]._table_query,
+            company.id,
+        )
+        orders = SQL(
+            """
+            SELECT partner_id,
+                   (date_order AT TIME ZONE 'UTC' AT TIME ZONE %s)::date AS day,
+                   amount_untaxed / COALESCE(NULLIF(currency_rate, 0), 1) AS revenue,
+                   margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin
+              FROM sale_order
+             WHERE company_id = %s
+               AND state = 'sale'
+            """,
+            company.resource_calendar_id.tz or "UTC",
+            company.id,
+        )
+        ordered = self.revenue_basis == "ordered"
+        return SQL(
+            """
+            SELECT commercial_partner_id AS partner_id,
+                   SUM(revenue) FILTER (WHERE %(current)s) AS revenue,
+                   SUM(margin) FILTER (WHERE %(current)s) AS margin,
+                   SUM(revenue) FILTER (WHERE %(previous)s) AS previous_revenue
+              FROM (%(sales)s) AS sales
+              JOIN res_partner partner ON partner.id = sales.partner_id
+             GROUP BY 1
+             UNION ALL
+            SELECT commercial_partner_id, 0, 0, 0
+              FROM (%(others)s) AS others
+              JOIN res_partner partner ON partner.id = others.partner_id
+             GROUP BY 1
+            """,
+            current=current,
+            previous=previous,
+            sales=orders if ordered else invoices,
+            # Whoever has only orders, or only invoices, is an account as well.
+            others=self._get_other_accounts_sql(company, ordered),
+        )
+
+    def _get_other_accounts_sql(self, company, ordered):
+        if ordered:
+            return SQL(
+                """
+                SELECT partner_id FROM account_move
+                 WHERE company_id = %s AND state = 'posted'
+                   AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+                """,
+                company.id,
+            )
+        return SQL(
+            "SELECT partner_id FROM sale_order WHERE company_id = %s AND state = 'sale'",
+            company.id,
+        )
+
+    def _get_lead_company_sql(self):
+        """Return the company of a lead: its own, its team's or its salesperson's.
+        NULL: a lead of everybody, which counts in each company."""
+        return SQL("COALESCE(lead.company_id, team.company_id, owner.company_id)")
+
+    def _get_leads_sql(self, company):
+        """Return a query for expected revenue (company currency) per commercial
+        partner with a lead. Open leads count; won and lost ones only make an account.
+        """
+        return SQL(
+            """
+            SELECT partner.commercial_partner_id AS partner_id,
+                   SUM(lead.expected_revenue)
+                       FILTER (WHERE lead.active AND lead.won_status = 'pending')
+                       AS expected_revenue
+              FROM crm_lead lead
+              LEFT JOIN crm_team team ON team.id = lead.team_id
+              LEFT JOIN res_users owner ON owner.id = lead.user_id
+              JOIN res_partner partner ON partner.id = lead.partner_id
+             WHERE COALESCE(%s, %s) = %s
+             GROUP BY 1
+            """,
+            self._get_lead_company_sql(),
+            company.id,
+            company.id,
+        )
+
+    def _measure(self, company, today):
+        """Write the company's scorecards: figures, rank, share and suggested tier."""
+        metric = SQL.identifier(self.metric)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH figures AS (
+                    SELECT partner_id,
+                           ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
+                           ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
+                           ROUND(SUM(previous_revenue)::numeric, %(digits)s)
+                               AS previous_revenue,
+                           ROUND(SUM(expected_revenue)::numeric, %(digits)s)
+                               AS expected_revenue
+                      FROM (
+                            SELECT partner_id,
+                                   COALESCE(revenue, 0) AS revenue,
+                                   COALESCE(margin, 0) AS margin,
+                                   COALESCE(previous_revenue, 0) AS previous_revenue,
+                                   0 AS expected_revenue
+                              FROM (%(sales)s) AS sales
+                             UNION ALL
+                            SELECT partner_id, 0, 0, 0, COALESCE(expected_revenue, 0)
+                              FROM (%(leads)s) AS leads
+                           ) AS sources
+                     GROUP BY partner_id
+                ), ranked AS (
+                    SELECT figures.*,
+                           %(metric)s AS figure,
+                           RANK() OVER best AS rank,
+                           RANK() OVER best - 1 AS count_before,
+                           COUNT(*) OVER () AS count_total,
+                           SUM(GREATEST(%(metric)s, 0)) OVER (
+                               best RANGE UNBOUNDED PRECEDING) AS figure_until,
+                           SUM(GREATEST(%(metric)s, 0)) OVER (
+                               best RANGE UNBOUNDED PRECEDING EXCLUDE GROUP)
+                               AS figure_others,
+                           SUM(GREATEST(%(metric)s, 0)) OVER () AS figure_total
+                      FROM figures
+                    WINDOW best AS (ORDER BY %(metric)s DESC)
+                ), tiered AS (
+                    SELECT *,
+                           %(suggested)s AS suggested_tier_id
+                      FROM (
+                            SELECT *, COALESCE(figure_others, 0) AS figure_before
+                              FROM ranked
+                           ) AS counted
+                ), gone AS (
+                    UPDATE key_account_scorecard card
+                       SET is_account = FALSE,
+                           revenue = 0, margin = 0, margin_rate = 0,
+                           previous_revenue = 0, expected_revenue = 0,
+                           share = 0, rank = NULL, cumulative_share = NULL,
+                           suggested_tier_id = NULL
+                     WHERE company_id = %(company)s
+                       AND is_account
+                       AND NOT EXISTS (SELECT FROM figures
+                                        WHERE figures.partner_id = card.partner_id)
+                )
+                INSERT INTO key_account_scorecard AS card (
+                       partner_id, company_id, user_id, is_account,
+                       revenue, margin, margin_rate, previous_revenue,
+                       expected_revenue, share, rank, cumulative_share,
+                       tier_id, suggested_tier_id)
+                SELECT tiered.partner_id, %(company)s, partner.user_id, TRUE,
+                       revenue, margin,
+                       COALESCE(ROUND(100 * margin / NULLIF(revenue, 0), 2), 0),
+                       previous_revenue, expected_revenue,
+                       COALESCE(ROUND(
+                           100 * GREATEST(figure, 0) / NULLIF(figure_total, 0), 4), 0),
+                       rank,
+                       COALESCE(ROUND(
+                           100 * figure_until / NULLIF(figure_total, 0), 4), 0),
+                       (partner.account_tier_id ->> %(company)s::text)::int,
+                       suggested_tier_id
+                  FROM tiered
+                  JOIN res_partner partner ON partner.id = tiered.partner_id
+                    ON CONFLICT (partner_id, company_id) DO UPDATE
+                   SET user_id = EXCLUDED.user_id,
+                       is_account = EXCLUDED.is_account,
+                       revenue = EXCLUDED.revenue,
+                       margin = EXCLUDED.margin,
+                       margin_rate = EXCLUDED.margin_rate,
+                       previous_revenue = EXCLUDED.previous_revenue,
+                       expected_revenue = EXCLUDED.expected_revenue,
+                       share = EXCLUDED.share,
+                       rank = EXCLUDED.rank,
+                       cumulative_share = EXCLUDED.cumulative_share,
+                       tier_id = EXCLUDED.tier_id,
+                       suggested_tier_id = EXCLUDED.suggested_tier_id
+                 WHERE (card.user_id, card.is_account,
+                        card.revenue, card.margin, card.margin_rate,
+                        card.previous_revenue, card.expected_revenue, card.share,
+                        card.rank, card.cumulative_share,
+                        card.tier_id, card.suggested_tier_id)
+                       IS DISTINCT FROM
+                       (EXCLUDED.user_id, EXCLUDED.is_account,
+                        EXCLUDED.revenue, EXCLUDED.margin, EXCLUDED.margin_rate,
+                        EXCLUDED.previous_revenue, EXCLUDED.expected_revenue,
+                        EXCLUDED.share, EXCLUDED.rank, EXCLUDED.cumulative_share,
+                        EXCLUDED.tier_id, EXCLUDED.suggested_tier_id)
+                """,
+                digits=company.currency_id.decimal_places,
+                sales=self._get_sales_sql(company, today),
+                leads=self._get_leads_sql(company),
+                metric=metric,
+                suggested=self._get_suggested_tier_sql(),
+                company=company.id,
+            )
+        )
+
+    def _get_moves_sql(self, company, today):
+        """Return a query for the accounts that leave their tier: ``partner_id``,
+        ``user_id``, ``from_tier_id``, ``to_tier_id``, ``figure``, ``rank``.
+
+        An account whose suggested tier differs from the one in force moves when it is
+        not locked and
+
+        - it has no tier yet, or one of another policy; or
+        - it has been in its tier for the minimum tenure; or
+        - it is clear of the boundary that it crosses by more than the hysteresis.
+
+        The boundary is the edge of the tier that the account leaves. Thresholds: the
+        amount of the threshold. Shares: the nearest account on the other side, so the
+        figure of the best account that stays below (going up), or of the last account
+        that stays above (going down).
+        """
+        if self.method == "threshold":
+            bounds = SQL(
+                """
+                SELECT position,
+                       LAG(threshold) OVER (ORDER BY position) AS upper_edge,
+                       threshold AS lower_edge
+                  FROM tiers
+                """
+            )
+        else:
+            bounds = SQL(
+                """
+                SELECT position,
+                       MAX(best) OVER (
+                           ORDER BY position
+                           ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+                       ) AS upper_edge,
+                       MIN(worst) OVER (ORDER BY position) AS lower_edge
+                  FROM tiers
+                  LEFT JOIN (
+                        SELECT suggested_tier_id, MAX(%(metric)s) AS best,
+                               MIN(%(metric)s) AS worst
+                          FROM key_account_scorecard
+                         WHERE company_id = %(company)s
+                         GROUP BY 1
+                       ) AS suggestion ON suggestion.suggested_tier_id = tiers.id
+                """,
+                metric=SQL.identifier(self.metric),
+                company=company.id,
+            )
+        return SQL(
+            """
+            WITH tiers (id, position, threshold, share) AS (VALUES %(tiers)s),
+                 bounds AS (%(bounds)s)
+            SELECT card.partner_id, card.user_id, card.tier_id AS from_tier_id,
+                   card.suggested_tier_id AS to_tier_id,
+                   card.%(metric)s AS figure, card.rank
+              FROM key_account_scorecard card
+              JOIN res_partner partner ON partner.id = card.partner_id
+              JOIN tiers suggested ON suggested.id = card.suggested_tier_id
+              LEFT JOIN tiers current ON current.id = card.tier_id
+              LEFT JOIN bounds ON bounds.position = current.position
+             WHERE card.company_id = %(company)s
+               AND card.tier_id IS DISTINCT FROM card.suggested_tier_id
+               AND COALESCE(
+                   (partner.account_tier_locked_until ->> %(company)s::text)::date
+                       < %(today)s, TRUE)
+               AND (current.id IS NULL
+                    OR COALESCE(card.tier_since <= %(tenured)s, TRUE)
+                    OR CASE WHEN suggested.position < current.position
+                            THEN COALESCE(card.%(metric)s >
+                                 bounds.upper_edge * (1 + %(hysteresis)s), TRUE)
+                            ELSE COALESCE(card.%(metric)s <
+                                 bounds.lower_edge * (1 - %(hysteresis)s), TRUE)
+                        END)
+            """,
+            tiers=self._get_tiers_values(),
+            bounds=bounds,
+            company=company.id,
+            today=today,
+            tenured=today - relativedelta(days=self.min_tenure_days),
+            metric=SQL.identifier(self.metric),
+            hysteresis=self.hysteresis / 100,
+        )
+
+    def _move(self, company, today):
+        """Record a change for every account that moves and, with ``auto_apply``, give
+        customers, their contacts and scorecards the new tier.
+
+        :return: ids of the changes made
+        """
+        moves = self._get_moves_sql(company, today)
+        # A proposal that the figures no longer support leaves the queue; so does every
+        # proposal when the run applies by itself.
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account_tier_change change
+                   SET state = 'rejected', note = %(withdrawn)s, date = %(today)s
+                 WHERE state = 'proposed'
+                   AND company_id = %(company)s
+                   AND (%(auto_apply)s OR NOT EXISTS (
+                        SELECT FROM (%(moves)s) AS move
+                         WHERE move.partner_id = change.partner_id
+                           AND move.to_tier_id = change.to_tier_id))
+                """,
+                withdrawn=self.env._("Withdrawn: the figures changed."),
+                today=today,
+                company=company.id,
+                auto_apply=self.auto_apply,
+                moves=moves,
+            )
+        )
+        inserted = SQL(
+            """
+            INSERT INTO key_account_tier_change (
+                   partner_id, company_id, partner_user_id, from_tier_id, to_tier_id,
+                   state, reason, date, create_uid, create_date, write_uid, write_date)
+            SELECT partner_id, %(company)s, user_id, from_tier_id, to_tier_id,
+                   %(state)s, format(%(reason)s, figure, rank), %(today)s,
+                   %(uid)s, %(now)s, %(uid)s, %(now)s
+              FROM (%(moves)s) AS move
+             WHERE %(auto_apply)s OR NOT EXISTS (
+                   -- a manager said no to the same move within the minimum tenure
+                   SELECT FROM key_account_tier_change rejected
+                    WHERE rejected.partner_id = move.partner_id
+                      AND rejected.company_id = %(company)s
+                      AND rejected.to_tier_id = move.to_tier_id
+                      AND rejected.state = 'rejected'
+                      AND rejected.user_id IS NOT NULL
+                      AND rejected.date > %(tenured)s)
+                ON CONFLICT (partner_id, company_id) WHERE state = 'proposed'
+                DO NOTHING
+            RETURNING id, partner_id, to_tier_id
+            """,
+            company=company.id,
+            state="applied" if self.auto_apply else "proposed",
+            reason=self._get_reason_format(company),
+            today=today,
+            uid=self.env.uid,
+            now=fields.Datetime.now(),
+            tenured=today - relativedelta(days=self.min_tenure_days),
+            moves=moves,
+            auto_apply=self.auto_apply,
+        )
+        if not self.auto_apply:
+            return [row[0] for row in self.env.execute_query(inserted)]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH inserted AS (%(inserted)s),
+                partners AS (
+                    UPDATE res_partner partner
+                       SET account_tier_id = COALESCE(account_tier_id, '{}')
+                           || jsonb_build_object(%(company)s::text, to_tier_id)
+                      FROM inserted
+                     WHERE partner.commercial_partner_id = inserted.partner_id
+                ), cards AS (
+                    UPDATE key_account_scorecard card
+                       SET tier_id = to_tier_id, tier_since = %(today)s
+                      FROM inserted
+                     WHERE card.partner_id = inserted.partner_id
+                       AND card.company_id = %(company)s
+                )
+                SELECT id FROM inserted ORDER BY id
+                """,
+                inserted=inserted,
+                company=company.id,
+                today=today,
+            )
+        )
+        return [row[0] for row in rows]
+
+    def _get_reason_format(self, company):
+        """Return the words for a change, with places for the figure and the rank."""
+        metric = dict(self._fields["metric"]._description_selection(self.env))
+        text = self.env._(
+            "%(metric)s of %(months)s months: {figure} %(currency)s, rank {rank}",
+            metric=metric[self.metric],
+            months=self.window_months,
+            currency=company.currency_id.name,
+        )
+        if self.metric == "expected_revenue":
+            text = self.env._(
+                "Expected revenue: {figure} %(currency)s, rank {rank}",
+                currency=company.currency_id.name,
+            )
+        text = text.replace("%", "%%")
+        return text.replace("{figure}", "%1$s").replace("{rank}", "%2$s")
+
+    def _update_leads(self, company, lead_ids=None):
+        """Give the company's leads the tier of their customer; without a customer, the
+        tier that their expected revenue would have (see :meth:`_get_cutoffs`).
+
+        :param lead_ids: limit to these leads
+        """
+        cutoffs = self._get_cutoffs(company)
+        prospective = SQL("NULL::int")
+        if cutoffs:
+            prospective = SQL(
+                "CASE WHEN lead.expected_revenue <= 0 THEN %s %s ELSE %s END",
+                self._get_tiers()[-1].id,
+                SQL(" ").join(
+                    SQL("WHEN lead.expected_revenue >= %s THEN %s", cutoff, tier.id)
+                    for tier, cutoff in cutoffs
+                ),
+                self._get_tiers()[-1].id,
+            )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead
+                   SET account_tier_id = target.tier_id
+                  FROM (SELECT lead.id,
+                               CASE WHEN lead.partner_id IS NULL THEN %(prospective)s
+                               ELSE (partner.account_tier_id
+                                     ->> %(company)s::text)::int
+                               END AS tier_id
+                          FROM crm_lead lead
+                          LEFT JOIN crm_team team ON team.id = lead.team_id
+                          LEFT JOIN res_users owner ON owner.id = lead.user_id
+                          LEFT JOIN res_partner partner ON partner.id = lead.partner_id
+                         WHERE COALESCE(%(lead_company)s, %(company)s) = %(company)s
+                           AND (%(all_leads)s OR lead.id = ANY(%(lead_ids)s))
+                       ) AS target
+                 WHERE target.id = crm_lead.id
+                   AND crm_lead.account_tier_id IS DISTINCT FROM target.tier_id
+                """,
+                prospective=prospective,
+                company=company.id,
+                lead_company=self._get_lead_company_sql(),
+                all_leads=lead_ids is None,
+                lead_ids=list(lead_ids or []),
+            )
+        )
+
+    def _get_cutoffs(self, company):
+        """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
+        account of ``company`` needs for the tier. Thresholds: their amounts. Shares:
+        the figure of the last account that the last run placed there."""
+        tiers = self._get_tiers()
+        if self.method == "threshold":
+            return [(tier, tier.threshold) for tier in tiers]
+        groups = self.env["key.account.scorecard"]._read_group(
+            [("company_id", "=", company.id), (self.metric, ">", 0)],
+            ["suggested_tier_id"],
+            [f"{self.metric}:min"],
+        )
+        lowest = dict(groups)
+        return [(tier, lowest[tier]) for tier in tiers if tier in lowest]

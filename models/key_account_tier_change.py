@@ -1,0 +1,125 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+
+class KeyAccountTierChange(models.Model):
+    """Why a customer is in its tier: the queue of proposals and the history in one."""
+
+    _name = "key.account.tier.change"
+    _description = "Tier Change"
+    _order = "date desc, id desc"
+    _rec_name = "partner_id"
+
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    # A copy, so that the record rules need no join.
+    partner_user_id = fields.Many2one(
+        related="partner_id.user_id",
+        string="Salesperson",
+        store=True,
+        index=True,
+    )
+    from_tier_id = fields.Many2one(
+        "key.account.tier",
+        string="From",
+        readonly=True,
+        ondelete="restrict",
+    )
+    to_tier_id = fields.Many2one(
+        "key.account.tier",
+        string="To",
+        readonly=True,
+        ondelete="restrict",
+    )
+    state = fields.Selection(
+        [
+            ("proposed", "Proposed"),
+            ("applied", "Applied"),
+            ("rejected", "Rejected"),
+        ],
+        required=True,
+        readonly=True,
+        default="proposed",
+        index=True,
+    )
+    reason = fields.Char(readonly=True)
+    note = fields.Char(readonly=True, help="What was said when it was decided.")
+    user_id = fields.Many2one(
+        "res.users",
+        string="Decided By",
+        readonly=True,
+        help="Empty when the nightly run decided.",
+    )
+    date = fields.Date(readonly=True, required=True, default=fields.Date.context_today)
+
+    _proposed_uniq = models.UniqueIndex(
+        "(partner_id, company_id) WHERE state = 'proposed'",
+        "There is already a proposal for this customer.",
+    )
+
+    def action_apply(self):
+        """Give the customers the proposed tiers. For sales administrators.
+
+        :raise UserError: if one of the changes is not a proposal any more
+        """
+        self._check_can_decide()
+        now = fields.Date.context_today(self)
+        self.write({"state": "applied", "user_id": self.env.uid, "date": now})
+        for (company, tier), changes in self.grouped(
+            lambda change: (change.company_id, change.to_tier_id)
+        ).items():
+            changes.partner_id.with_company(company).with_context(
+                key_account_skip_change=True
+            ).account_tier_id = tier
+
+    def action_reject(self):
+        """Keep the tiers in force. For sales administrators.
+
+        The run doesn't propose the same move again before the minimum tenure is over.
+
+        :raise UserError: if one of the changes is not a proposal any more
+        """
+        self._check_can_decide()
+        self.write(
+            {
+                "state": "rejected",
+                "user_id": self.env.uid,
+                "date": fields.Date.context_today(self),
+            }
+        )
+
+    def _check_can_decide(self):
+        if not self.env.su and not self.env.user.has_group(
+            "sales_team.group_sale_manager"
+        ):
+            raise AccessError(
+                self.env._("Only a sales administrator decides on tier changes.")
+            )
+        decided = self.filtered(lambda change: change.state != "proposed")
+        if decided:
+            raise UserError(
+                self.env._(
+                    "The change of %(customer)s was decided already: refresh the list.",
+                    customer=decided[0].partner_id.display_name,
+                )
+            )
+
+    @api.depends("partner_id", "to_tier_id")
+    def _compute_display_name(self):
+        for change in self:
+            change.display_name = (
+                f"{change.partner_id.display_name} → {change.to_tier_id.name or '–'}"
+            )

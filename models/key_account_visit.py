@@ -1,0 +1,1245 @@
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import psycopg2.errors
+import pytz
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, format_date, split_every
+
+from ..engine import cadence as engine
+from .key_account_cadence import TRACK_MODES, TRACKS
+
+_logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 500
+
+
+class Due(NamedTuple):
+    """An account (or a lead without one) that is to be visited on a track."""
+
+    partner_id: int | None
+    lead_id: int | None
+    tier_id: int | None
+    user_id: int | None
+    own_interval: int
+    last_done: object
+    resume: object
+
+
+class KeyAccountVisit(models.Model):
+    """Who met whom, or is going to. While it is planned, a visit owns exactly one
+    activity on the customer (or on the lead, while that has no customer): the rep
+    works with the activity, and both are kept in step from either side.
+    """
+
+    _name = "key.account.visit"
+    _description = "Customer Visit"
+    _order = "date_planned desc, id desc"
+
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        index="btree_not_null",
+        ondelete="cascade",
+        help="The customer's company. Contacts count for their company.",
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        string="Lead",
+        index="btree_not_null",
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        string="Salesperson",
+        index=True,
+        default=lambda self: self.env.user,
+        domain=[("share", "=", False)],
+    )
+    # A copy for the record rules: a rep sees the visits of own customers, whoever
+    # made them.
+    account_user_id = fields.Many2one(
+        related="partner_id.user_id",
+        string="Customer's Salesperson",
+        store=True,
+        index=True,
+    )
+    team_id = fields.Many2one("crm.team", string="Sales Team", ondelete="set null")
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        string="Tier",
+        readonly=True,
+        ondelete="restrict",
+        help="Tier of the customer when the visit was planned.",
+    )
+    tier_color = fields.Integer(related="tier_id.color")
+    cadence_id = fields.Many2one(
+        "key.account.cadence",
+        readonly=True,
+        ondelete="set null",
+        help="The line that asked for the visit; empty: planned by hand.",
+    )
+    track = fields.Selection(TRACKS, required=True, default="visit")
+    mode = fields.Selection(
+        [
+            ("on_site", "On site"),
+            ("online", "Online"),
+            ("phone", "Phone"),
+            ("mail", "Mail"),
+        ],
+        compute="_compute_mode",
+        store=True,
+        readonly=False,
+        required=True,
+        precompute=True,
+    )
+    state = fields.Selection(
+        [
+            ("planned", "Planned"),
+            ("done", "Done"),
+            ("missed", "Missed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        default="planned",
+        index=True,
+    )
+    date_due = fields.Date(
+        string="Due",
+        readonly=True,
+        help="The day that the cadence asks for, before working days and leaves.",
+    )
+    date_planned = fields.Date(
+        string="Planned For",
+        index=True,
+        default=fields.Date.context_today,
+    )
+    date_latest = fields.Date(
+        string="Not Later Than",
+        readonly=True,
+        help="End of the visit's window: due date plus 30 % of the interval.",
+    )
+    date_done = fields.Date(string="Done On", index=True)
+    date_cancelled = fields.Date(string="Cancelled On", readonly=True)
+    date_resume = fields.Date(
+        string="Come Back On",
+        readonly=True,
+        help="The next visit is due on this day.",
+    )
+    is_date_fixed = fields.Boolean(
+        string="Moved by Hand",
+        readonly=True,
+        help="A person chose the date: planning leaves it alone.",
+    )
+    is_overdue = fields.Boolean(
+        compute="_compute_is_overdue",
+        search="_search_is_overdue",
+    )
+    summary = fields.Char(
+        string="Reason",
+        help="Why the customer is to be seen.",
+    )
+    objective = fields.Char(help="What the visit is to achieve.")
+    feedback = fields.Text(help="What came of the visit.")
+    close_reason = fields.Char(readonly=True)
+    activity_id = fields.Many2one(
+        "mail.activity",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+
+    _account_or_lead = models.Constraint(
+        "CHECK(partner_id IS NOT NULL OR lead_id IS NOT NULL)",
+        "A visit needs a customer or a lead.",
+    )
+    _planned_partner_uniq = models.UniqueIndex(
+        "(partner_id, company_id, track) "
+        "WHERE state = 'planned' AND partner_id IS NOT NULL",
+        "The customer already has a planned visit of this kind: move that one.",
+    )
+    _planned_lead_uniq = models.UniqueIndex(
+        "(lead_id, track) WHERE state = 'planned' AND partner_id IS NULL",
+        "The lead already has a planned visit of this kind: move that one.",
+    )
+    _history_idx = models.Index("(company_id, track, partner_id, state)")
+
+    # -------------------------------------------------------------------------
+    # Computes
+    # -------------------------------------------------------------------------
+
+    @api.depends("partner_id", "lead_id", "date_planned", "date_done")
+    def _compute_display_name(self):
+        for visit in self:
+            day = visit.date_done or visit.date_planned
+            name = visit.partner_id.display_name or visit.lead_id.display_name or ""
+            if day:
+                name = f"{name}, {format_date(self.env, day)}"
+            visit.display_name = name
+
+    @api.depends("track")
+    def _compute_mode(self):
+        for visit in self:
+            visit.mode = TRACK_MODES.get(visit.track, "on_site")
+
+    @api.depends("state", "date_planned")
+    @api.depends_context("tz")
+    def _compute_is_overdue(self):
+        today = fields.Date.context_today(self)
+        for visit in self:
+            visit.is_overdue = (
+                visit.state == "planned"
+                and bool(visit.date_planned)
+                and visit.date_planned < today
+            )
+
+    def _search_is_overdue(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain("state", "=", "planned") & Domain(
+            "date_planned", "<", fields.Date.context_today(self)
+        )
+
+    # -------------------------------------------------------------------------
+    # Constraints
+    # -------------------------------------------------------------------------
+
+    @api.constrains("state", "date_planned", "date_done", "partner_id")
+    def _check_dates(self):
+        for visit in self:
+            if visit.state == "planned" and not visit.date_planned:
+                raise ValidationError(
+                    self.env._("A planned visit needs a date: enter the day.")
+                )
+            if visit.state == "done":
+                if not visit.date_done:
+                    raise ValidationError(
+                        self.env._("A done visit needs the day on which it took place.")
+                    )
+                if visit.date_done > visit._get_today():
+                    raise ValidationError(
+                        self.env._(
+                            "A visit can't be done in the future: enter today or an "
+                            "earlier day."
+                        )
+                    )
+
+    @api.constrains("state", "partner_id")
+    def _check_partner_active(self):
+        for visit in self.filtered(lambda visit: visit.state == "planned"):
+            if visit.partner_id and not visit.partner_id.active:
+                raise ValidationError(
+                    self.env._(
+                        "%s is archived: restore the customer before you plan a visit.",
+                        visit.partner_id.display_name,
+                    )
+                )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        partners = self.env["res.partner"].browse(
+            vals["partner_id"] for vals in vals_list if vals.get("partner_id")
+        )
+        account_ids = {
+            partner.id: partner.commercial_partner_id.id for partner in partners
+        }
+        leads = self.env["crm.lead"].browse(
+            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
+        )
+        lead_accounts = {
+            lead.id: lead.partner_id.commercial_partner_id.id for lead in leads
+        }
+        for vals in vals_list:
+            account_id = account_ids.get(vals.get("partner_id"))
+            vals["partner_id"] = account_id or lead_accounts.get(vals.get("lead_id"))
+            if vals.get("state") == "done" and not vals.get("date_done"):
+                vals["date_done"] = fields.Date.context_today(self)
+        visits = super().create(vals_list)
+        visits._create_activities()
+        visits._update_accounts()
+        return visits
+
+    def write(self, vals):
+        if self.env.context.get("key_account_visit_sync"):
+            res = super().write(vals)
+            if {"state", "date_planned", "date_done", "partner_id"} & vals.keys():
+                self._update_accounts()
+            return res
+        vals = dict(vals)
+        state = vals.pop("state", None)
+        if vals.get("partner_id"):
+            partner = self.env["res.partner"].browse(vals["partner_id"])
+            vals["partner_id"] = partner.commercial_partner_id.id
+        if "date_planned" in vals:
+            vals["is_date_fixed"] = True
+        accounts = self.partner_id
+        res = super().write(vals) if vals else True
+        planned = self.filtered(lambda visit: visit.state == "planned")
+        if {"date_planned", "user_id"} & vals.keys():
+            planned._update_activities(vals)
+        if {"partner_id", "lead_id"} & vals.keys():
+            planned._move_activities()
+        if {"date_planned", "date_done", "partner_id"} & vals.keys():
+            self._update_accounts(accounts)
+        if state:
+            self._change_state(state)
+        return res
+
+    def unlink(self):
+        accounts = self.partner_id
+        self.sudo().activity_id.filtered("active").with_context(
+            key_account_visit_sync=True
+        ).unlink()
+        res = super().unlink()
+        self.env["key.account.scorecard"].sudo()._update_visit_dates(accounts.ids)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_done(self):
+        if any(visit.state == "done" for visit in self):
+            raise UserError(
+                self.env._("A done visit is part of the customer's history: keep it.")
+            )
+
+    def _change_state(self, state):
+        """Written from outside, a state takes the same way as the buttons."""
+        if state == "done":
+            self.filtered(lambda visit: visit.state == "planned").action_done()
+        elif state == "cancelled":
+            self.filtered(lambda visit: visit.state == "planned").action_cancel()
+        elif any(visit.state != state for visit in self):
+            raise UserError(
+                self.env._(
+                    "A visit can only be marked done or cancelled: plan a new one."
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_done(self, feedback=False):
+        """Mark planned visits done today, and plan the next ones.
+
+        :param str feedback: what came of the visit; posted on the customer
+        :raise UserError: if a visit isn't planned any more
+        """
+        self.check_access("write")
+        self._check_planned()
+        activities = self.activity_id.filtered("active")
+        if activities:
+            # Posts the message and archives, which brings us to _follow_activities
+            activities.action_feedback(feedback=feedback)
+        rest = self.sudo().filtered(lambda visit: visit.state == "planned")
+        rest._mark_done()
+        if feedback:
+            rest.with_context(key_account_visit_sync=True).feedback = feedback
+        return True
+
+    def action_cancel(self, date_resume=False, reason=False):
+        """Cancel planned visits.
+
+        :param date date_resume: when to come back; default: one interval after the
+            planned date
+        :param str reason: why, in words
+        :raise UserError: if a visit isn't planned any more
+        :raise ValidationError: if the day to come back lies in the past
+        """
+        self.check_access("write")
+        self._check_planned()
+        date_resume = fields.Date.to_date(date_resume)
+        if date_resume and any(date_resume < visit._get_today() for visit in self):
+            raise ValidationError(
+                self.env._("The day to come back is in the past: choose a later one.")
+            )
+        self.sudo()._cancel(reason or self.env._("Cancelled by hand"), date_resume)
+        return True
+
+    def action_open_cancel(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Cancel Visit"),
+            "res_model": "key.account.visit.cancel",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_visit_id": self.id},
+        }
+
+    def action_open_document(self):
+        """Open the customer, or the lead while it has none."""
+        self.ensure_one()
+        record = self.partner_id or self.lead_id
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "view_mode": "form",
+        }
+
+    def _check_planned(self):
+        closed = self.filtered(lambda visit: visit.state != "planned")
+        if closed:
+            raise UserError(
+                self.env._(
+                    "The visit %s is not planned any more: refresh the page.",
+                    closed[0].display_name,
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Visits and activities
+    # -------------------------------------------------------------------------
+
+    def _get_today(self):
+        """Return today's date for the visit's salesperson."""
+        return self._get_user_today(self.user_id, self.company_id)
+
+    @api.model
+    def _get_user_today(self, user, company):
+        return datetime.now(self._get_user_tz(user, company)).date()
+
+    @api.model
+    def _get_user_tz(self, user, company):
+        return pytz.timezone(
+            user.sudo().tz or company.sudo().resource_calendar_id.tz or "UTC"
+        )
+
+    def _create_activities(self):
+        """Give each planned visit without an activity one, in batches.
+
+        No mail goes out: ``mail_activity_quick_update`` keeps core from telling
+        everybody about every activity; the daily digest does.
+        """
+        visits = self.filtered(
+            lambda visit: visit.state == "planned" and not visit.activity_id
+        )
+        if not visits:
+            return
+        for batch in split_every(BATCH_SIZE, visits.ids, visits.browse):
+            batch = batch.sudo()
+            # Core reads the name of each record on its own, unless it is known.
+            batch.partner_id.mapped("display_name")
+            batch.lead_id.mapped("display_name")
+            types = {
+                cadence: cadence._get_activity_type() for cadence in batch.cadence_id
+            }
+            track_types = {
+                track: self.env.ref(f"crm_key_account.mail_activity_type_{track}")
+                for track in set(batch.mapped("track"))
+            }
+            activities = (
+                self.env["mail.activity"]
+                .sudo()
+                .with_context(mail_activity_quick_update=True)
+                .create(
+                    [
+                        {
+                            **visit._prepare_document_values(),
+                            "activity_type_id": types.get(
+                                visit.cadence_id, track_types[visit.track]
+                            ).id,
+                            "summary": visit.summary,
+                            "note": visit.objective,
+                            "date_deadline": visit.date_planned,
+                            "user_id": visit.user_id.id,
+                            "automated": bool(visit.cadence_id),
+                        }
+                        for visit in batch
+                    ]
+                )
+            )
+            synced = batch.with_context(key_account_visit_sync=True)
+            for visit, activity in zip(synced, activities, strict=True):
+                visit.activity_id = activity
+
+    def _prepare_document_values(self):
+        """Return the activity's link to the document that the visit is about."""
+        record = self.partner_id or self.lead_id
+        return {
+            "res_model_id": self.env["ir.model"]._get_id(record._name),
+            "res_id": record.id,
+        }
+
+    def _update_activities(self, vals):
+        """Carry a new date or salesperson from the visits to their activities."""
+        activity_vals = {}
+        if "date_planned" in vals:
+            activity_vals["date_deadline"] = vals["date_planned"]
+        if "user_id" in vals:
+            activity_vals["user_id"] = vals["user_id"]
+        self.sudo().activity_id.with_context(
+            key_account_visit_sync=True, mail_activity_quick_update=True
+        ).write(activity_vals)
+
+    def _move_activities(self):
+        for visit in self.sudo():
+            visit.activity_id.with_context(
+                key_account_visit_sync=True, mail_activity_quick_update=True
+            ).write(visit._prepare_document_values())
+
+    def _follow_activities(self, vals):
+        """Do with the visits what was done with their activities."""
+        synced = self.with_context(key_account_visit_sync=True)
+        planned = synced.filtered(lambda visit: visit.state == "planned")
+        if vals.get("date_deadline"):
+            planned.write(
+                {"date_planned": vals["date_deadline"], "is_date_fixed": True}
+            )
+        if "user_id" in vals:
+            planned.write({"user_id": vals["user_id"]})
+        if vals.get("feedback"):
+            synced.write({"feedback": vals["feedback"]})
+        if vals.get("active") is False:
+            planned._mark_done()
+        elif vals.get("active"):
+            synced.filtered(lambda visit: visit.state == "done")._reopen()
+
+    def _reopen(self):
+        """Plan done visits again, because their activities were restored."""
+        for visit in self:
+            taken = self.search(
+                [
+                    ("state", "=", "planned"),
+                    ("partner_id", "=", visit.partner_id.id),
+                    ("lead_id", "=", visit.lead_id.id),
+                    ("company_id", "=", visit.company_id.id),
+                    ("track", "=", visit.track),
+                ],
+                limit=1,
+            )
+            if taken:
+                raise UserError(
+                    self.env._(
+                        "The next visit, %s, is planned already: work with that one.",
+                        taken.display_name,
+                    )
+                )
+            visit.write({"state": "planned", "date_done": False})
+
+    def _mark_done(self):
+        """Close planned visits as done today in their salesperson's time zone, and
+        plan the next ones at once, however far away they are."""
+        synced = self.with_context(key_account_visit_sync=True)
+        for visit in synced:
+            visit.write({"state": "done", "date_done": visit._get_today()})
+        for (company, track), visits in self.grouped(
+            lambda visit: (visit.company_id, visit.track)
+        ).items():
+            if company.key_account_planning:
+                self._create_due(
+                    company,
+                    self._get_due(
+                        company,
+                        [track],
+                        visits.partner_id.ids,
+                        visits.filtered(lambda visit: not visit.partner_id).lead_id.ids,
+                    ),
+                    horizon=None,
+                )
+
+    def _cancel(self, reason, date_resume=None, unlink_activities=True):
+        """Cancel on a person's behalf: the account is due again on ``date_resume``,
+        by default one interval after the planned date, so that the next run doesn't
+        undo the cancellation."""
+        for visit in self:
+            visit._close(
+                reason,
+                date_resume or visit._get_default_resume(),
+                unlink_activities=unlink_activities,
+            )
+
+    def _get_default_resume(self):
+        line = self.cadence_id
+        day = max(self.date_planned, self._get_today())
+        days = self.partner_id.with_company(self.company_id).visit_interval_days
+        if self.track == "visit" and days:
+            return engine.add_interval(day, days, "day")
+        return engine.add_interval(
+            day, line.interval_count or 1, line.interval_unit or "month"
+        )
+
+    def _close(self, reason, date_resume=False, unlink_activities=True):
+        """Cancel visits. Without ``date_resume`` the cadence goes on from the last
+        done visit, as if this one had never been planned."""
+        activities = self.activity_id
+        for visit in self.with_context(key_account_visit_sync=True):
+            visit.write(
+                {
+                    "state": "cancelled",
+                    "close_reason": reason,
+                    "date_cancelled": visit._get_today(),
+                    "date_resume": date_resume,
+                }
+            )
+        if unlink_activities:
+            activities.with_context(key_account_visit_sync=True).unlink()
+
+    def _update_accounts(self, others=None):
+        """Keep the scorecards of the visited accounts in step."""
+        cards = self.env["key.account.scorecard"].sudo()
+        for company, visits in self.sudo().grouped("company_id").items():
+            cards._ensure(visits.partner_id.ids, company)
+        cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
+
+    # -------------------------------------------------------------------------
+    # Hand-over: customers, leads and users that change
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _close_for_partners(self, partners, reason, domain=()):
+        """Close the planned visits of ``partners``."""
+        if partners:
+            self.search(
+                [
+                    ("partner_id", "in", partners.ids),
+                    ("state", "=", "planned"),
+                    *domain,
+                ]
+            )._close(reason)
+
+    @api.model
+    def _follow_commercial_entity(self, partners):
+        """Move the visits of partners that became contacts to their company."""
+        visits = self.search([("partner_id", "in", partners.ids)])
+        for visit in visits.with_context(key_account_visit_sync=True):
+            account = visit.partner_id.commercial_partner_id
+            if account == visit.partner_id:
+                continue
+            if visit.state == "planned":
+                visit._close(self.env._("Now a contact of %s", account.display_name))
+            visit.partner_id = account
+
+    @api.model
+    def _close_for_leads(self, leads, reason):
+        """Close the planned visits of leads that have no customer."""
+        self.search(
+            [
+                ("lead_id", "in", leads.ids),
+                ("partner_id", "=", False),
+                ("state", "=", "planned"),
+            ]
+        )._close(reason)
+
+    @api.model
+    def _follow_lead_customer(self, leads):
+        """Move the visits of leads to the customer that they got. Where the customer
+        has a planned visit already, that one stays."""
+        for visit in self.search(
+            [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
+        ):
+            account = visit.lead_id.partner_id.commercial_partner_id
+            if not account:
+                continue
+            if visit.state == "planned":
+                taken = self.search_count(
+                    [
+                        ("partner_id", "=", account.id),
+                        ("company_id", "=", visit.company_id.id),
+                        ("track", "=", visit.track),
+                        ("state", "=", "planned"),
+                    ],
+                    limit=1,
+                )
+                if taken:
+                    visit._close(
+                        self.env._("%s has a visit planned", account.display_name)
+                    )
+            visit.with_context(key_account_visit_sync=True).partner_id = account
+            if visit.state == "planned":
+                visit._move_activities()
+
+    @api.model
+    def _follow_lead_owner(self, leads):
+        """Give the planned visits of leads without customer to the leads' salespersons
+        and companies."""
+        visits = self.search(
+            [
+                ("lead_id", "in", leads.ids),
+                ("partner_id", "=", False),
+                ("state", "=", "planned"),
+            ]
+        )
+        for visit in visits.with_context(key_account_visit_sync=True):
+            company = visit.lead_id.company_id
+            if company and company != visit.company_id:
+                visit.company_id = company
+        visits._assign_responsibles()
+
+    @api.model
+    def _merge_leads(self, head, leads):
+        """Move the visits of ``leads`` to ``head``: at most one planned per track."""
+        visits = self.search([("lead_id", "in", leads.ids)])
+        alone = visits.filtered(
+            lambda visit: visit.state == "planned" and not visit.partner_id
+        )
+        account = head.partner_id.commercial_partner_id
+        for group in alone.grouped("track").values():
+            own = group.filtered(lambda visit: visit.lead_id == head)
+            (group - (own or group)[:1])._close(self.env._("Merged into %s", head.name))
+        visits.with_context(key_account_visit_sync=True).lead_id = head
+        visits.filtered(lambda visit: visit.state == "planned")._move_activities()
+        if account:
+            self._follow_lead_customer(head)
+
+    @api.model
+    def _hand_over_partners(self, partners, previous_users):
+        """Give the planned visits of ``partners`` to their salespersons.
+
+        A visit that somebody gave to a colleague of the previous salesperson stays
+        with that colleague.
+
+        :param dict previous_users: id of the salesperson before, per partner id
+        """
+        visits = self.search(
+            [("partner_id", "in", partners.ids), ("state", "=", "planned")]
+        )
+        visits.filtered(
+            lambda visit: not previous_users[visit.partner_id.id]
+            or visit.user_id.id in (previous_users[visit.partner_id.id], False)
+        )._assign_responsibles()
+
+    @api.model
+    def _hand_over_lost_users(self, users):
+        """Give on the planned visits of users who left, or left the company."""
+        self.search(
+            [("user_id", "in", users.ids), ("state", "=", "planned")]
+        ).filtered(
+            lambda visit: not visit.user_id.active
+            or visit.company_id not in visit.user_id.company_ids
+        )._assign_responsibles()
+
+    def _assign_responsibles(self):
+        """Give the visits, with their activities, to whoever is responsible now."""
+        for company, visits in self.grouped("company_id").items():
+            dues = [
+                Due(
+                    visit.partner_id.id or None,
+                    None if visit.partner_id else visit.lead_id.id,
+                    None,
+                    (visit.partner_id or visit.lead_id).user_id.id or None,
+                    0,
+                    None,
+                    None,
+                )
+                for visit in visits
+            ]
+            responsibles = self._get_responsibles(company, dues)
+            by_responsible = defaultdict(self.browse)
+            for visit, due in zip(visits, dues, strict=True):
+                by_responsible[responsibles[due]] |= visit
+            for (user_id, team_id), group in by_responsible.items():
+                group.with_context(key_account_visit_sync=True).write(
+                    {"user_id": user_id, "team_id": team_id}
+                )
+                group._update_activities({"user_id": user_id})
+
+    # -------------------------------------------------------------------------
+    # Generator
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _generate(self, partners=None, company=None, today=None):
+        """Plan the visits that are due within the horizon. Doesn't commit.
+
+        Running it again, or twice at once, makes nothing twice.
+
+        :param partners: customers to plan for; default: all, and the open leads that
+            have no customer yet
+        :param company: default: the current company
+        :param date today: default: today in each salesperson's time zone
+        :return: the visits made
+        """
+        company = company or self.env.company
+        self = self.sudo()
+        partner_ids = lead_ids = None
+        if partners is not None:
+            partner_ids = partners.sudo().commercial_partner_id.ids
+            lead_ids = []
+        self._close_outdated(company, partner_ids)
+        due = self._get_due(company, [key for key, _ in TRACKS], partner_ids, lead_ids)
+        return self._create_due(company, due, today=today)
+
+    @api.model
+    def _cron_generate(self):
+        """Plan for every company, with a commit after each batch."""
+        cron = self.env["ir.cron"]
+        for company in self.env["res.company"].search(
+            [("key_account_planning", "=", True)]
+        ):
+            visits = self.with_company(company)
+            visits._close_outdated(company)
+            due = visits._get_due(company, [key for key, _ in TRACKS])
+            plans = visits._get_plans(company, due)
+            cron._commit_progress(remaining=len(plans))
+            for batch in split_every(BATCH_SIZE, plans):
+                visits._create_batch(company, batch)
+                if not cron._commit_progress(len(batch)):
+                    return
+
+    @api.model
+    def _close_outdated(self, company, partner_ids=None):
+        """Close generated visits that the cadence doesn't ask for any more: the
+        customer's tier changed, or there is no line for it. What a person moved stays.
+        The generator plans anew where another line asks for a visit."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id)
+                  FROM key_account_visit visit
+                  LEFT JOIN key_account_scorecard card
+                         ON card.partner_id = visit.partner_id
+                        AND card.company_id = visit.company_id
+                  LEFT JOIN crm_lead lead
+                         ON lead.id = visit.lead_id AND visit.partner_id IS NULL
+                 WHERE visit.company_id = %s
+                   AND visit.state = 'planned'
+                   AND visit.tier_id IS NOT NULL
+                   AND visit.is_date_fixed IS NOT TRUE
+                   AND visit.tier_id IS DISTINCT FROM
+                       COALESCE(card.tier_id, lead.account_tier_id)
+                   AND (%s OR visit.partner_id = ANY(%s))
+                """,
+                company.id,
+                partner_ids is None,
+                partner_ids or [],
+            )
+        )
+        lines = self.env["key.account.cadence"]._get_lines(company)
+        for visit_id, tier_id in rows:
+            visit = self.browse(visit_id)
+            if lines._match(tier_id, visit.track) != visit.cadence_id:
+                tier = self.env["key.account.tier"].browse(tier_id)
+                visit._close(
+                    self.env._(
+                        "Tier changed from %(old)s to %(new)s",
+                        old=visit.tier_id.name,
+                        new=tier.name or self.env._("none"),
+                    )
+                )
+
+    @api.model
+    def _get_due(self, company, tracks, partner_ids=None, lead_ids=None):
+        """Return a list of (cadence line, :class:`Due`) of the accounts, and the leads
+        without one, that have no planned visit on the track of the line.
+
+        One query per track for accounts and one for leads.
+        """
+        lines = self.env["key.account.cadence"]._get_lines(company)
+        tier_ids = self.env["key.account.tier"].sudo().search([]).ids + [None]
+        result = []
+        self.env.flush_all()
+        for track in tracks:
+            line_by_tier = {
+                tier_id: lines._match(tier_id, track) for tier_id in tier_ids
+            }
+            wanted = [tier_id for tier_id, line in line_by_tier.items() if line]
+            if not wanted:
+                continue
+            queries = []
+            if partner_ids is None or partner_ids:
+                queries.append(self._get_due_accounts_sql(company, track, partner_ids))
+            if lead_ids is None or lead_ids:
+                queries.append(self._get_due_leads_sql(company, track, lead_ids))
+            for query in queries:
+                for row in self.env.execute_query(query):
+                    due = Due(*row)
+                    line = line_by_tier.get(due.tier_id)
+                    if line:
+                        result.append((line, due))
+        return result
+
+    def _get_history_sql(self, company, track, column):
+        """Return a query for the last done visit and the day to come back per account
+        (or lead). The day to come back counts when it was given after that visit."""
+        return SQL(
+            """
+            SELECT *,
+                   CASE WHEN last_done IS NULL OR last_cancelled >= last_done
+                        THEN last_resume END AS resume
+              FROM (
+                    SELECT %(column)s,
+                           MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
+                           MAX(date_cancelled) FILTER (WHERE date_resume IS NOT NULL)
+                               AS last_cancelled,
+                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
+                               FILTER (WHERE date_resume IS NOT NULL))[1]
+                               AS last_resume
+                      FROM key_account_visit
+                     WHERE company_id = %(company)s
+                       AND track = %(track)s
+                       AND state IN ('done', 'cancelled')
+                       AND %(column)s IS NOT NULL
+                     GROUP BY 1
+                   ) AS closed
+            """,
+            column=SQL.identifier(column),
+            company=company.id,
+            track=track,
+        )
+
+    def _get_due_accounts_sql(self, company, track, partner_ids):
+        own_interval = SQL("0")
+        if track == "visit":
+            own_interval = SQL(
+                "COALESCE((partner.visit_interval_days ->> %s)::int, 0)", str(company.id)
+            )
+        return SQL(
+            """
+            SELECT card.partner_id, NULL::int, card.tier_id, partner.user_id,
+                   %(own_interval)s, history.last_done, history.resume
+              FROM key_account_scorecard card
+              JOIN res_partner partner
+                ON partner.id = card.partner_id
+               AND partner.commercial_partner_id = partner.id
+               AND partner.active
+               AND (partner.company_id IS NULL OR partner.company_id = %(company)s)
+              LEFT JOIN (%(history)s) AS history
+                ON history.partner_id = card.partner_id
+             WHERE card.company_id = %(company)s
+               AND (card.is_account OR card.tier_id IS NOT NULL)
+               AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
+               AND NOT EXISTS (
+                   SELECT FROM key_account_visit planned
+                    WHERE planned.partner_id = card.partner_id
+                      AND planned.company_id = %(company)s
+                      AND planned.track = %(track)s
+                      AND planned.state = 'planned')
+             ORDER BY card.partner_id
+            """,
+            own_interval=own_interval,
+            history=self._get_history_sql(company, track, "partner_id"),
+            company=company.id,
+            everybody=partner_ids is None,
+            partner_ids=list(partner_ids or []),
+            track=track,
+        )
+
+    def _get_due_leads_sql(self, company, track, lead_ids):
+        return SQL(
+            """
+            SELECT NULL::int, lead.id, lead.account_tier_id, lead.user_id,
+                   0, history.last_done, history.resume
+              FROM crm_lead lead
+              LEFT JOIN crm_team team ON team.id = lead.team_id
+              LEFT JOIN res_users owner ON owner.id = lead.user_id
+              LEFT JOIN (%(history)s) AS history ON history.lead_id = lead.id
+             WHERE lead.active
+               AND lead.partner_id IS NULL
+               AND lead.won_status = 'pending'
+               AND lead.account_tier_id IS NOT NULL
+               AND COALESCE(%(lead_company)s, %(company)s) = %(company)s
+               AND (%(everybody)s OR lead.id = ANY(%(lead_ids)s))
+               AND NOT EXISTS (
+                   SELECT FROM key_account_visit planned
+                    WHERE planned.lead_id = lead.id
+                      AND planned.partner_id IS NULL
+                      AND planned.track = %(track)s
+                      AND planned.state = 'planned')
+             ORDER BY lead.id
+            """,
+            history=self._get_history_sql(company, track, "lead_id"),
+            lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+            company=company.id,
+            everybody=lead_ids is None,
+            lead_ids=list(lead_ids or []),
+            track=track,
+        )
+
+    @api.model
+    def _get_plans(self, company, due, today=None, horizon=True):
+        """Return the values of the visits to plan.
+
+        :param due: what :meth:`_get_due` returned
+        :param horizon: when False, plan whatever is due, however far away
+        """
+        responsibles = self._get_responsibles(company, [item for _, item in due])
+        users = self.env["res.users"].browse(
+            {user_id for user_id, _ in responsibles.values() if user_id}
+        )
+        no_user = self.env["res.users"]
+        today_by_user = {
+            user.id: today or self._get_user_today(user, company)
+            for user in [*users, no_user]
+        }
+        selected = []
+        for line, item in due:
+            user_id, team_id = responsibles[item]
+            user_today = today_by_user[user_id]
+            count, unit = line.interval_count, line.interval_unit
+            if item.own_interval:
+                count, unit = item.own_interval, "day"
+            days = engine.interval_days(count, unit)
+            date_due = engine.next_due(
+                item.last_done, count, unit, item.resume
+            ) or engine.first_due(item.partner_id or item.lead_id, days, user_today)
+            last_day = user_today + timedelta(days=company.key_account_horizon_days)
+            if not horizon or date_due <= last_day:
+                selected.append((date_due, days, user_today, line, item))
+        if not selected:
+            return []
+        working_days = self._get_working_days(
+            users,
+            company,
+            min(user_today for _, _, user_today, _, _ in selected),
+            max(max(row[0], row[2]) for row in selected)
+            + timedelta(days=engine.MAX_SEARCH_DAYS),
+        )
+        plans = []
+        for date_due, days, user_today, line, item in selected:
+            user_id, team_id = responsibles[item]
+            day = engine.choose_day(date_due, days, user_today, working_days[user_id])
+            if not day:
+                # Away for the whole search: the account stays due, and a run after
+                # the leave plans it.
+                continue
+            plans.append(
+                {
+                    "partner_id": item.partner_id,
+                    "lead_id": item.lead_id,
+                    "company_id": company.id,
+                    "user_id": user_id or False,
+                    "team_id": team_id or False,
+                    "tier_id": item.tier_id,
+                    "cadence_id": line.id,
+                    "track": line.track,
+                    "state": "planned",
+                    "date_due": date_due,
+                    "date_planned": day,
+                    "date_latest": date_due
+                    + timedelta(days=engine.tolerance_days(days)),
+                    "summary": (item, line),
+                }
+            )
+        self._write_summaries(plans)
+        return plans
+
+    def _write_summaries(self, plans):
+        """Put the reasons in words, in the language of each salesperson."""
+        texts = {}
+        for plan in plans:
+            item, line = plan["summary"]
+            user = self.env["res.users"].browse(plan["user_id"] or [])
+            lang = user.lang or self.env.lang
+            key = (lang, line, item.tier_id, item.own_interval, item.last_done)
+            if key not in texts:
+                texts[key] = self.with_context(lang=lang)._get_summary(line, item)
+            plan["summary"] = texts[key]
+
+    def _get_summary(self, line, item):
+        """Return why a visit is planned, such as "Key account, weekly; last visit
+        12 Nov"."""
+        tier = self.env["key.account.tier"].browse(item.tier_id or [])
+        interval = line.with_env(self.env)._get_interval_text(item.own_interval)
+        start = f"{tier.name}, {interval}" if tier else interval
+        if item.last_done:
+            return self.env._(
+                "%(start)s; last visit %(date)s",
+                start=start,
+                date=format_date(self.env, item.last_done, date_format="d MMM"),
+            )
+        return self.env._("%(start)s; not visited yet", start=start)
+
+    @api.model
+    def _create_due(self, company, due, today=None, horizon=True):
+        """Plan what is due; see :meth:`_get_plans`."""
+        visits = self.browse()
+        plans = self._get_plans(company, due, today, horizon)
+        for batch in split_every(BATCH_SIZE, plans):
+            visits |= self._create_batch(company, batch)
+        return visits
+
+    def _create_batch(self, company, plans):
+        """Create visits. Those that another transaction has planned in the meantime
+        are left out: the unique indexes tell."""
+        visits = self.sudo().with_company(company)
+        try:
+            with self.env.cr.savepoint():
+                return visits.create([dict(plan) for plan in plans])
+        except (
+            psycopg2.errors.UniqueViolation,
+            psycopg2.errors.SerializationFailure,
+        ):
+            if len(plans) == 1:
+                _logger.info("A visit was planned at the same time by somebody else")
+                return visits.browse()
+        made = visits.browse()
+        for plan in plans:
+            made |= self._create_batch(company, [plan])
+        return made
+
+    @api.model
+    def _get_responsibles(self, company, due):
+        """Return {due: (user id or False, team id or False)}.
+
+        The salesperson; if there is none, or one who left, the leader of the team: of
+        the salesperson's own, else of the team of the account's latest lead or order.
+        If there is no leader either, nobody: the visit goes to the unassigned list.
+        """
+        users = self.env["res.users"].browse({item.user_id for item in due} - {None})
+        users = users.with_context(active_test=False)
+        present = users.filtered(
+            lambda user: user.active
+            and not user.share
+            and company in user.company_ids
+        )
+        team_by_user = self._get_user_teams(company, users)
+        orphans = [item for item in due if item.user_id not in present.ids]
+        team_by_account = self._get_account_teams(company, orphans)
+        present_ids = set(present.ids)
+        result = {}
+        for item in due:
+            team = team_by_user.get(item.user_id)
+            if item.user_id in present_ids:
+                result[item] = (item.user_id, team.id if team else False)
+                continue
+            team = team or team_by_account.get((item.partner_id, item.lead_id))
+            leader = team.user_id if team else users.browse()
+            if not leader.active or company not in leader.company_ids:
+                leader = users.browse()
+            result[item] = (leader.id, team.id if team else False)
+        return result
+
+    def _get_user_teams(self, company, users):
+        """Return {user id: team}, for those who left also their former team."""
+        members = (
+            self.env["crm.team.member"]
+            .sudo()
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("user_id", "in", users.ids),
+                    ("crm_team_id.company_id", "in", [company.id, False]),
+                ],
+                order="active, id desc",
+            )
+        )
+        return {member.user_id.id: member.crm_team_id for member in members}
+
+    def _get_account_teams(self, company, due):
+        """Return {(partner id, lead id): team} by the latest lead or order."""
+        if not due:
+            return {}
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT ON (1, 2) partner_id, lead_id, team_id
+                  FROM (
+                        SELECT partner.commercial_partner_id AS partner_id,
+                               NULL::int AS lead_id, document.team_id, document.day
+                          FROM (
+                                SELECT partner_id, team_id, create_date AS day
+                                  FROM crm_lead
+                                 WHERE COALESCE(company_id, %(company)s) = %(company)s
+                                 UNION ALL
+                                SELECT partner_id, team_id, date_order
+                                  FROM sale_order WHERE company_id = %(company)s
+                               ) AS document
+                          JOIN res_partner partner ON partner.id = document.partner_id
+                         WHERE partner.commercial_partner_id = ANY(%(partner_ids)s)
+                         UNION ALL
+                        SELECT NULL, id, team_id, create_date
+                          FROM crm_lead
+                         WHERE id = ANY(%(lead_ids)s)
+                       ) AS teams
+                 WHERE team_id IS NOT NULL
+                 ORDER BY 1, 2, day DESC
+                """,
+                company=company.id,
+                partner_ids=[item.partner_id for item in due if item.partner_id],
+                lead_ids=[item.lead_id for item in due if item.lead_id],
+            )
+        )
+        teams = self.env["crm.team"].sudo()
+        return {
+            (partner_id, lead_id): teams.browse(team_id)
+            for partner_id, lead_id, team_id in rows
+        }
+
+    @api.model
+    def _get_working_days(self, users, company, start, end):
+        """Return {user id: set of dates} of the days from ``start`` to ``end`` on which
+        the users work, in their own time zones: leaves and public holidays are out.
+
+        ``False`` stands for nobody: the company's calendar. A few queries per calendar
+        and time zone, not per user.
+        """
+        groups = defaultdict(lambda: self.env["resource.resource"].sudo())
+        user_resources = {}
+        for user in users.sudo():
+            resources = user.resource_ids.filtered(
+                lambda resource: resource.company_id == company
+            )
+            resource = (resources or user.resource_ids)[:1]
+            calendar = resource.calendar_id or company.sudo().resource_calendar_id
+            key = (calendar, self._get_user_tz(user, company))
+            groups[key] |= resource
+            user_resources[user.id] = (key, resource.id or False)
+        nobody = self.env["res.users"]
+        key = (
+            company.sudo().resource_calendar_id,
+            self._get_user_tz(nobody, company),
+        )
+        groups[key] |= self.env["resource.resource"].sudo()
+        user_resources[False] = (key, False)
+        days = {}
+        for (calendar, tz), resources in groups.items():
+            intervals = calendar._work_intervals_batch(
+                tz.localize(datetime.combine(start, datetime.min.time())),
+                tz.localize(datetime.combine(end, datetime.max.time())),
+                resources=resources,
+                tz=tz,
+            )
+            days[calendar, tz] = {
+                resource_id: {begin.astimezone(tz).date() for begin, _, _ in slots}
+                for resource_id, slots in intervals.items()
+            }
+        return {
+            user_id: days[key].get(resource_id, set())
+            for user_id, (key, resource_id) in user_resources.items()
+        }
+
+    # -------------------------------------------------------------------------
+    # Digest
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _cron_digest(self):
+        """Send each rep one mail a day, in the morning of the rep's time zone, about
+        today's and overdue visits. Only to users, never to customers."""
+        companies = self.env["res.company"].search([("key_account_digest", "=", True)])
+        candidates = self._read_group(
+            [
+                ("state", "=", "planned"),
+                ("company_id", "in", companies.ids),
+                ("user_id", "!=", False),
+                ("date_planned", "<=", fields.Date.today() + timedelta(days=1)),
+            ],
+            ["user_id"],
+        )
+        users = self.env["res.users"].union(*(user for (user,) in candidates))
+        template = self.env.ref("crm_key_account.mail_template_visit_digest")
+        cron = self.env["ir.cron"]
+        cron._commit_progress(remaining=len(users))
+        for user in users:
+            if user._is_visit_digest_due():
+                user._send_visit_digest(template, companies)
+            if not cron._commit_progress(1):
+                return

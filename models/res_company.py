@@ -1,0 +1,28 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    key_account_computed_at = fields.Datetime(readonly=True)
+    key_account_planning = fields.Boolean(
+        string="Plan Visits Automatically",
+        default=True,
+    )
+    key_account_horizon_days = fields.Integer(
+        string="Planning Horizon (days)",
+        default=14,
+    )
+    key_account_digest = fields.Boolean(
+        string="Daily Visit Digest",
+        default=True,
+    )
+
+    @api.constrains("key_account_horizon_days")
+    def _check_key_account_horizon_days(self):
+        for company in self:
+            if not 1 <= company.key_account_horizon_days <= 365:
+                raise ValidationError(
+                    self.env._("The planning horizon must be from 1 to 365 days.")
+                )

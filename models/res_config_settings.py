@@ -1,0 +1,18 @@
+from odoo import fields, models
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    key_account_planning = fields.Boolean(
+        related="company_id.key_account_planning",
+        readonly=False,
+    )
+    key_account_horizon_days = fields.Integer(
+        related="company_id.key_account_horizon_days",
+        readonly=False,
+    )
+    key_account_digest = fields.Boolean(
+        related="company_id.key_account_digest",
+        readonly=False,
+    )

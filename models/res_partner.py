@@ -1,0 +1,393 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+
+TIER_FIELDS = {
+    "account_tier_id",
+    "account_tier_locked_until",
+    "account_tier_lock_reason",
+}
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    account_tier_id = fields.Many2one(
+        "key.account.tier",
+        string="Account Tier",
+        company_dependent=True,
+        ondelete="restrict",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="Class of the customer in this company. Set by the tiering policy, or by "
+        "hand by a sales administrator.",
+    )
+    account_tier_color = fields.Integer(
+        related="account_tier_id.color",
+        groups="sales_team.group_sale_salesman",
+    )
+    account_tier_locked_until = fields.Date(
+        string="Tier Locked Until",
+        company_dependent=True,
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="Until this day, included, the tiering run leaves the tier alone.",
+    )
+    account_tier_lock_reason = fields.Char(
+        string="Lock Reason",
+        company_dependent=True,
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+    )
+    visit_interval_days = fields.Integer(
+        string="Own Visit Interval (days)",
+        company_dependent=True,
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="Plan visits to this customer every so many days; 0: by the cadence.",
+    )
+    last_visit_date = fields.Date(
+        string="Last Visit",
+        compute="_compute_key_account",
+        search="_search_last_visit_date",
+        groups="sales_team.group_sale_salesman",
+    )
+    next_visit_date = fields.Date(
+        string="Next Visit",
+        compute="_compute_key_account",
+        search="_search_next_visit_date",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_visit_ids = fields.One2many(
+        "key.account.visit",
+        "partner_id",
+        groups="sales_team.group_sale_salesman",
+    )
+    # The figures of the key-account tab, all read from the scorecard by one query.
+    key_account_currency_id = fields.Many2one(
+        "res.currency",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_revenue = fields.Monetary(
+        string="Revenue",
+        currency_field="key_account_currency_id",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_previous_revenue = fields.Monetary(
+        string="Previous Revenue",
+        currency_field="key_account_currency_id",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_margin = fields.Monetary(
+        string="Margin",
+        currency_field="key_account_currency_id",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_expected_revenue = fields.Monetary(
+        string="Expected Revenue",
+        currency_field="key_account_currency_id",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_rank = fields.Integer(
+        string="Rank",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_share = fields.Float(
+        string="Share (%)",
+        digits=(16, 2),
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_cumulative_share = fields.Float(
+        string="Cumulative Share (%)",
+        digits=(16, 2),
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_explanation = fields.Char(
+        string="Why This Tier",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+
+    @api.depends("commercial_partner_id", "account_tier_id")
+    @api.depends_context("company")
+    def _compute_key_account(self):
+        # The rules of the scorecard apply: a rep sees the figures of own accounts.
+        cards = self.env["key.account.scorecard"].search_fetch(
+            [
+                ("partner_id", "in", self.commercial_partner_id.ids),
+                ("company_id", "=", self.env.company.id),
+            ],
+        )
+        card_by_partner = cards.grouped("partner_id")
+        for partner in self:
+            card = card_by_partner.get(partner.commercial_partner_id, cards.browse())
+            partner.last_visit_date = card.last_visit_date
+            partner.next_visit_date = card.next_visit_date
+            partner.key_account_currency_id = self.env.company.currency_id
+            partner.key_account_revenue = card.revenue
+            partner.key_account_previous_revenue = card.previous_revenue
+            partner.key_account_margin = card.margin
+            partner.key_account_expected_revenue = card.expected_revenue
+            partner.key_account_rank = card.rank
+            partner.key_account_share = card.share
+            partner.key_account_cumulative_share = card.cumulative_share
+            partner.key_account_explanation = partner._get_key_account_explanation(card)
+
+    def _get_key_account_explanation(self, card):
+        """Return one sentence that says why the customer is in its tier."""
+        if not card.rank:
+            return self.env._("Not measured yet: the tiering run fills in the figures.")
+        text = self.env._(
+            "Rank %(rank)s; with all better accounts %(share).1f %% of the total.",
+            rank=card.rank,
+            share=card.cumulative_share,
+        )
+        if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
+            text += " " + self.env._(
+                "The figures alone suggest %s.", card.suggested_tier_id.name
+            )
+        return text
+
+    def _search_last_visit_date(self, operator, value):
+        return self._search_scorecard_date("last_visit_date", operator, value)
+
+    def _search_next_visit_date(self, operator, value):
+        return self._search_scorecard_date("next_visit_date", operator, value)
+
+    def _search_scorecard_date(self, field, operator, value):
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        Card = self.env["key.account.scorecard"]
+        company = Domain("company_id", "=", self.env.company.id)
+        if operator == "in" and False in value:
+            dated = Card._search(company & Domain(field, "!=", False))
+            unset = Domain(
+                "commercial_partner_id", "not in", dated.subselect("partner_id")
+            )
+            rest = [day for day in value if day]
+            return unset | Domain(
+                "commercial_partner_id",
+                "in",
+                Card._search(company & Domain(field, "in", rest)).subselect(
+                    "partner_id"
+                ),
+            )
+        cards = Card._search(company & Domain(field, operator, value))
+        return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
+
+    @api.constrains("visit_interval_days")
+    def _check_visit_interval_days(self):
+        for partner in self.sudo():
+            if partner.visit_interval_days < 0:
+                raise ValidationError(
+                    self.env._("The visit interval can't be negative: enter 0 or more.")
+                )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _commercial_fields(self):
+        return super()._commercial_fields() + [
+            "account_tier_id",
+            "account_tier_locked_until",
+            "account_tier_lock_reason",
+            "visit_interval_days",
+        ]
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if any(TIER_FIELDS & vals.keys() for vals in vals_list):
+            self._check_can_set_tier()
+        partners = super().create(vals_list)
+        tiered = partners.filtered(
+            lambda partner: partner == partner.commercial_partner_id
+        ).sudo()
+        tiered = tiered.filtered("account_tier_id")
+        if tiered:
+            tiered._log_tier_change({partner.id: False for partner in tiered})
+        return partners
+
+    def write(self, vals):
+        if TIER_FIELDS & vals.keys():
+            self._check_can_set_tier()
+            self._check_tier_on_commercial_entity()
+        previous_tiers = {}
+        if "account_tier_id" in vals:
+            previous_tiers = {
+                partner.id: partner.account_tier_id.id
+                for partner in self.sudo()
+                if partner == partner.commercial_partner_id
+            }
+        Visit = self.env["key.account.visit"].sudo()
+        if vals.get("active") is False:
+            # Before core deletes the activities of archived records.
+            Visit._close_for_partners(self, self.env._("Customer archived"))
+        previous_users = {}
+        if "user_id" in vals:
+            previous_users = {partner.id: partner.user_id.id for partner in self.sudo()}
+        res = super().write(vals)
+        if previous_tiers:
+            self.sudo().browse(previous_tiers)._log_tier_change(previous_tiers)
+        if previous_users:
+            changed = self.sudo().filtered(
+                lambda partner: partner.user_id.id != previous_users[partner.id]
+            )
+            changed._hand_over_account(previous_users)
+        if vals.get("company_id"):
+            Visit._close_for_partners(
+                self,
+                self.env._("Customer moved to another company"),
+                [("company_id", "!=", vals["company_id"])],
+            )
+        if vals.get("parent_id") or vals.get("is_company") is not None:
+            Visit._follow_commercial_entity(self)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_visited(self):
+        visited = (
+            self.env["key.account.visit"]
+            .sudo()
+            .search([("partner_id", "in", self.ids), ("state", "=", "done")], limit=1)
+        )
+        if visited:
+            raise UserError(
+                self.env._(
+                    "%s has been visited: archive the customer to keep the history.",
+                    visited.partner_id.display_name,
+                )
+            )
+
+    def _check_can_set_tier(self):
+        if not self.env.su and not self.env.user.has_group(
+            "sales_team.group_sale_manager"
+        ):
+            raise AccessError(
+                self.env._("Only a sales administrator sets or locks account tiers.")
+            )
+
+    def _check_tier_on_commercial_entity(self):
+        # Core copies the fields to contacts as superuser.
+        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
+        if contacts and not self.env.su:
+            raise ValidationError(
+                self.env._(
+                    "Set the tier on %(account)s: its contacts show the same.",
+                    account=contacts[0].commercial_partner_id.display_name,
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_set_account_tier(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Set Tier"),
+            "res_model": "key.account.tier.set",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_id": self.commercial_partner_id.id},
+        }
+
+    def action_view_key_account_visits(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_visit_action"
+        )
+        account = self.commercial_partner_id
+        action["domain"] = [("partner_id", "=", account.id)]
+        action["context"] = {"default_partner_id": account.id}
+        return action
+
+    def action_view_tier_changes(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_tier_change_action"
+        )
+        action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
+        action["context"] = {}
+        return action
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    def _log_tier_change(self, previous_tiers):
+        """Keep the history, the scorecard and the leads in step with a tier that was
+        written on the customer, in the current company."""
+        company = self.env.company
+        changed = self.filtered(
+            lambda partner: partner.account_tier_id.id != previous_tiers[partner.id]
+        )
+        if not changed:
+            return
+        if not self.env.context.get("key_account_skip_change"):
+            self.env["key.account.tier.change"].create(
+                [
+                    {
+                        "partner_id": partner.id,
+                        "company_id": company.id,
+                        "from_tier_id": previous_tiers[partner.id],
+                        "to_tier_id": partner.account_tier_id.id,
+                        "state": "applied",
+                        "reason": self.env.context.get("key_account_reason")
+                        or partner.account_tier_lock_reason
+                        or self.env._("Set by hand"),
+                        "user_id": self.env.uid,
+                    }
+                    for partner in changed
+                ]
+            )
+        cards = self.env["key.account.scorecard"]
+        cards._ensure(changed.ids, company)
+        today = self.env["key.account.policy"]._get_today(company)
+        for tier, partners in changed.grouped("account_tier_id").items():
+            cards.search(
+                [("partner_id", "in", partners.ids), ("company_id", "=", company.id)]
+            ).write({"tier_id": tier.id, "tier_since": today})
+
+    def _hand_over_account(self, previous_users):
+        """Give scorecard, history and planned visits to the new salesperson."""
+        self.env["key.account.scorecard"].search(
+            [("partner_id", "in", self.ids)]
+        )._copy_salesperson()
+        self.env["key.account.visit"]._hand_over_partners(self, previous_users)
+
+    def _prepare_key_account_merge(self, target):
+        """Settle what two accounts can't both keep, before ``self`` is merged into
+        ``target``: planned visits on the same track, proposals, scorecards."""
+        reason = self.env._("Merged into %s", target.display_name)
+        accounts = self | target
+        planned = self.env["key.account.visit"].search(
+            [("partner_id", "in", accounts.ids), ("state", "=", "planned")],
+            order="date_planned, id",
+        )
+        for visits in planned.grouped(lambda v: (v.company_id, v.track)).values():
+            own = visits.filtered(lambda visit: visit.partner_id == target)
+            (visits - (own or visits)[:1])._close(reason)
+        proposals = self.env["key.account.tier.change"].search(
+            [("partner_id", "in", self.ids), ("state", "=", "proposed")]
+        )
+        proposals.write({"state": "rejected", "note": reason})
+        cards = self.env["key.account.scorecard"].search(
+            [("partner_id", "in", accounts.ids)]
+        )
+        kept = cards.filtered(lambda card: card.partner_id == target)
+        for card in cards - kept:
+            if card.company_id not in kept.company_id:
+                # the target needs one, and the tier comes along with the fields
+                kept |= card
+        (cards - kept).unlink()

@@ -1,0 +1,51 @@
+from datetime import datetime
+
+from odoo import fields, models
+
+DIGEST_HOUR = 6
+
+
+class ResUsers(models.Model):
+    _inherit = "res.users"
+
+    key_account_digest_date = fields.Date(
+        readonly=True,
+        copy=False,
+        help="Day of the last visit digest, in the user's time zone.",
+    )
+
+    def write(self, vals):
+        res = super().write(vals)
+        if vals.get("active") is False or "company_ids" in vals:
+            self.env["key.account.visit"].sudo()._hand_over_lost_users(self)
+        return res
+
+    def _is_visit_digest_due(self):
+        """Return whether it is past six in the morning where the user is, on a day
+        whose digest wasn't sent yet."""
+        self.ensure_one()
+        visits = self.env["key.account.visit"]
+        now = datetime.now(visits._get_user_tz(self, self.company_id))
+        sent = self.key_account_digest_date
+        return now.hour >= DIGEST_HOUR and (not sent or sent < now.date())
+
+    def _send_visit_digest(self, template, companies):
+        """Mail the user what is planned for today and what is overdue."""
+        self.ensure_one()
+        visits = self.env["key.account.visit"]
+        today = visits._get_user_today(self, self.company_id)
+        visits = visits.search(
+            [
+                ("user_id", "=", self.id),
+                ("state", "=", "planned"),
+                ("date_planned", "<=", today),
+                ("company_id", "in", companies.ids),
+            ],
+            order="date_planned, id",
+        )
+        # Also without visits: what is planned later in the day is not worth a mail.
+        self.key_account_digest_date = today
+        if visits and self.email:
+            template.with_context(visits=visits, today=today).send_mail(
+                self.id, email_layout_xmlid="mail.mail_notification_light"
+            )
