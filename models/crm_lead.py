@@ -142,17 +142,19 @@ class CrmLead(models.Model):
         Visit = self.env["key.account.visit"].sudo()
         if vals.get("active") is False:
             # Before core deletes the activities of archived records.
-            lost = vals.get("probability") == 0 or vals.get("lost_reason_id")
-            Visit._close_for_leads(
-                self,
-                self.env._("Lead lost") if lost else self.env._("Lead archived"),
-            )
+            Visit._close_for_leads(self, self.env._("Lead archived"))
         res = super().write(vals)
         if vals.get("partner_id"):
             Visit._follow_lead_customer(self)
         if "user_id" in vals or "company_id" in vals:
             Visit._follow_lead_owner(self)
         return res
+
+    def action_set_lost(self, **additional_values):
+        self.env["key.account.visit"].sudo()._close_for_leads(
+            self, self.env._("Lead lost")
+        )
+        return super().action_set_lost(**additional_values)
 
     def _merge_dependences(self, opportunities):
         # Before core deletes the leads that were merged, and their visits with them

@@ -92,13 +92,6 @@ class KeyAccountPolicy(models.Model):
     last_run = fields.Datetime(readonly=True, copy=False)
     pending_count = fields.Integer(compute="_compute_pending_count")
 
-    # The constraint below speaks; the index holds when two administrators save at
-    # the same moment.
-    _active_company_uniq = models.UniqueIndex(
-        "(COALESCE(company_id, 0)) WHERE active",
-        "There is already an active policy for this company: archive it first.",
-    )
-
     def _compute_pending_count(self):
         for policy in self:
             policy.pending_count = self.env["key.account.tier.change"].search_count(

@@ -588,6 +588,8 @@ class KeyAccountVisit(models.Model):
                     "date_resume": date_resume,
                 }
             )
+        # What takes their place must not meet them in the unique indexes.
+        self.flush_recordset()
         if unlink_activities:
             activities.with_context(key_account_visit_sync=True).unlink()
 

@@ -1,0 +1,5 @@
+from . import test_engine
+from . import test_tiering
+from . import test_visits
+from . import test_concurrency
+from . import test_rights
