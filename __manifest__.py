@@ -29,12 +29,19 @@
         "views/key_account_menus.xml",
     ],
     "demo": [
-        "demo/key_account_demo.xml",
+        "demo/product_product_demo.xml",
+        "demo/res_users_demo.xml",
+        "demo/resource_demo.xml",
+        "demo/res_partner_demo.xml",
+        "demo/account_move_demo.xml",
+        "demo/crm_lead_demo.xml",
+        "demo/key_account_visit_done_demo.xml",
+        "demo/key_account_visit_demo.xml",
+        "demo/key_account_run_demo.xml",
     ],
     "assets": {
         "web.assets_tests": [
             "crm_key_account/static/tests/tours/**/*",
         ],
     },
-    "application": False,
 }

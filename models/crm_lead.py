@@ -169,7 +169,7 @@ class CrmLead(models.Model):
             lead.company_id
             or lead.team_id.company_id
             or lead.user_id.company_id
-            or self.env.company
+            or self.env["res.company"]._get_key_account_fallback()
         ).with_env(self.env)
 
     def action_view_key_account_visits(self):

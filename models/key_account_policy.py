@@ -373,11 +373,12 @@ class KeyAccountPolicy(models.Model):
             raise UserError(
                 self.env._("The policy %s is archived: restore it first.", self.name)
             )
+        # Here, in the caller's company: pending fields may be computed from it.
+        self.env.flush_all()
         self = self.sudo().with_company(company)
         # The report below converts to the first company: here, only one is allowed.
         self = self.with_context(allowed_company_ids=company.ids)
         today = today or self._get_today(company)
-        self.env.flush_all()
         self._measure(company, today)
         change_ids = self._move(company, today)
         self._update_leads(company)
@@ -524,9 +525,12 @@ class KeyAccountPolicy(models.Model):
         )
 
     def _get_lead_company_sql(self):
-        """Return the company of a lead: its own, its team's or its salesperson's.
-        NULL: a lead of everybody, which counts in each company."""
-        return SQL("COALESCE(lead.company_id, team.company_id, owner.company_id)")
+        """Return the company of a lead: its own, its team's or its salesperson's; the
+        first company for a lead that has none of them, so that it counts once."""
+        return SQL(
+            "COALESCE(lead.company_id, team.company_id, owner.company_id, %s)",
+            self.env["res.company"]._get_key_account_fallback().id,
+        )
 
     def _get_leads_sql(self, company):
         """Return a query for expected revenue (company currency) per commercial
@@ -542,11 +546,10 @@ class KeyAccountPolicy(models.Model):
               LEFT JOIN crm_team team ON team.id = lead.team_id
               LEFT JOIN res_users owner ON owner.id = lead.user_id
               JOIN res_partner partner ON partner.id = lead.partner_id
-             WHERE COALESCE(%s, %s) = %s
+             WHERE %s = %s
              GROUP BY 1
             """,
             self._get_lead_company_sql(),
-            company.id,
             company.id,
         )
 
@@ -879,7 +882,7 @@ class KeyAccountPolicy(models.Model):
                           LEFT JOIN crm_team team ON team.id = lead.team_id
                           LEFT JOIN res_users owner ON owner.id = lead.user_id
                           LEFT JOIN res_partner partner ON partner.id = lead.partner_id
-                         WHERE COALESCE(%(lead_company)s, %(company)s) = %(company)s
+                         WHERE %(lead_company)s = %(company)s
                            AND (%(all_leads)s OR lead.id = ANY(%(lead_ids)s))
                        ) AS target
                  WHERE target.id = crm_lead.id

@@ -687,7 +687,7 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _merge_leads(self, head, leads):
         """Move the visits of ``leads`` to ``head``: at most one planned per track."""
-        visits = self.search([("lead_id", "in", leads.ids)])
+        visits = self.search([("lead_id", "in", (head | leads).ids)])
         alone = visits.filtered(
             lambda visit: visit.state == "planned" and not visit.partner_id
         )
@@ -947,7 +947,7 @@ class KeyAccountVisit(models.Model):
                AND lead.partner_id IS NULL
                AND lead.won_status = 'pending'
                AND lead.account_tier_id IS NOT NULL
-               AND COALESCE(%(lead_company)s, %(company)s) = %(company)s
+               AND %(lead_company)s = %(company)s
                AND (%(everybody)s OR lead.id = ANY(%(lead_ids)s))
                AND NOT EXISTS (
                    SELECT FROM key_account_visit planned
@@ -1207,6 +1207,11 @@ class KeyAccountVisit(models.Model):
                 tz.localize(datetime.combine(start, datetime.min.time())),
                 tz.localize(datetime.combine(end, datetime.max.time())),
                 resources=resources,
+                # Core leaves out other companies' holidays for resources only.
+                domain=[
+                    ("time_type", "=", "leave"),
+                    ("company_id", "in", [company.id, False]),
+                ],
                 tz=tz,
             )
             days[calendar, tz] = {

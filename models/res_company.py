@@ -26,3 +26,8 @@ class ResCompany(models.Model):
                 raise ValidationError(
                     self.env._("The planning horizon must be from 1 to 365 days.")
                 )
+
+    @api.model
+    def _get_key_account_fallback(self):
+        """Return the company of leads that name none: the first one."""
+        return self.sudo().search([], order="id", limit=1)

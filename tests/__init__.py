@@ -3,3 +3,4 @@ from . import test_tiering
 from . import test_visits
 from . import test_concurrency
 from . import test_rights
+from . import test_cdnow

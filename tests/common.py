@@ -124,7 +124,7 @@ class KeyAccountCommon(TransactionCase):
         moves = (
             cls.env["account.move"]
             .with_company(company)
-            .with_context(allowed_company_ids=company.ids)
+            .with_context(allowed_company_ids=company.ids, tracking_disable=True)
             .create(
                 [
                     {

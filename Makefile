@@ -1,0 +1,36 @@
+# A thin front of dev/env.py: all that it makes lies in KEY_ACCOUNT_HOME, by default
+# ~/.cache/crm_key_account, never in the checkout.
+PYTHON ?= python3
+ENV = @$(PYTHON) -B dev/env.py
+
+export PORT DB K T ARGS KEY_ACCOUNT_HOME ODOO_HOME
+
+# An empty value means the default, as an unset one does
+ifeq ($(strip $(KEY_ACCOUNT_HOME)),)
+unexport KEY_ACCOUNT_HOME
+endif
+ifeq ($(strip $(ODOO_HOME)),)
+unexport ODOO_HOME
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test shell lint format bench dist lock setup clean
+
+help:
+	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
+	@echo 'make test           all tests; a part: T=tests/test_policy.py or K=expression'
+	@echo 'make shell          Odoo shell; DB=key_account_demo, a script from stdin'
+	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
+	@echo 'make format         let ruff and prettier rewrite the files'
+	@echo 'make bench          the benchmark (ARGS=...)'
+	@echo 'make dist           the wheel odoo-addon-crm_key_account'
+	@echo 'make lock           choose new versions of the Python packages'
+	@echo 'make clean          stop what runs, remove what the others made'
+	@echo
+	@echo 'KEY_ACCOUNT_HOME=folder   where everything is made (~/.cache/crm_key_account)'
+	@echo 'ODOO_HOME=folder          an Odoo 19 of yours: a checkout, a prefix or a venv'
+	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
+	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
+
+setup run test shell lint format bench dist lock clean:
+	$(ENV) $@

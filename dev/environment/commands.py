@@ -1,0 +1,289 @@
+"""What `make run`, `make test` and the others do."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+from . import base, browser, databases, odoo, postgres, python, testing
+from .base import ADDON, CHECKOUT, HOME, Failure, say, step
+
+
+@contextmanager
+def environment(chromium=False):
+    """Everything that Odoo needs, made if it's missing; PostgreSQL runs meanwhile."""
+    base.make_home()
+    base.end_orphans()
+    with base.locked("setup", "Waiting for another command that makes the same"):
+        base.link_addon()
+        python.make_venv()
+        python.make_node()
+        python.make_data_sets()
+        found = odoo.find_odoo()
+        if chromium:
+            browser.make_chromium()
+        odoo.write_config(found, postgres.settings())
+    with postgres.server():
+        try:
+            yield found
+        finally:
+            # A browser or a server that outlived its test
+            base.end_processes(os.getpid())
+
+
+def making_databases():
+    return base.locked("databases", "Waiting for another command that makes databases")
+
+
+# ---------------------------------------------------------------------------
+# make run
+# ---------------------------------------------------------------------------
+WELCOME = """
+    {url}
+    login: admin    password: admin
+
+    Look first at CRM > Key Accounts; the addon's own README says what is there.
+    Log: {log}
+    Ctrl-C stops the server and everything started with it.
+"""
+
+
+def run(_options):
+    """The addon with its demo data, in a browser of yours."""
+    port = int(os.environ.get("PORT") or 8069)
+    if not base.port_is_free(port):
+        raise Failure(
+            f"Port {port} is taken: name another one, as in `make run PORT={port + 1}`."
+        )
+    with environment() as found:
+        with making_databases():
+            databases.make(found, databases.DEMO)
+        step("Starting Odoo")
+        log = base.new_log("run")
+        with open(log, "a") as file:
+            server = subprocess.Popen(
+                [*found.command, "-d", databases.DEMO, f"--http-port={port}"]
+                + [f"--db-filter=^{databases.DEMO}$"],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=found.environ(),
+                cwd=HOME,
+                # Ctrl-C reaches us alone, and we end the server in order
+                start_new_session=True,
+            )
+        try:
+            url = f"http://localhost:{port}"
+            _wait_for(url, server, log)
+            say(WELCOME.format(url=url, log=log))
+            server.wait()
+            raise Failure(f"Odoo ended by itself: see the end of {log}.")
+        finally:
+            step("Stopping Odoo")
+            _end(server)
+
+
+def _wait_for(url, server, log):
+    end = time.monotonic() + 120
+    while True:
+        try:
+            # Through the login page, so that it is built before somebody looks
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(f"{url}/web/login", timeout=60):
+                return
+        except OSError:
+            if server.poll() is not None or time.monotonic() > end:
+                raise Failure(base.explain("starting Odoo", log)) from None
+            time.sleep(0.3)
+
+
+def _end(process):
+    for number in (signal.SIGINT, signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+# ---------------------------------------------------------------------------
+# make shell, make bench
+# ---------------------------------------------------------------------------
+def shell(_options):
+    """Odoo's shell; a script may come from standard input."""
+    base.Output.stream = sys.stderr
+    name = os.environ.get("DB") or databases.DEMO
+    with environment() as found:
+        with making_databases():
+            if name in (databases.DEMO, databases.TEST):
+                databases.make(found, name)
+            elif name == databases.BASE:
+                databases.make_base(found)
+            elif databases.stamp_of(name) is None:
+                raise Failure(f"There is no database {name}.")
+        # Odoo logs to stderr, so stdout is the script's own
+        # Ctrl-C is the shell's own, which goes on after it; a handler of Python's is
+        # not passed on to it, as SIG_IGN would be
+        signal.signal(signal.SIGINT, lambda *_: None)
+        return _in_front(
+            [*found.command, "shell", "-d", name, "--no-http"], found.environ()
+        )
+
+
+def bench(_options):
+    """The benchmark, inside the environment."""
+    script = CHECKOUT / "benchmarks/run.py"
+    if not script.exists():
+        raise Failure("There is no benchmarks/run.py yet.")
+    with environment() as found:
+        with making_databases():
+            databases.make_base(found)
+        arguments = os.environ.get("ARGS", "").split()
+        return _in_front(
+            [python.PYTHON, script, *arguments],
+            found.environ(
+                KEY_ACCOUNT_BASE=databases.BASE,
+                KEY_ACCOUNT_DATA=odoo.DATA,
+                PGHOST=postgres.settings()["host"],
+                PGPORT=postgres.settings()["port"],
+                PGUSER=postgres.settings()["user"],
+            ),
+        )
+
+
+def _in_front(command, env):
+    """Run a command with our own input and output, and give its exit code."""
+    process = subprocess.Popen([str(part) for part in command], env=env, cwd=HOME)
+    try:
+        return process.wait()
+    except BaseException:
+        _end(process)
+        raise
+
+
+# ---------------------------------------------------------------------------
+# make test, make lint
+# ---------------------------------------------------------------------------
+def test(_options):
+    """The whole test suite, or with K= or T= a part of it."""
+    with environment(chromium=True) as found:
+        return testing.test(found)
+
+
+def lint(_options):
+    """The checkers, each on the whole addon."""
+    _make_checkers()
+    return testing.lint()
+
+
+def format(_options):
+    """ruff and prettier rewrite the files."""
+    _make_checkers()
+    return testing.rewrite()
+
+
+def _make_checkers():
+    base.make_home()
+    with base.locked("setup", "Waiting for another command that makes the same"):
+        base.link_addon()
+        python.make_venv()
+        python.make_node()
+
+
+# ---------------------------------------------------------------------------
+# make dist, make clean, make lock
+# ---------------------------------------------------------------------------
+def dist(_options):
+    """The wheel odoo-addon-crm_key_account, from what is committed."""
+    base.make_home()
+    with base.locked("setup", "Waiting for another command that makes the same"):
+        python.make_venv()
+    if base.output(["git", "-C", CHECKOUT, "status", "--porcelain"]).strip():
+        step("Note: the wheel holds what is committed, and not everything is")
+    step("Building the wheel")
+    base.new_log("dist")
+    folder = HOME / "tmp/dist"
+    target = HOME / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    target.mkdir(exist_ok=True)
+    # whool names the wheel after the folder and takes every file in it
+    archive = folder / "addon.tar"
+    base.run(
+        ["git", "-C", CHECKOUT, "archive", f"--prefix={ADDON}/", "-o", archive, "HEAD"],
+        "exporting the commit",
+        "dist",
+    )
+    base.run(["tar", "-xf", archive, "-C", folder], "exporting the commit", "dist")
+    base.run(
+        [python.PYTHON, "-m", "pip", "wheel", "--no-input", "--no-deps"]
+        + ["--no-build-isolation", "-w", folder / "wheel", folder / ADDON],
+        "building the wheel",
+        "dist",
+    )
+    for wheel in (folder / "wheel").glob("*.whl"):
+        os.replace(wheel, target / wheel.name)
+        say(f"{target / wheel.name}")
+    shutil.rmtree(folder)
+
+
+def clean(_options):
+    """Stop what runs, and remove the folder, if it is ours."""
+    if not HOME.exists():
+        say(f"{HOME} isn't there: nothing to remove.")
+        return
+    if not (HOME / base.MARKER).exists():
+        raise Failure(f"{HOME} wasn't made by this project: it is left alone.")
+    step("Stopping what runs")
+    try:
+        postgres.stop()
+    except Failure:
+        pass  # ended the hard way, then
+    base.end_processes()
+    if base.elsewhere().is_dir():
+        shutil.rmtree(base.make_elsewhere())
+    step(f"Removing {HOME}")
+    # The marker goes last, so that a broken-off removal can be taken up again
+    for entry in HOME.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != base.MARKER:
+            entry.unlink()
+    shutil.rmtree(HOME)
+
+
+def setup(_options):
+    """Everything that the other commands need, made and ready."""
+    with environment(chromium=True) as found, making_databases():
+        databases.make_base(found)
+
+
+def lock(_options):
+    """Write dev/requirements.txt anew from dev/requirements.in."""
+    base.make_home()
+    with base.locked("setup", "Waiting for another command that makes the same"):
+        folder = HOME / "uv"
+        if not (folder / "bin/uv").exists():
+            base.new_log("lock")
+            base.run([sys.executable, "-m", "venv", folder], "making a venv", "lock")
+            base.run([folder / "bin/pip", "install", "uv"], "installing uv", "lock")
+        base.run(
+            [folder / "bin/uv", "pip", "compile", "--universal"]
+            + ["--python-version", "3.10", "--generate-hashes", "--upgrade"]
+            + ["--no-emit-index-url", "--no-header"]
+            + ["requirements.in", "-o", "requirements.txt"],
+            "locking the Python packages",
+            "lock",
+            cwd=base.DEV,
+        )
+
+
+COMMANDS = {
+    function.__name__: function
+    for function in (run, test, shell, lint, format, bench, dist, clean, setup, lock)
+}
