@@ -1,4 +1,3 @@
-from . import base_partner_merge
 from . import crm_lead
 from . import key_account_cadence
 from . import key_account_policy

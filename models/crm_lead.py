@@ -9,7 +9,6 @@ class CrmLead(models.Model):
 
     account_tier_id = fields.Many2one(
         "key.account.tier",
-        string="Account Tier",
         compute="_compute_account_tier_id",
         store=True,
         index="btree_not_null",
@@ -62,8 +61,7 @@ class CrmLead(models.Model):
                     (
                         tier
                         for tier, figure in cutoffs
-                        if lead.expected_revenue > 0
-                        and lead.expected_revenue >= figure
+                        if lead.expected_revenue > 0 and lead.expected_revenue >= figure
                     ),
                     last_tier,
                 )

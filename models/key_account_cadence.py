@@ -69,8 +69,7 @@ class KeyAccountCadence(models.Model):
 
     @api.model
     def _get_lines(self, company):
-        """Return the lines in force in ``company``, in the order in which they match.
-        """
+        """Return the lines in force in ``company``, in the order in which they match."""
         return self.sudo().search([("company_id", "in", [company.id, False])])
 
     def _match(self, tier_id, track):
@@ -89,7 +88,9 @@ class KeyAccountCadence(models.Model):
 
         :param int days: the customer's own interval, which goes before the line's
         """
-        count, unit = (days, "day") if days else (self.interval_count, self.interval_unit)
+        count, unit = (
+            (days, "day") if days else (self.interval_count, self.interval_unit)
+        )
         texts = {
             ("day", True): self.env._("daily"),
             ("week", True): self.env._("weekly"),

@@ -6,6 +6,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
@@ -311,7 +312,7 @@ class KeyAccountPolicy(models.Model):
     @api.model
     def _cron_run(self):
         """Run every policy, one company after the other, a commit after each."""
-        companies = self.env["res.company"].search([])
+        companies = self.env["res.company"].search(Domain.TRUE)
         cron = self.env["ir.cron"]
         cron._commit_progress(remaining=len(companies))
         for company in companies:
@@ -335,7 +336,7 @@ class KeyAccountPolicy(models.Model):
 
     def _get_companies(self):
         """Return the companies in which one of these policies is in force."""
-        companies = self.env["res.company"].sudo().search([])
+        companies = self.env["res.company"].sudo().search(Domain.TRUE)
         return companies.filtered(
             lambda company: self._get_for_company(company) in self
         ).with_env(self.env)
@@ -520,7 +521,10 @@ class KeyAccountPolicy(models.Model):
                 company.id,
             )
         return SQL(
-            "SELECT partner_id FROM sale_order WHERE company_id = %s AND state = 'sale'",
+            """
+            SELECT partner_id FROM sale_order
+             WHERE company_id = %s AND state = 'sale'
+            """,
             company.id,
         )
 

@@ -81,7 +81,6 @@ class KeyAccountScorecard(models.Model):
     )
     tier_id = fields.Many2one(
         "key.account.tier",
-        string="Tier",
         readonly=True,
         index=True,
         ondelete="restrict",
@@ -200,7 +199,5 @@ class KeyAccountScorecard(models.Model):
             )
         )
         self.invalidate_model(["last_visit_date", "next_visit_date"])
-        self.env["res.partner"].invalidate_model(
-            ["last_visit_date", "next_visit_date"]
-        )
+        self.env["res.partner"].invalidate_model(["last_visit_date", "next_visit_date"])
         self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])

@@ -50,7 +50,6 @@ class KeyAccountVisit(models.Model):
     )
     lead_id = fields.Many2one(
         "crm.lead",
-        string="Lead",
         index="btree_not_null",
         ondelete="cascade",
     )
@@ -78,7 +77,6 @@ class KeyAccountVisit(models.Model):
     team_id = fields.Many2one("crm.team", string="Sales Team", ondelete="set null")
     tier_id = fields.Many2one(
         "key.account.tier",
-        string="Tier",
         readonly=True,
         ondelete="restrict",
         help="Tier of the customer when the visit was planned.",
@@ -713,18 +711,20 @@ class KeyAccountVisit(models.Model):
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
         visits.filtered(
-            lambda visit: not previous_users[visit.partner_id.id]
-            or visit.user_id.id in (previous_users[visit.partner_id.id], False)
+            lambda visit: (
+                not previous_users[visit.partner_id.id]
+                or visit.user_id.id in (previous_users[visit.partner_id.id], False)
+            )
         )._assign_responsibles()
 
     @api.model
     def _hand_over_lost_users(self, users):
         """Give on the planned visits of users who left, or left the company."""
-        self.search(
-            [("user_id", "in", users.ids), ("state", "=", "planned")]
-        ).filtered(
-            lambda visit: not visit.user_id.active
-            or visit.company_id not in visit.user_id.company_ids
+        self.search([("user_id", "in", users.ids), ("state", "=", "planned")]).filtered(
+            lambda visit: (
+                not visit.user_id.active
+                or visit.company_id not in visit.user_id.company_ids
+            )
         )._assign_responsibles()
 
     def _assign_responsibles(self):
@@ -845,16 +845,12 @@ class KeyAccountVisit(models.Model):
         One query per track for accounts and one for leads.
         """
         lines = self.env["key.account.cadence"]._get_lines(company)
-        tier_ids = self.env["key.account.tier"].sudo().search([]).ids + [None]
         result = []
         self.env.flush_all()
         for track in tracks:
-            line_by_tier = {
-                tier_id: lines._match(tier_id, track) for tier_id in tier_ids
-            }
-            wanted = [tier_id for tier_id, line in line_by_tier.items() if line]
-            if not wanted:
+            if track not in lines.mapped("track"):
                 continue
+            line_by_tier = {}
             queries = []
             if partner_ids is None or partner_ids:
                 queries.append(self._get_due_accounts_sql(company, track, partner_ids))
@@ -863,8 +859,9 @@ class KeyAccountVisit(models.Model):
             for query in queries:
                 for row in self.env.execute_query(query):
                     due = Due(*row)
-                    line = line_by_tier.get(due.tier_id)
-                    if line:
+                    if due.tier_id not in line_by_tier:
+                        line_by_tier[due.tier_id] = lines._match(due.tier_id, track)
+                    if line := line_by_tier[due.tier_id]:
                         result.append((line, due))
         return result
 
@@ -901,7 +898,8 @@ class KeyAccountVisit(models.Model):
         own_interval = SQL("0")
         if track == "visit":
             own_interval = SQL(
-                "COALESCE((partner.visit_interval_days ->> %s)::int, 0)", str(company.id)
+                "COALESCE((partner.visit_interval_days ->> %s)::int, 0)",
+                str(company.id),
             )
         return SQL(
             """
@@ -1098,9 +1096,7 @@ class KeyAccountVisit(models.Model):
         users = self.env["res.users"].browse({item.user_id for item in due} - {None})
         users = users.with_context(active_test=False)
         present = users.filtered(
-            lambda user: user.active
-            and not user.share
-            and company in user.company_ids
+            lambda user: user.active and not user.share and company in user.company_ids
         )
         team_by_user = self._get_user_teams(company, users)
         orphans = [item for item in due if item.user_id not in present.ids]

@@ -27,5 +27,7 @@ class MailActivity(models.Model):
     def _get_key_account_visits(self):
         # sudo: whoever may handle the activity keeps its visit in step
         return (
-            self.env["key.account.visit"].sudo().search([("activity_id", "in", self.ids)])
+            self.env["key.account.visit"]
+            .sudo()
+            .search([("activity_id", "in", self.ids)])
         )

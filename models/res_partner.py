@@ -14,7 +14,6 @@ class ResPartner(models.Model):
 
     account_tier_id = fields.Many2one(
         "key.account.tier",
-        string="Account Tier",
         company_dependent=True,
         ondelete="restrict",
         groups="sales_team.group_sale_salesman",

@@ -42,14 +42,20 @@ def tier_by_hand(revenues, method, bounds):
         if value <= 0:
             tier = "C"
         elif method == "threshold":
-            tier = next((c for c, b in zip("ABC", bounds, strict=True) if value >= b), "C")
+            tier = next(
+                (c for c, b in zip("ABC", bounds, strict=True) if value >= b), "C"
+            )
         else:
             part, whole = {
                 "pareto": (before_value, total),
                 "pyramid": (before_count, len(revenues)),
             }[method]
             tier = next(
-                (c for c, b in zip("ABC", bounds, strict=True) if part * 100 < b * whole),
+                (
+                    c
+                    for c, b in zip("ABC", bounds, strict=True)
+                    if part * 100 < b * whole
+                ),
                 "C",
             )
         cumulated = before_value + max(value, 0) * len(customers)
@@ -210,5 +216,3 @@ class TestCdnow(KeyAccountCommon):
         tiered = [p for p in chosen if p.account_tier_id.code in intervals]
         self.assertEqual(visits.partner_id, self.env["res.partner"].union(*tiered))
         self.assertGreater(checked, 100)
-
-

@@ -59,7 +59,9 @@ class TestEngine(BaseCase):
         self.assertEqual(cadence.choose_day(today, 7, saturday, week), monday)
         self.assertIsNone(cadence.choose_day(friday, 7, today, set()))
 
-    @given(DAYS, st.integers(1, 60), st.integers(-40, 40), st.sets(st.integers(-60, 90)))
+    @given(
+        DAYS, st.integers(1, 60), st.integers(-40, 40), st.sets(st.integers(-60, 90))
+    )
     def test_choose_day_keeps_its_promises(self, due, days, offset, offsets):
         today = due + timedelta(days=offset)
         working_days = {due + timedelta(days=n) for n in offsets}

@@ -62,10 +62,14 @@ class RightsCommon(KeyAccountCommon):
         )
 
     def _get_partners(self, model, user):
-        records = self.env[model].with_user(user).with_context(
-            allowed_company_ids=user.company_ids.ids
+        records = (
+            self.env[model]
+            .with_user(user)
+            .with_context(allowed_company_ids=user.company_ids.ids)
         )
-        return records.search([("partner_id", "in", self.partners.ids)]).partner_id.sudo()
+        return records.search(
+            [("partner_id", "in", self.partners.ids)]
+        ).partner_id.sudo()
 
 
 @tagged("post_install", "-at_install")
@@ -76,12 +80,13 @@ class TestRights(RightsCommon):
                 with self.subTest(user=user.login, model=model):
                     with self.assertRaises(AccessError):
                         self.env[model].with_user(user).search_read([], ["id"])
-                    self.assertFalse(
-                        self.env[model].with_user(user).has_access("read")
-                    )
+                    self.assertFalse(self.env[model].with_user(user).has_access("read"))
 
     def test_fields_are_hidden_outside_sales(self):
-        for model, names in (("res.partner", PARTNER_FIELDS), ("crm.lead", LEAD_FIELDS)):
+        for model, names in (
+            ("res.partner", PARTNER_FIELDS),
+            ("crm.lead", LEAD_FIELDS),
+        ):
             for user in (self.internal, self.portal):
                 visible = self.env[model].with_user(user).fields_get()
                 self.assertFalse(set(names) & visible.keys(), (model, user.login))

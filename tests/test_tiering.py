@@ -142,7 +142,9 @@ class TestTiering(KeyAccountCommon):
         contact = self.env["res.partner"].create(
             {"name": "Buyer", "parent_id": self.partners[0].id}
         )
-        self._create_invoices([(contact, 100, self.day), (self.partners[0], 50, self.day)])
+        self._create_invoices(
+            [(contact, 100, self.day), (self.partners[0], 50, self.day)]
+        )
         self.policy._run(TODAY)
         self.assertEqual(self._get_card(self.partners[0]).revenue, 150)
         self.assertFalse(self._get_card(contact))
@@ -287,8 +289,12 @@ class TestTiering(KeyAccountCommon):
         self.assertEqual(tiers[small, other], "A")
         self.assertEqual(tiers[big, other], "C")
         self.assertEqual(tiers[small, self.company], "B")
-        found = self.env["res.partner"].with_company(other).search(
-            [("account_tier_id.code", "=", "A"), ("id", "in", (big | small).ids)]
+        found = (
+            self.env["res.partner"]
+            .with_company(other)
+            .search(
+                [("account_tier_id.code", "=", "A"), ("id", "in", (big | small).ids)]
+            )
         )
         self.assertEqual(found, small)
 
@@ -422,7 +428,8 @@ class TestTiering(KeyAccountCommon):
         self.assertEqual(change.state, "rejected")
         self.assertFalse(change.user_id)
         self.assertEqual(
-            new.filtered(lambda c: c.partner_id == self.partners[1]).to_tier_id.code, "A"
+            new.filtered(lambda c: c.partner_id == self.partners[1]).to_tier_id.code,
+            "A",
         )
 
     def test_set_by_hand_keeps_the_reason(self):

@@ -286,7 +286,7 @@ class TestGenerator(KeyAccountCommon):
         self.rep.active = False
         self.assertEqual(self.Visit._generate().user_id, self.leader)
 
-    # --- at most one -------------------------------------------------------------------
+    # --- at most one --------------------------------------------------------------
 
     def test_twice_makes_nothing_twice(self):
         self.assertEqual(len(self.Visit._generate()), 1)
@@ -561,7 +561,9 @@ class TestVisitSync(PlannedVisitCommon):
         self.rep_activity.date_deadline = date(2026, 3, 27)
         self.assertEqual(self.visit.date_planned, date(2026, 3, 27))
         self.assertTrue(self.visit.is_date_fixed)
-        self.assertEqual(self._get_card(self.partner).next_visit_date, date(2026, 3, 27))
+        self.assertEqual(
+            self._get_card(self.partner).next_visit_date, date(2026, 3, 27)
+        )
         self.rep_activity.action_reschedule_tomorrow()
         self.assertEqual(self.visit.date_planned, TODAY + timedelta(days=1))
 
@@ -592,7 +594,7 @@ class TestVisitSync(PlannedVisitCommon):
         wizard = (
             self.env[action["res_model"]]
             .with_user(self.rep)
-            .with_context(action["context"])
+            .with_context(**action["context"])
             .create({"reason": "On leave", "date_resume": "2026-05-04"})
         )
         wizard.action_cancel()
@@ -768,7 +770,11 @@ class TestHandOver(PlannedVisitCommon):
         )
         planned = self.Visit._generate(source)
         other_track = self.Visit.create(
-            {"partner_id": source.id, "track": "executive", "date_planned": "2026-04-01"}
+            {
+                "partner_id": source.id,
+                "track": "executive",
+                "date_planned": "2026-04-01",
+            }
         )
         self._merge(self.partner, source)
         self.env.invalidate_all()
@@ -780,7 +786,9 @@ class TestHandOver(PlannedVisitCommon):
         self.assertEqual(other_track.state, "planned")
         self.assertEqual(other_track.partner_id, self.partner)
         self.assertEqual(other_track.activity_id.res_id, self.partner.id)
-        self.assertEqual(self._get_card(self.partner).last_visit_date, date(2026, 3, 16))
+        self.assertEqual(
+            self._get_card(self.partner).last_visit_date, date(2026, 3, 16)
+        )
 
     def test_merged_into_a_customer_without_scorecard(self):
         target = self._create_partner("New record")

@@ -1,3 +1,4 @@
+from . import base_partner_merge
 from . import key_account_tier_preview
 from . import key_account_tier_set
 from . import key_account_visit_cancel

@@ -19,7 +19,6 @@ class KeyAccountTierSet(models.TransientModel):
     policy_id = fields.Many2one("key.account.policy", compute="_compute_policy_id")
     tier_id = fields.Many2one(
         "key.account.tier",
-        string="Tier",
         required=True,
         ondelete="cascade",
         compute="_compute_tier_id",
