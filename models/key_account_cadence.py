@@ -69,7 +69,7 @@ class KeyAccountCadence(models.Model):
 
     @api.model
     def _get_lines(self, company):
-        """Return the lines in force in ``company``, in the order in which they match."""
+        """Return the lines in force in ``company``, in matching order."""
         return self.sudo().search([("company_id", "in", [company.id, False])])
 
     def _match(self, tier_id, track):

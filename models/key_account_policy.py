@@ -37,14 +37,14 @@ class KeyAccountPolicy(models.Model):
             ("threshold", "Thresholds"),
             ("pyramid", "Pyramid"),
             ("pareto", "Pareto (ABC)"),
-            ("scorecard", "Weighted scorecard"),
+            ("scorecard", "Weighted scorecard (not available yet)"),
         ],
         required=True,
         default="pareto",
         help="Thresholds: a tier holds the accounts whose figure reaches an amount.\n"
         "Pyramid: a tier holds a share of the accounts.\n"
         "Pareto: a tier holds the accounts that together make a share of the total.\n"
-        "Weighted scorecard: not available yet.",
+        "Weighted scorecard: comes with a later version.",
     )
     metric = fields.Selection(
         [

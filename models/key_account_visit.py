@@ -41,6 +41,10 @@ class KeyAccountVisit(models.Model):
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
 
+    name = fields.Char(
+        string="Customer or Lead",
+        compute="_compute_name",
+    )
     partner_id = fields.Many2one(
         "res.partner",
         string="Customer",
@@ -178,14 +182,18 @@ class KeyAccountVisit(models.Model):
     # Computes
     # -------------------------------------------------------------------------
 
-    @api.depends("partner_id", "lead_id", "date_planned", "date_done")
+    @api.depends("partner_id", "lead_id")
+    def _compute_name(self):
+        for visit in self:
+            record = visit.partner_id or visit.lead_id
+            visit.name = record.display_name
+
+    @api.depends("name", "date_planned", "date_done")
     def _compute_display_name(self):
         for visit in self:
             day = visit.date_done or visit.date_planned
-            name = visit.partner_id.display_name or visit.lead_id.display_name or ""
-            if day:
-                name = f"{name}, {format_date(self.env, day)}"
-            visit.display_name = name
+            parts = [visit.name, day and format_date(self.env, day)]
+            visit.display_name = ", ".join(part for part in parts if part)
 
     @api.depends("track")
     def _compute_mode(self):

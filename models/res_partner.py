@@ -126,6 +126,8 @@ class ResPartner(models.Model):
             ],
         )
         card_by_partner = cards.grouped("partner_id")
+        # All tiers at once, as the sentence below and the badge need their names.
+        (cards.suggested_tier_id | self.account_tier_id).mapped("name")
         for partner in self:
             card = card_by_partner.get(partner.commercial_partner_id, cards.browse())
             partner.last_visit_date = card.last_visit_date

@@ -4,3 +4,5 @@ from . import test_visits
 from . import test_concurrency
 from . import test_rights
 from . import test_cdnow
+from . import test_stock_screens
+from . import test_tours

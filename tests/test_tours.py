@@ -1,0 +1,79 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests import HttpCase, tagged
+
+from .common import KeyAccountCommon
+
+
+class TourCommon(KeyAccountCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["key.account.cadence"].search([]).active = False
+        cls.env["key.account.cadence"].create(
+            {"tier_id": cls.tier_a.id, "company_id": cls.company.id}
+        )
+
+    def _plan_visits(self):
+        """A visit for Monday, a week after the last one, and one of a colleague."""
+        today = fields.Date.today()
+        monday = today + timedelta(days=7 - today.weekday())
+        partner = self._create_partner("Tour Customer")
+        other = self._create_partner("Colleague Customer", user_id=self.rep2.id)
+        self._set_tier(partner | other, self.tier_a)
+        self.Visit._generate()
+        visits = self._get_planned(partner) | self._get_planned(other)
+        visits.date_planned = monday
+        return visits[0]
+
+    def _check_next(self, visit):
+        self.env.invalidate_all()
+        self.assertEqual(visit.state, "done")
+        self.assertFalse(visit.activity_id.active)
+        following = self._get_planned(visit.partner_id)
+        self.assertEqual(following.date_due, visit.date_done + timedelta(days=7))
+        self.assertTrue(following.activity_id.active)
+
+
+@tagged("post_install", "-at_install")
+class TestTours(TourCommon):
+    def test_rep(self):
+        visit = self._plan_visits()
+        self.start_tour("/odoo/customer-visits", "key_account_rep", login="ka_rep")
+        self._check_next(visit)
+
+    def test_admin(self):
+        today = self.policy._get_today(self.company)
+        partners = [
+            self._create_partner(f"{name} Customer")
+            for name in ("First", "Second", "Third")
+        ]
+        self._create_invoices(
+            [
+                (partner, amount, today)
+                for partner, amount in zip(partners, (600, 300, 100), strict=True)
+            ]
+        )
+        self.policy._run()
+        self.assertEqual(partners[1].account_tier_id, self.tier_a)
+        self.start_tour(
+            "/odoo/tiering-policies", "key_account_admin", login="ka_manager"
+        )
+        self.env.invalidate_all()
+        self.assertEqual(self.tier_a.share, 50)
+        self.assertEqual(partners[0].account_tier_id, self.tier_a)
+        self.assertEqual(partners[1].account_tier_id, self.tier_b)
+
+
+@tagged("post_install", "-at_install")
+class TestPhoneTours(TourCommon):
+    browser_size = "375x667"
+    touch_enabled = True
+
+    def test_rep(self):
+        visit = self._plan_visits()
+        self.start_tour(
+            "/odoo/customer-visits", "key_account_rep_phone", login="ka_rep"
+        )
+        self._check_next(visit)
