@@ -39,6 +39,7 @@
         "demo/key_account_visit_demo.xml",
         "demo/key_account_run_demo.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
     "assets": {
         "web.assets_tests": [
             "crm_key_account/static/tests/tours/**/*",

@@ -38,17 +38,13 @@ class TestConcurrency(BaseCase):
         company = env["res.company"].browse(self.company_id)
         return env["key.account.visit"]._generate(partners, company)
 
-    def _run_second(self, results, started):
-        """A generator whose snapshot is older than the commit of the first one."""
-        with self.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            env["key.account.visit"].search_count([])  # takes the snapshot
-            started.set()
-            try:
-                results.append(len(self._generate(env)))
-            except Exception as error:
-                results.append(error)
-                cr.rollback()
+    def _run_second(self, env, results):
+        try:
+            results.append(len(self._generate(env)))
+            env.cr.commit()
+        except Exception as error:
+            results.append(error)
+            env.cr.rollback()
 
     def _count(self):
         with self.registry.cursor() as cr:
@@ -62,18 +58,23 @@ class TestConcurrency(BaseCase):
             return len(visits), len(activities)
 
     def test_two_at_once(self):
-        results, started = [], threading.Event()
-        thread = threading.Thread(target=self._run_second, args=(results, started))
-        with self.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            self.assertEqual(len(self._generate(env)), 3)
-            env.flush_all()
+        results = []
+        with self.registry.cursor() as first_cr, self.registry.cursor() as second_cr:
+            # Both environments are made here: Odoo's own runner holds the lock of the
+            # registries while it runs tests, and a thread would wait for it.
+            first = api.Environment(first_cr, SUPERUSER_ID, {})
+            second = api.Environment(second_cr, SUPERUSER_ID, {})
+            # takes a snapshot that is older than the commit of the first one
+            second["key.account.visit"].search_count([])
+            self.assertEqual(len(self._generate(first)), 3)
+            first.flush_all()
+            thread = threading.Thread(target=self._run_second, args=(second, results))
             thread.start()
-            started.wait(10)
-            # the second one now waits for the unique index, until this commits
+            # the second one now waits for the unique index, until the first commits
             thread.join(0.5)
             self.assertTrue(thread.is_alive(), "the second one has to wait")
-        thread.join(30)
+            first_cr.commit()
+            thread.join(30)
         self.assertEqual(results, [0])
         self.assertEqual(self._count(), (3, 3))
 

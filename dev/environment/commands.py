@@ -44,9 +44,12 @@ def making_databases():
 # ---------------------------------------------------------------------------
 WELCOME = """
     {url}
-    login: admin    password: admin
+    login: admin    password: admin    (sets tiers and cadence)
+    login: kate     password: kate     (a rep; also matteo, ingrid, dana)
+    login: helen    password: helen    (their team leader)
 
-    Look first at CRM > Key Accounts; the addon's own README says what is there.
+    Look first at CRM > Key Accounts: tiers from the posted invoices, overdue visits
+    in red. Then CRM > Visits as kate. The README tells the story of the demo.
     Log: {log}
     Ctrl-C stops the server and everything started with it.
 """

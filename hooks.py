@@ -1,0 +1,19 @@
+from odoo.tools import SQL
+
+
+def uninstall_hook(env):
+    """Take planned activities along, and let go of the tiers.
+
+    Core would turn the activities into to-dos that nobody asked for, and stumble over
+    the references when it deletes the tiers of the data files. Done activities stay in
+    the customers' history.
+    """
+    visits = env["key.account.visit"].search([("state", "=", "planned")])
+    visits.activity_id.with_context(key_account_visit_sync=True).unlink()
+    env.flush_all()
+    env.cr.execute(
+        "UPDATE crm_lead SET account_tier_id = NULL WHERE account_tier_id IS NOT NULL"
+    )
+    for table in ("visit", "cadence", "tier_change", "scorecard"):
+        env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(f"key_account_{table}")))
+    env.invalidate_all()
