@@ -1,5 +1,7 @@
 from odoo.tools import SQL
 
+from .const import INTERNAL
+
 
 def uninstall_hook(env):
     """Take planned activities along, and let go of the tiers.
@@ -9,7 +11,7 @@ def uninstall_hook(env):
     the customers' history.
     """
     visits = env["key.account.visit"].search([("state", "=", "planned")])
-    visits.activity_id.with_context(key_account_visit_sync=True).unlink()
+    visits.activity_id.with_context(key_account_visit_sync=INTERNAL).unlink()
     env.flush_all()
     env.cr.execute(
         "UPDATE crm_lead SET account_tier_id = NULL WHERE account_tier_id IS NOT NULL"

@@ -1,6 +1,7 @@
 from collections import defaultdict
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 
@@ -141,12 +142,43 @@ class CrmLead(models.Model):
         if vals.get("active") is False:
             # Before core deletes the activities of archived records.
             Visit._close_for_leads(self, self.env._("Lead archived"))
+        previous_users = {}
+        if "user_id" in vals:
+            previous_users = {lead.id: lead.user_id.id for lead in self}
         res = super().write(vals)
         if vals.get("partner_id"):
             Visit._follow_lead_customer(self)
-        if "user_id" in vals or "company_id" in vals:
-            Visit._follow_lead_owner(self)
+        if vals.get("company_id"):
+            Visit._follow_lead_company(self)
+        changed = self.filtered(
+            lambda lead: lead.user_id.id != previous_users.get(lead.id, lead.user_id.id)
+        )
+        if changed:
+            Visit._hand_over_leads(changed, previous_users)
+        if {"stage_id", "probability"} & vals.keys():
+            Visit._close_for_leads(
+                self.filtered(lambda lead: lead.won_status == "won"),
+                self.env._("Lead won"),
+            )
         return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_visited(self):
+        visits = (
+            self.env["key.account.visit"].sudo().search([("lead_id", "in", self.ids)])
+        )
+        # These belong to the customer, and stay there.
+        visits.filtered("partner_id").lead_id = False
+        visited = visits.filtered(
+            lambda visit: visit.state == "done" and not visit.partner_id
+        )
+        if visited:
+            raise UserError(
+                self.env._(
+                    "%s has been visited: archive the lead to keep the history.",
+                    visited[0].lead_id.name,
+                )
+            )
 
     def action_set_lost(self, **additional_values):
         self.env["key.account.visit"].sudo()._close_for_leads(

@@ -72,16 +72,15 @@ class KeyAccountCadence(models.Model):
         """Return the lines in force in ``company``, in matching order."""
         return self.sudo().search([("company_id", "in", [company.id, False])])
 
-    def _match(self, tier_id, track):
-        """Return the first line of ``self`` for a tier on a track, or an empty one."""
-        return next(
-            (
-                line
-                for line in self
-                if line.track == track and line.tier_id.id in (tier_id, False)
-            ),
-            self.browse(),
-        )
+    def _match(self, tier_id, track, own_interval=0):
+        """Return the first line of ``self`` for a tier on a track, or an empty one.
+
+        A customer with an interval of its own needs no line for its tier: any line of
+        the track says how the visit is made.
+        """
+        lines = self.filtered(lambda line: line.track == track)
+        matching = lines.filtered(lambda line: line.tier_id.id in (tier_id, False))
+        return matching[:1] or (lines[:1] if own_interval else lines.browse())
 
     def _get_interval_text(self, days=0):
         """Return the interval in words, in the language of the environment.
@@ -101,8 +100,13 @@ class KeyAccountCadence(models.Model):
         }
         return texts[unit, count == 1]
 
-    def _get_activity_type(self):
-        """Return the line's activity type, else that of its track."""
-        return self.activity_type_id or self.env.ref(
-            f"crm_key_account.mail_activity_type_{self.track}"
+    def _get_activity_type(self, track):
+        """Return the line's activity type, else that of the track, else a to-do for
+        those who deleted it."""
+        return (
+            self.activity_type_id
+            or self.env.ref(
+                f"crm_key_account.mail_activity_type_{track}", raise_if_not_found=False
+            )
+            or self.env.ref("mail.mail_activity_data_todo")
         )

@@ -9,6 +9,8 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..const import INTERNAL
+
 _logger = logging.getLogger(__name__)
 
 
@@ -88,7 +90,7 @@ class KeyAccountPolicy(models.Model):
         string="Minimum Tenure (days)",
         default=90,
         help="An account that is not clear of the boundary moves after it has been in "
-        "its tier for this many days.",
+        "its tier for this many days; 0: at once, whatever the hysteresis.",
     )
     last_run = fields.Datetime(readonly=True, copy=False)
     pending_count = fields.Integer(compute="_compute_pending_count")
@@ -217,7 +219,7 @@ class KeyAccountPolicy(models.Model):
     def _check_tiers_unless_deferred(self):
         """Check after a change of a single tier, unless a whole policy is being saved:
         its lines arrive one by one and are right only together."""
-        if not self.env.context.get("key_account_defer_tier_check"):
+        if self.env.context.get("key_account_defer_tier_check") is not INTERNAL:
             self._check_tiers()
 
     # -------------------------------------------------------------------------
@@ -226,16 +228,16 @@ class KeyAccountPolicy(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        deferred = self.with_context(key_account_defer_tier_check=True)
+        deferred = self.with_context(key_account_defer_tier_check=INTERNAL)
         return super(KeyAccountPolicy, deferred).create(vals_list).with_env(self.env)
 
     def write(self, vals):
-        deferred = self.with_context(key_account_defer_tier_check=True)
+        deferred = self.with_context(key_account_defer_tier_check=INTERNAL)
         return super(KeyAccountPolicy, deferred).write(vals)
 
     def unlink(self):
         # Through the ORM, so that tiers in use are refused with a sentence.
-        self.with_context(key_account_defer_tier_check=True).tier_ids.unlink()
+        self.with_context(key_account_defer_tier_check=INTERNAL).tier_ids.unlink()
         return super().unlink()
 
     def copy_data(self, default=None):
@@ -317,8 +319,12 @@ class KeyAccountPolicy(models.Model):
         cron._commit_progress(remaining=len(companies))
         for company in companies:
             policy = self._get_for_company(company)
-            if policy:
-                policy._run_companies(company)
+            try:
+                with self.env.cr.savepoint():
+                    policy._run_companies(company)
+            except Exception:
+                # The other companies' runs don't depend on this one.
+                _logger.exception("Tiering of company %s failed", company.id)
             if not cron._commit_progress(1):
                 break
 
@@ -360,7 +366,8 @@ class KeyAccountPolicy(models.Model):
         changes = self.env["key.account.tier.change"]
         for company in companies:
             policy = self._get_for_company(company)
-            changes |= policy._run_company(company, today)
+            if policy:
+                changes |= policy._run_company(company, today)
         return changes
 
     def _run_company(self, company, today=None):
@@ -613,8 +620,8 @@ class KeyAccountPolicy(models.Model):
                            suggested_tier_id = NULL
                      WHERE company_id = %(company)s
                        AND is_account
-                       AND NOT EXISTS (SELECT FROM figures
-                                        WHERE figures.partner_id = card.partner_id)
+                       -- hashed whatever the statistics of a table just filled say
+                       AND partner_id NOT IN (SELECT partner_id FROM figures)
                 )
                 INSERT INTO key_account_scorecard AS card (
                        partner_id, company_id, user_id, is_account,
@@ -783,7 +790,9 @@ class KeyAccountPolicy(models.Model):
                    partner_id, company_id, partner_user_id, from_tier_id, to_tier_id,
                    state, reason, date, create_uid, create_date, write_uid, write_date)
             SELECT partner_id, %(company)s, user_id, from_tier_id, to_tier_id,
-                   %(state)s, format(%(reason)s, figure, rank), %(today)s,
+                   %(state)s,
+                   format(%(reason)s, to_char(figure, 'FM999,999,999,990.00'), rank),
+                   %(today)s,
                    %(uid)s, %(now)s, %(uid)s, %(now)s
               FROM (%(moves)s) AS move
              WHERE %(auto_apply)s OR NOT EXISTS (

@@ -22,7 +22,6 @@ class KeyAccountScorecard(models.Model):
         string="Customer",
         required=True,
         readonly=True,
-        index=True,
         ondelete="cascade",
     )
     company_id = fields.Many2one(
@@ -82,7 +81,6 @@ class KeyAccountScorecard(models.Model):
     tier_id = fields.Many2one(
         "key.account.tier",
         readonly=True,
-        index=True,
         ondelete="restrict",
     )
     tier_color = fields.Integer(related="tier_id.color")
@@ -90,7 +88,7 @@ class KeyAccountScorecard(models.Model):
     suggested_tier_id = fields.Many2one(
         "key.account.tier",
         readonly=True,
-        ondelete="restrict",
+        ondelete="set null",
         help="The tier that the figures alone would give.",
     )
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
@@ -128,7 +126,8 @@ class KeyAccountScorecard(models.Model):
     @api.depends("partner_id")
     def _compute_display_name(self):
         for card in self:
-            card.display_name = card.partner_id.display_name
+            # sudo: whoever may read the card may read whose it is
+            card.display_name = card.partner_id.sudo().display_name
 
     def action_open_partner(self):
         self.ensure_one()

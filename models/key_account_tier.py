@@ -94,6 +94,7 @@ class KeyAccountTier(models.Model):
             ("key.account.tier.change", "to_tier_id"),
             ("key.account.cadence", "tier_id"),
             ("key.account.visit", "tier_id"),
+            ("key.account.scorecard", "tier_id"),
             ("crm.lead", "account_tier_id"),
         )
         used_ids = set()

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..const import INTERNAL
+
 
 class KeyAccountTierChange(models.Model):
     """Why a customer is in its tier: the queue of proposals and the history in one."""
@@ -22,7 +24,6 @@ class KeyAccountTierChange(models.Model):
         "res.company",
         required=True,
         readonly=True,
-        index=True,
         ondelete="cascade",
     )
     # A copy, so that the record rules need no join.
@@ -53,7 +54,6 @@ class KeyAccountTierChange(models.Model):
         required=True,
         readonly=True,
         default="proposed",
-        index=True,
     )
     reason = fields.Char(readonly=True)
     note = fields.Char(readonly=True, help="What was said when it was decided.")
@@ -77,12 +77,12 @@ class KeyAccountTierChange(models.Model):
         """
         self._check_can_decide()
         now = fields.Date.context_today(self)
-        self.write({"state": "applied", "user_id": self.env.uid, "date": now})
+        self.sudo().write({"state": "applied", "user_id": self.env.uid, "date": now})
         for (company, tier), changes in self.grouped(
             lambda change: (change.company_id, change.to_tier_id)
         ).items():
             changes.partner_id.with_company(company).with_context(
-                key_account_skip_change=True
+                key_account_skip_change=INTERNAL
             ).account_tier_id = tier
 
     def action_reject(self):
@@ -93,7 +93,7 @@ class KeyAccountTierChange(models.Model):
         :raise UserError: if one of the changes is not a proposal any more
         """
         self._check_can_decide()
-        self.write(
+        self.sudo().write(
             {
                 "state": "rejected",
                 "user_id": self.env.uid,
@@ -102,6 +102,7 @@ class KeyAccountTierChange(models.Model):
         )
 
     def _check_can_decide(self):
+        self.check_access("read")
         if not self.env.su and not self.env.user.has_group(
             "sales_team.group_sale_manager"
         ):
@@ -120,6 +121,8 @@ class KeyAccountTierChange(models.Model):
     @api.depends("partner_id", "to_tier_id")
     def _compute_display_name(self):
         for change in self:
+            # sudo: whoever may read the change may read whose it is
+            names = change.sudo()
             change.display_name = (
-                f"{change.partner_id.display_name} → {change.to_tier_id.name or '–'}"
+                f"{names.partner_id.display_name} → {names.to_tier_id.name or '–'}"
             )

@@ -7,16 +7,48 @@ import psycopg2.errors
 import pytz
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, mute_logger, split_every
+from odoo.tools import SQL, clean_context, format_date, mute_logger, split_every
 
+from ..const import INTERNAL
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
+# Written by planning and by the buttons, never by a client.
+SYSTEM_FIELDS = {
+    "account_user_id",
+    "activity_id",
+    "cadence_id",
+    "close_reason",
+    "date_cancelled",
+    "date_due",
+    "date_latest",
+    "date_resume",
+    "is_date_fixed",
+    "tier_id",
+}
+# What the scorecards' last and next visit depend on.
+ACCOUNT_FIELDS = {
+    "company_id",
+    "date_done",
+    "date_planned",
+    "partner_id",
+    "state",
+}
+# What a visit was about can't be changed once it is done or cancelled.
+HISTORY_FIELDS = {
+    "company_id",
+    "date_done",
+    "date_planned",
+    "lead_id",
+    "partner_id",
+    "track",
+    "user_id",
+}
 
 
 class Due(NamedTuple):
@@ -44,6 +76,8 @@ class KeyAccountVisit(models.Model):
     name = fields.Char(
         string="Customer or Lead",
         compute="_compute_name",
+        # sudo: whoever may read the visit may read whose it is
+        compute_sudo=True,
     )
     partner_id = fields.Many2one(
         "res.partner",
@@ -73,8 +107,9 @@ class KeyAccountVisit(models.Model):
     # A copy for the record rules: a rep sees the visits of own customers, whoever
     # made them.
     account_user_id = fields.Many2one(
-        related="partner_id.user_id",
+        "res.users",
         string="Customer's Salesperson",
+        compute="_compute_account_user_id",
         store=True,
         index=True,
     )
@@ -89,6 +124,7 @@ class KeyAccountVisit(models.Model):
     cadence_id = fields.Many2one(
         "key.account.cadence",
         readonly=True,
+        copy=False,
         ondelete="set null",
         help="The line that asked for the visit; empty: planned by hand.",
     )
@@ -116,10 +152,12 @@ class KeyAccountVisit(models.Model):
         required=True,
         default="planned",
         index=True,
+        copy=False,
     )
     date_due = fields.Date(
         string="Due",
         readonly=True,
+        copy=False,
         help="The day that the cadence asks for, before working days and leaves.",
     )
     date_planned = fields.Date(
@@ -130,18 +168,21 @@ class KeyAccountVisit(models.Model):
     date_latest = fields.Date(
         string="Not Later Than",
         readonly=True,
+        copy=False,
         help="End of the visit's window: due date plus 30 % of the interval.",
     )
-    date_done = fields.Date(string="Done On", index=True)
-    date_cancelled = fields.Date(string="Cancelled On", readonly=True)
+    date_done = fields.Date(string="Done On", index=True, copy=False)
+    date_cancelled = fields.Date(string="Cancelled On", readonly=True, copy=False)
     date_resume = fields.Date(
         string="Come Back On",
         readonly=True,
+        copy=False,
         help="The next visit is due on this day.",
     )
     is_date_fixed = fields.Boolean(
         string="Moved by Hand",
         readonly=True,
+        copy=False,
         help="A person chose the date: planning leaves it alone.",
     )
     is_overdue = fields.Boolean(
@@ -153,8 +194,8 @@ class KeyAccountVisit(models.Model):
         help="Why the customer is to be seen.",
     )
     objective = fields.Char(help="What the visit is to achieve.")
-    feedback = fields.Text(help="What came of the visit.")
-    close_reason = fields.Char(readonly=True)
+    feedback = fields.Text(copy=False, help="What came of the visit.")
+    close_reason = fields.Char(readonly=True, copy=False)
     activity_id = fields.Many2one(
         "mail.activity",
         readonly=True,
@@ -188,8 +229,19 @@ class KeyAccountVisit(models.Model):
             record = visit.partner_id or visit.lead_id
             visit.name = record.display_name
 
+    @api.depends("partner_id.user_id", "lead_id.user_id")
+    def _compute_account_user_id(self):
+        for visit in self:
+            visit.account_user_id = (visit.partner_id or visit.lead_id).user_id
+
     @api.depends("name", "date_planned", "date_done")
+    @api.depends_context("key_account_visit_name_only")
     def _compute_display_name(self):
+        # the calendar shows the date already
+        if self.env.context.get("key_account_visit_name_only"):
+            for visit in self:
+                visit.display_name = visit.name
+            return
         for visit in self:
             day = visit.date_done or visit.date_planned
             parts = [visit.name, day and format_date(self.env, day)]
@@ -242,6 +294,20 @@ class KeyAccountVisit(models.Model):
                         )
                     )
 
+    @api.constrains("user_id", "company_id")
+    def _check_user(self):
+        for visit in self.filtered("user_id"):
+            user = visit.user_id.sudo()
+            if user.share or visit.company_id not in user.company_ids:
+                raise ValidationError(
+                    self.env._(
+                        "%(user)s doesn't work for %(company)s: choose another "
+                        "salesperson.",
+                        user=user.name,
+                        company=visit.company_id.name,
+                    )
+                )
+
     @api.constrains("state", "partner_id")
     def _check_partner_active(self):
         for visit in self.filtered(lambda visit: visit.state == "planned"):
@@ -259,36 +325,58 @@ class KeyAccountVisit(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        self._check_system_fields(vals_list)
+        if not self.env.su:
+            # Defaults from a client's context are values of the client.
+            self = self.with_context(clean_context(self.env.context))
+        vals_list = [dict(vals) for vals in vals_list]
         partners = self.env["res.partner"].browse(
             vals["partner_id"] for vals in vals_list if vals.get("partner_id")
         )
-        account_ids = {
-            partner.id: partner.commercial_partner_id.id for partner in partners
+        account_by_partner = {
+            partner.id: partner.commercial_partner_id for partner in partners
         }
         leads = self.env["crm.lead"].browse(
             vals["lead_id"] for vals in vals_list if vals.get("lead_id")
         )
-        lead_accounts = {
-            lead.id: lead.partner_id.commercial_partner_id.id for lead in leads
+        account_by_lead = {
+            lead.id: lead.partner_id.commercial_partner_id for lead in leads
         }
         for vals in vals_list:
-            account_id = account_ids.get(vals.get("partner_id"))
-            vals["partner_id"] = account_id or lead_accounts.get(vals.get("lead_id"))
+            account = account_by_partner.get(vals.get("partner_id"))
+            account = account or account_by_lead.get(vals.get("lead_id"))
+            vals["partner_id"] = account.id if account else False
+            company = self.env["res.company"].browse(
+                vals.get("company_id") or self.env.company.id
+            )
             if vals.get("state") == "done" and not vals.get("date_done"):
-                vals["date_done"] = fields.Date.context_today(self)
+                user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
+                vals["date_done"] = self._get_user_today(user, company)
         visits = super().create(vals_list)
+        visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
         visits._update_accounts()
         return visits
 
     def write(self, vals):
-        if self.env.context.get("key_account_visit_sync"):
+        if self.env.context.get("key_account_visit_sync") is INTERNAL:
+            accounts = self.partner_id
             res = super().write(vals)
-            if {"state", "date_planned", "date_done", "partner_id"} & vals.keys():
-                self._update_accounts()
+            if ACCOUNT_FIELDS & vals.keys():
+                self._update_accounts(accounts)
             return res
         vals = dict(vals)
+        self._check_system_fields([vals])
         state = vals.pop("state", None)
+        closed = self.filtered(lambda visit: visit.state != "planned")
+        if closed and HISTORY_FIELDS & vals.keys() and not self.env.su:
+            raise UserError(
+                self.env._(
+                    "The visit to %s is closed: its customer, date and salesperson "
+                    "stay as they are.",
+                    closed[0].name,
+                )
+            )
         if vals.get("partner_id"):
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals["partner_id"] = partner.commercial_partner_id.id
@@ -301,7 +389,7 @@ class KeyAccountVisit(models.Model):
             planned._update_activities(vals)
         if {"partner_id", "lead_id"} & vals.keys():
             planned._move_activities()
-        if {"date_planned", "date_done", "partner_id"} & vals.keys():
+        if ACCOUNT_FIELDS & vals.keys():
             self._update_accounts(accounts)
         if state:
             self._change_state(state)
@@ -310,7 +398,7 @@ class KeyAccountVisit(models.Model):
     def unlink(self):
         accounts = self.partner_id
         self.sudo().activity_id.filtered("active").with_context(
-            key_account_visit_sync=True
+            key_account_visit_sync=INTERNAL
         ).unlink()
         res = super().unlink()
         self.env["key.account.scorecard"].sudo()._update_visit_dates(accounts.ids)
@@ -323,13 +411,37 @@ class KeyAccountVisit(models.Model):
                 self.env._("A done visit is part of the customer's history: keep it.")
             )
 
+    def _check_system_fields(self, vals_list):
+        """Refuse what a client must not write, and leads that the user can't read."""
+        if self.env.su:
+            return
+        if any(SYSTEM_FIELDS & vals.keys() for vals in vals_list):
+            raise AccessError(
+                self.env._(
+                    "Planning alone writes a visit's activity, tier and reasons."
+                )
+            )
+        self.env["crm.lead"].browse(
+            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
+        ).check_access("read")
+
+    def _copy_tier(self):
+        """Note the customer's tier on visits that a person planned or logged."""
+        synced = self.sudo().with_context(key_account_visit_sync=INTERNAL)
+        for visit in synced.filtered(lambda visit: not visit.tier_id):
+            account = visit.partner_id.with_company(visit.company_id)
+            visit.tier_id = account.account_tier_id or visit.lead_id.account_tier_id
+
     def _change_state(self, state):
         """Written from outside, a state takes the same way as the buttons."""
+        changed = self.filtered(lambda visit: visit.state != state)
+        if not changed:
+            return
         if state == "done":
-            self.filtered(lambda visit: visit.state == "planned").action_done()
+            changed.action_done()
         elif state == "cancelled":
-            self.filtered(lambda visit: visit.state == "planned").action_cancel()
-        elif any(visit.state != state for visit in self):
+            changed.action_cancel()
+        else:
             raise UserError(
                 self.env._(
                     "A visit can only be marked done or cancelled: plan a new one."
@@ -355,7 +467,7 @@ class KeyAccountVisit(models.Model):
         rest = self.sudo().filtered(lambda visit: visit.state == "planned")
         rest._mark_done()
         if feedback:
-            rest.with_context(key_account_visit_sync=True).feedback = feedback
+            rest.with_context(key_account_visit_sync=INTERNAL).feedback = feedback
         return True
 
     def action_cancel(self, date_resume=False, reason=False):
@@ -444,11 +556,8 @@ class KeyAccountVisit(models.Model):
             batch.partner_id.mapped("display_name")
             batch.lead_id.mapped("display_name")
             types = {
-                cadence: cadence._get_activity_type() for cadence in batch.cadence_id
-            }
-            track_types = {
-                track: self.env.ref(f"crm_key_account.mail_activity_type_{track}")
-                for track in set(batch.mapped("track"))
+                key: key[0]._get_activity_type(key[1])
+                for key in {(visit.cadence_id, visit.track) for visit in batch}
             }
             activities = (
                 self.env["mail.activity"]
@@ -458,20 +567,19 @@ class KeyAccountVisit(models.Model):
                     [
                         {
                             **visit._prepare_document_values(),
-                            "activity_type_id": types.get(
-                                visit.cadence_id, track_types[visit.track]
-                            ).id,
+                            "activity_type_id": types[visit.cadence_id, visit.track].id,
                             "summary": visit.summary,
                             "note": visit.objective,
                             "date_deadline": visit.date_planned,
                             "user_id": visit.user_id.id,
                             "automated": bool(visit.cadence_id),
+                            "is_key_account_visit": True,
                         }
                         for visit in batch
                     ]
                 )
             )
-            synced = batch.with_context(key_account_visit_sync=True)
+            synced = batch.with_context(key_account_visit_sync=INTERNAL)
             for visit, activity in zip(synced, activities, strict=True):
                 visit.activity_id = activity
 
@@ -491,18 +599,18 @@ class KeyAccountVisit(models.Model):
         if "user_id" in vals:
             activity_vals["user_id"] = vals["user_id"]
         self.sudo().activity_id.with_context(
-            key_account_visit_sync=True, mail_activity_quick_update=True
+            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
         ).write(activity_vals)
 
     def _move_activities(self):
         for visit in self.sudo():
             visit.activity_id.with_context(
-                key_account_visit_sync=True, mail_activity_quick_update=True
+                key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
             ).write(visit._prepare_document_values())
 
     def _follow_activities(self, vals):
         """Do with the visits what was done with their activities."""
-        synced = self.with_context(key_account_visit_sync=True)
+        synced = self.with_context(key_account_visit_sync=INTERNAL)
         planned = synced.filtered(lambda visit: visit.state == "planned")
         if vals.get("date_deadline"):
             planned.write(
@@ -520,11 +628,13 @@ class KeyAccountVisit(models.Model):
     def _reopen(self):
         """Plan done visits again, because their activities were restored."""
         for visit in self:
+            document = [("partner_id", "=", visit.partner_id.id)]
+            if not visit.partner_id:
+                document.append(("lead_id", "=", visit.lead_id.id))
             taken = self.search(
                 [
+                    *document,
                     ("state", "=", "planned"),
-                    ("partner_id", "=", visit.partner_id.id),
-                    ("lead_id", "=", visit.lead_id.id),
                     ("company_id", "=", visit.company_id.id),
                     ("track", "=", visit.track),
                 ],
@@ -542,9 +652,12 @@ class KeyAccountVisit(models.Model):
     def _mark_done(self):
         """Close planned visits as done today in their salesperson's time zone, and
         plan the next ones at once, however far away they are."""
-        synced = self.with_context(key_account_visit_sync=True)
+        synced = self.with_context(key_account_visit_sync=INTERNAL)
         for visit in synced:
-            visit.write({"state": "done", "date_done": visit._get_today()})
+            visit.write(
+                # A day that was named goes before today.
+                {"state": "done", "date_done": visit.date_done or visit._get_today()}
+            )
         for (company, track), visits in self.grouped(
             lambda visit: (visit.company_id, visit.track)
         ).items():
@@ -585,7 +698,7 @@ class KeyAccountVisit(models.Model):
         """Cancel visits. Without ``date_resume`` the cadence goes on from the last
         done visit, as if this one had never been planned."""
         activities = self.activity_id
-        for visit in self.with_context(key_account_visit_sync=True):
+        for visit in self.with_context(key_account_visit_sync=INTERNAL):
             visit.write(
                 {
                     "state": "cancelled",
@@ -597,7 +710,7 @@ class KeyAccountVisit(models.Model):
         # What takes their place must not meet them in the unique indexes.
         self.flush_recordset()
         if unlink_activities:
-            activities.with_context(key_account_visit_sync=True).unlink()
+            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
 
     def _update_accounts(self, others=None):
         """Keep the scorecards of the visited accounts in step."""
@@ -626,24 +739,20 @@ class KeyAccountVisit(models.Model):
     def _follow_commercial_entity(self, partners):
         """Move the visits of partners that became contacts to their company."""
         visits = self.search([("partner_id", "in", partners.ids)])
-        for visit in visits.with_context(key_account_visit_sync=True):
+        for visit in visits.with_context(key_account_visit_sync=INTERNAL):
             account = visit.partner_id.commercial_partner_id
             if account == visit.partner_id:
                 continue
             if visit.state == "planned":
                 visit._close(self.env._("Now a contact of %s", account.display_name))
             visit.partner_id = account
+        self.env["key.account.scorecard"]._update_visit_dates(partners.ids)
 
     @api.model
     def _close_for_leads(self, leads, reason):
         """Close the planned visits of leads that have no customer."""
-        self.search(
-            [
-                ("lead_id", "in", leads.ids),
-                ("partner_id", "=", False),
-                ("state", "=", "planned"),
-            ]
-        )._close(reason)
+        if leads:
+            self.search(self._get_planned_lead_domain(leads))._close(reason)
 
     @api.model
     def _follow_lead_customer(self, leads):
@@ -669,26 +778,37 @@ class KeyAccountVisit(models.Model):
                     visit._close(
                         self.env._("%s has a visit planned", account.display_name)
                     )
-            visit.with_context(key_account_visit_sync=True).partner_id = account
+            visit.with_context(key_account_visit_sync=INTERNAL).partner_id = account
             if visit.state == "planned":
                 visit._move_activities()
 
     @api.model
-    def _follow_lead_owner(self, leads):
-        """Give the planned visits of leads without customer to the leads' salespersons
-        and companies."""
-        visits = self.search(
-            [
-                ("lead_id", "in", leads.ids),
-                ("partner_id", "=", False),
-                ("state", "=", "planned"),
-            ]
-        )
-        for visit in visits.with_context(key_account_visit_sync=True):
-            company = visit.lead_id.company_id
-            if company and company != visit.company_id:
-                visit.company_id = company
-        visits._assign_responsibles()
+    def _follow_lead_company(self, leads):
+        """Move the planned visits of leads without customer to the leads' companies."""
+        for visit in self.search(self._get_planned_lead_domain(leads)):
+            if visit.lead_id.company_id != visit.company_id:
+                visit.with_context(
+                    key_account_visit_sync=INTERNAL
+                ).company_id = visit.lead_id.company_id
+
+    @api.model
+    def _hand_over_leads(self, leads, previous_users):
+        """Give the planned visits of leads without customer to the leads' salespersons;
+        see :meth:`_hand_over_partners`."""
+        self.search(self._get_planned_lead_domain(leads)).filtered(
+            lambda visit: (
+                not previous_users[visit.lead_id.id]
+                or visit.user_id.id in (previous_users[visit.lead_id.id], False)
+            )
+        )._assign_responsibles()
+
+    @api.model
+    def _get_planned_lead_domain(self, leads):
+        return [
+            ("lead_id", "in", leads.ids),
+            ("partner_id", "=", False),
+            ("state", "=", "planned"),
+        ]
 
     @api.model
     def _merge_leads(self, head, leads):
@@ -701,7 +821,7 @@ class KeyAccountVisit(models.Model):
         for group in alone.grouped("track").values():
             own = group.filtered(lambda visit: visit.lead_id == head)
             (group - (own or group)[:1])._close(self.env._("Merged into %s", head.name))
-        visits.with_context(key_account_visit_sync=True).lead_id = head
+        visits.with_context(key_account_visit_sync=INTERNAL).lead_id = head
         visits.filtered(lambda visit: visit.state == "planned")._move_activities()
         if account:
             self._follow_lead_customer(head)
@@ -755,7 +875,7 @@ class KeyAccountVisit(models.Model):
             for visit, due in zip(visits, dues, strict=True):
                 by_responsible[responsibles[due]] |= visit
             for (user_id, team_id), group in by_responsible.items():
-                group.with_context(key_account_visit_sync=True).write(
+                group.with_context(key_account_visit_sync=INTERNAL).write(
                     {"user_id": user_id, "team_id": team_id}
                 )
                 group._update_activities({"user_id": user_id})
@@ -794,9 +914,15 @@ class KeyAccountVisit(models.Model):
             [("key_account_planning", "=", True)]
         ):
             visits = self.with_company(company)
-            visits._close_outdated(company)
-            due = visits._get_due(company, [key for key, _ in TRACKS])
-            plans = visits._get_plans(company, due)
+            try:
+                with self.env.cr.savepoint():
+                    visits._close_outdated(company)
+                    due = visits._get_due(company, [key for key, _ in TRACKS])
+                    plans = visits._get_plans(company, due)
+            except Exception:
+                # The other companies' visits don't depend on this one.
+                _logger.exception("Planning visits of company %s failed", company.id)
+                continue
             cron._commit_progress(remaining=len(plans))
             for batch in split_every(BATCH_SIZE, plans):
                 visits._create_batch(company, batch)
@@ -809,6 +935,7 @@ class KeyAccountVisit(models.Model):
         customer's tier changed, or there is no line for it. What a person moved stays.
         The generator plans anew where another line asks for a visit."""
         self.env.flush_all()
+        lines = self.env["key.account.cadence"]._get_lines(company)
         rows = self.env.execute_query(
             SQL(
                 """
@@ -821,29 +948,42 @@ class KeyAccountVisit(models.Model):
                          ON lead.id = visit.lead_id AND visit.partner_id IS NULL
                  WHERE visit.company_id = %s
                    AND visit.state = 'planned'
-                   AND visit.tier_id IS NOT NULL
+                   -- generated: a cadence line asked for it
+                   AND visit.date_due IS NOT NULL
                    AND visit.is_date_fixed IS NOT TRUE
-                   AND visit.tier_id IS DISTINCT FROM
-                       COALESCE(card.tier_id, lead.account_tier_id)
+                   AND (visit.tier_id IS DISTINCT FROM
+                        COALESCE(card.tier_id, lead.account_tier_id)
+                        OR NOT visit.cadence_id = ANY(%s)
+                        OR visit.cadence_id IS NULL)
                    AND (%s OR visit.partner_id = ANY(%s))
                 """,
                 company.id,
+                lines.ids,
                 partner_ids is None,
                 partner_ids or [],
             )
         )
-        lines = self.env["key.account.cadence"]._get_lines(company)
         for visit_id, tier_id in rows:
             visit = self.browse(visit_id)
-            if lines._match(tier_id, visit.track) != visit.cadence_id:
-                tier = self.env["key.account.tier"].browse(tier_id)
-                visit._close(
-                    self.env._(
-                        "Tier changed from %(old)s to %(new)s",
-                        old=visit.tier_id.name,
-                        new=tier.name or self.env._("none"),
-                    )
+            line = self._get_line(lines, tier_id, visit)
+            if line and line == visit.cadence_id:
+                continue
+            tier = self.env["key.account.tier"].browse(tier_id)
+            reason = self.env._("The cadence changed")
+            if tier != visit.tier_id:
+                reason = self.env._(
+                    "Tier changed from %(old)s to %(new)s",
+                    old=visit.tier_id.name or self.env._("none"),
+                    new=tier.name or self.env._("none"),
                 )
+            visit._close(reason)
+
+    @api.model
+    def _get_line(self, lines, tier_id, visit):
+        """Return the line that asks for a planned visit, as :meth:`_get_due` does."""
+        account = visit.partner_id.with_company(visit.company_id)
+        own_interval = account.visit_interval_days if visit.track == "visit" else 0
+        return lines._match(tier_id, visit.track, own_interval)
 
     @api.model
     def _get_due(self, company, tracks, partner_ids=None, lead_ids=None):
@@ -858,7 +998,7 @@ class KeyAccountVisit(models.Model):
         for track in tracks:
             if track not in lines.mapped("track"):
                 continue
-            line_by_tier = {}
+            line_by_key = {}
             queries = []
             if partner_ids is None or partner_ids:
                 queries.append(self._get_due_accounts_sql(company, track, partner_ids))
@@ -867,9 +1007,12 @@ class KeyAccountVisit(models.Model):
             for query in queries:
                 for row in self.env.execute_query(query):
                     due = Due(*row)
-                    if due.tier_id not in line_by_tier:
-                        line_by_tier[due.tier_id] = lines._match(due.tier_id, track)
-                    if line := line_by_tier[due.tier_id]:
+                    key = (due.tier_id, bool(due.own_interval))
+                    if key not in line_by_key:
+                        line_by_key[key] = lines._match(
+                            due.tier_id, track, due.own_interval
+                        )
+                    if line := line_by_key[key]:
                         result.append((line, due))
         return result
 
@@ -922,7 +1065,7 @@ class KeyAccountVisit(models.Model):
               LEFT JOIN (%(history)s) AS history
                 ON history.partner_id = card.partner_id
              WHERE card.company_id = %(company)s
-               AND (card.is_account OR card.tier_id IS NOT NULL)
+               AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0)
                AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
                AND NOT EXISTS (
                    SELECT FROM key_account_visit planned
@@ -1057,13 +1200,15 @@ class KeyAccountVisit(models.Model):
         tier = self.env["key.account.tier"].browse(item.tier_id or [])
         interval = line.with_env(self.env)._get_interval_text(item.own_interval)
         start = f"{tier.name}, {interval}" if tier else interval
-        if item.last_done:
-            return self.env._(
-                "%(start)s; last visit %(date)s",
-                start=start,
-                date=format_date(self.env, item.last_done, date_format="d MMM"),
-            )
-        return self.env._("%(start)s; not visited yet", start=start)
+        call = line.track == "contact"
+        if not item.last_done:
+            if call:
+                return self.env._("%(start)s; no call yet", start=start)
+            return self.env._("%(start)s; not visited yet", start=start)
+        day = format_date(self.env, item.last_done, date_format="d MMM")
+        if call:
+            return self.env._("%(start)s; last call %(date)s", start=start, date=day)
+        return self.env._("%(start)s; last visit %(date)s", start=start, date=day)
 
     @api.model
     def _create_due(self, company, due, today=None, horizon=True):
@@ -1085,9 +1230,11 @@ class KeyAccountVisit(models.Model):
         except (
             psycopg2.errors.UniqueViolation,
             psycopg2.errors.SerializationFailure,
-        ):
+            ValidationError,
+        ) as error:
             if len(plans) == 1:
-                _logger.info("A visit was planned at the same time by somebody else")
+                # Planned by somebody else, or archived, since we looked.
+                _logger.info("A visit was left out: %s", error)
                 return visits.browse()
         made = visits.browse()
         for plan in plans:
@@ -1251,7 +1398,11 @@ class KeyAccountVisit(models.Model):
         cron = self.env["ir.cron"]
         cron._commit_progress(remaining=len(users))
         for user in users:
-            if user._is_visit_digest_due():
-                user._send_visit_digest(template, companies)
+            try:
+                with self.env.cr.savepoint():
+                    if user._is_visit_digest_due():
+                        user._send_visit_digest(template, companies)
+            except Exception:
+                _logger.exception("The visit digest of user %s failed", user.id)
             if not cron._commit_progress(1):
                 return

@@ -1,4 +1,6 @@
-from odoo import models
+from odoo import api, fields, models
+
+from ..const import INTERNAL
 
 
 class MailActivity(models.Model):
@@ -8,21 +10,48 @@ class MailActivity(models.Model):
 
     _inherit = "mail.activity"
 
+    is_key_account_visit = fields.Boolean(
+        readonly=True,
+        help="Belongs to a customer visit: hidden outside sales, and from colleagues "
+        "who see their own documents only.",
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not self.env.su:
+            for vals in vals_list:
+                vals.pop("is_key_account_visit", None)
+        return super().create(vals_list)
+
     def write(self, vals):
         res = super().write(vals)
-        if not self.env.context.get("key_account_visit_sync") and (
+        if not self._is_key_account_sync() and (
             {"active", "date_deadline", "user_id", "feedback"} & vals.keys()
         ):
             self._get_key_account_visits()._follow_activities(vals)
         return res
 
     def unlink(self):
-        if not self.env.context.get("key_account_visit_sync"):
+        if not self._is_key_account_sync():
             visits = self._get_key_account_visits().filtered(
                 lambda visit: visit.state == "planned"
             )
             visits._cancel(self.env._("Activity cancelled"), unlink_activities=False)
         return super().unlink()
+
+    def _action_done(self, feedback=False, attachment_ids=None):
+        # Core posts the summary on the customer, where everybody reads it: the reason,
+        # with tier and cadence, stays on the visit.
+        visits = self._get_key_account_visits()
+        for visit in visits:
+            visit.activity_id.with_context(
+                key_account_visit_sync=INTERNAL
+            ).summary = visit.objective
+        return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
+
+    def _is_key_account_sync(self):
+        """Return whether the change comes from the visit itself."""
+        return self.env.context.get("key_account_visit_sync") is INTERNAL
 
     def _get_key_account_visits(self):
         # sudo: whoever may handle the activity keeps its visit in step

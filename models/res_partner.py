@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
+from ..const import INTERNAL
+
 TIER_FIELDS = {
     "account_tier_id",
     "account_tier_locked_until",
@@ -62,6 +64,9 @@ class ResPartner(models.Model):
         "partner_id",
         groups="sales_team.group_sale_salesman",
     )
+    # Core lets searches through this field past the rules of activities, which here
+    # hide those of visits.
+    activity_ids = fields.One2many(bypass_search_access=False)
     # The figures of the key-account tab, all read from the scorecard by one query.
     key_account_currency_id = fields.Many2one(
         "res.currency",
@@ -127,7 +132,8 @@ class ResPartner(models.Model):
         )
         card_by_partner = cards.grouped("partner_id")
         # All tiers at once, as the sentence below and the badge need their names.
-        (cards.suggested_tier_id | self.account_tier_id).mapped("name")
+        # sudo: a policy may have gone to another company meanwhile.
+        (cards.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
         for partner in self:
             card = card_by_partner.get(partner.commercial_partner_id, cards.browse())
             partner.last_visit_date = card.last_visit_date
@@ -153,7 +159,7 @@ class ResPartner(models.Model):
         )
         if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
             text += " " + self.env._(
-                "The figures alone suggest %s.", card.suggested_tier_id.name
+                "The figures alone suggest %s.", card.suggested_tier_id.sudo().name
             )
         return text
 
@@ -184,6 +190,20 @@ class ResPartner(models.Model):
         cards = Card._search(company & Domain(field, operator, value))
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
+    @api.constrains("account_tier_id")
+    def _check_account_tier_company(self):
+        for partner in self.sudo():
+            tier_company = partner.account_tier_id.company_id
+            if tier_company and tier_company != self.env.company:
+                raise ValidationError(
+                    self.env._(
+                        "The tier %(tier)s belongs to %(company)s: choose one of this "
+                        "company's policy.",
+                        tier=partner.account_tier_id.name,
+                        company=tier_company.name,
+                    )
+                )
+
     @api.constrains("visit_interval_days")
     def _check_visit_interval_days(self):
         for partner in self.sudo():
@@ -207,7 +227,9 @@ class ResPartner(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        if any(TIER_FIELDS & vals.keys() for vals in vals_list):
+        if any(TIER_FIELDS & vals.keys() for vals in vals_list) or any(
+            f"default_{name}" in self.env.context for name in TIER_FIELDS
+        ):
             self._check_can_set_tier()
         partners = super().create(vals_list)
         tiered = partners.filtered(
@@ -236,7 +258,11 @@ class ResPartner(models.Model):
         previous_users = {}
         if "user_id" in vals:
             previous_users = {partner.id: partner.user_id.id for partner in self.sudo()}
+        contacts = self.browse()
+        if {"parent_id", "is_company"} & vals.keys():
+            contacts = self.filtered(lambda p: p != p.commercial_partner_id)
         res = super().write(vals)
+        contacts._drop_copied_tier()
         if previous_tiers:
             self.sudo().browse(previous_tiers)._log_tier_change(previous_tiers)
         if previous_users:
@@ -270,6 +296,8 @@ class ResPartner(models.Model):
             )
 
     def _check_can_set_tier(self):
+        if self.env.context.get("key_account_merge") is INTERNAL:
+            return
         if not self.env.su and not self.env.user.has_group(
             "sales_team.group_sale_manager"
         ):
@@ -335,7 +363,14 @@ class ResPartner(models.Model):
         )
         if not changed:
             return
-        if not self.env.context.get("key_account_skip_change"):
+        if self.env.context.get("key_account_skip_change") is not INTERNAL:
+            self.env["key.account.tier.change"].search(
+                [
+                    ("partner_id", "in", changed.ids),
+                    ("company_id", "=", company.id),
+                    ("state", "=", "proposed"),
+                ]
+            ).write({"state": "rejected", "note": self.env._("Set by hand")})
             self.env["key.account.tier.change"].create(
                 [
                     {
@@ -359,6 +394,14 @@ class ResPartner(models.Model):
             cards.search(
                 [("partner_id", "in", partners.ids), ("company_id", "=", company.id)]
             ).write({"tier_id": tier.id, "tier_since": today})
+
+    def _drop_copied_tier(self):
+        """An account that was a contact before starts without the tier and the lock of
+        its former company, in every company."""
+        accounts = self.filtered(lambda p: p == p.commercial_partner_id).sudo()
+        if accounts:
+            for company in self.env["res.company"].sudo().search(Domain.TRUE):
+                accounts.with_company(company).write(dict.fromkeys(TIER_FIELDS, False))
 
     def _hand_over_account(self, previous_users):
         """Give scorecard, history and planned visits to the new salesperson."""

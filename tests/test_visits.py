@@ -117,7 +117,8 @@ class TestGenerator(KeyAccountCommon):
         while not due and day < TODAY + timedelta(days=400):
             due = self.Visit._generate(today=day).date_due
             day += timedelta(days=1)
-        self.assertEqual(due - timedelta(days=14), max(day - timedelta(days=1), TODAY))
+        planned_on = day - timedelta(days=1)
+        self.assertEqual(planned_on, max(due - timedelta(days=14), TODAY))
 
     def test_monthly_keeps_the_day_of_the_month(self):
         self.cadence.write({"interval_count": 1, "interval_unit": "month"})

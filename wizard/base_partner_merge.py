@@ -1,5 +1,7 @@
 from odoo import models
 
+from ..const import INTERNAL
+
 
 class MergePartnerAutomatic(models.TransientModel):
     _inherit = "base.partner.merge.automatic.wizard"
@@ -17,3 +19,8 @@ class MergePartnerAutomatic(models.TransientModel):
         if target:
             self.env["key.account.scorecard"].sudo()._update_visit_dates(target.ids)
         return res
+
+    def _update_values(self, src_partners, dst_partner):
+        # Core writes every field that the user sees, the tier among them.
+        dst_partner = dst_partner.with_context(key_account_merge=INTERNAL)
+        return super()._update_values(src_partners, dst_partner)

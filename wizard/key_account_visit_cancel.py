@@ -25,6 +25,12 @@ class KeyAccountVisitCancel(models.TransientModel):
             if wizard.visit_id:
                 wizard.date_resume = wizard.visit_id._get_default_resume()
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        wizards = super().create(vals_list)
+        wizards.visit_id.check_access("write")
+        return wizards
+
     def action_cancel(self):
         self.ensure_one()
         self.visit_id.action_cancel(self.date_resume, self.reason)

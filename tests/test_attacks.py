@@ -1,0 +1,324 @@
+"""What a user could try by hand, over RPC or through core's own screens."""
+
+from datetime import date, timedelta
+
+from freezegun import freeze_time
+
+from odoo import Command
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import TODAY, KeyAccountCommon
+
+
+@tagged("post_install", "-at_install")
+class TestAttacks(KeyAccountCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.startClassPatcher(freeze_time("2026-03-18 09:00:00"))
+        cls.env["key.account.cadence"].search([]).active = False
+        cls.cadence = cls.env["key.account.cadence"].create(
+            {"tier_id": cls.tier_a.id, "company_id": cls.company.id}
+        )
+        cls.partner = cls._create_partner("Own account")
+        cls.other = cls._create_partner("Colleague's account", user_id=cls.rep2.id)
+        cls._set_tier(cls.partner | cls.other, cls.tier_a)
+        cls.Visit._generate()
+        cls.visit = cls.Visit.search([("partner_id", "=", cls.partner.id)])
+        cls.other_visit = cls.Visit.search([("partner_id", "=", cls.other.id)])
+
+    def _create_lead(self, **values):
+        return self.env["crm.lead"].create(
+            {"name": "Lead", "company_id": self.company.id, "type": "lead", **values}
+        )
+
+    # --- what clients must not write ---------------------------------------------
+
+    def test_foreign_activity(self):
+        lead = self._create_lead(user_id=self.rep2.id)
+        activity = lead.activity_schedule(
+            "mail.mail_activity_data_todo", user_id=self.rep2.id, note="Secret"
+        )
+        visit = self.visit.with_user(self.rep)
+        for values in (
+            {"activity_id": activity.id},
+            {"account_user_id": self.rep.id},
+            {"tier_id": self.tier_b.id},
+            {"close_reason": "Forged"},
+        ):
+            with self.assertRaises(AccessError):
+                visit.write(values)
+            with self.assertRaises(AccessError):
+                visit.create(
+                    {"partner_id": self.partner.id, "track": "contact", **values}
+                )
+        with self.assertRaises(AccessError):
+            visit.lead_id = lead
+        created = visit.with_context(default_activity_id=activity.id).create(
+            {"partner_id": self.partner.id, "track": "contact"}
+        )
+        self.assertNotEqual(created.activity_id, activity)
+
+    def test_context_keys_of_a_client(self):
+        activity = self.visit.activity_id
+        forged = {"key_account_visit_sync": True, "key_account_skip_change": True}
+        self.visit.with_user(self.rep).with_context(**forged).write(
+            {"state": "done", "date_done": TODAY}
+        )
+        self.assertFalse(activity.active, "done the usual way all the same")
+        self.partner.with_user(self.manager).with_context(
+            **forged
+        ).account_tier_id = self.tier_c
+        change = self.env["key.account.tier.change"].search(
+            [("partner_id", "=", self.partner.id)], limit=1
+        )
+        self.assertEqual(change.to_tier_id, self.tier_c)
+        with self.assertRaises(ValidationError):
+            self.tier_a.with_user(self.manager).with_context(
+                key_account_defer_tier_check=True
+            ).share = 99
+
+    def test_tier_by_defaults_of_a_context(self):
+        partners = self.env["res.partner"].with_user(self.rep)
+        with self.assertRaises(AccessError):
+            partners.with_context(default_account_tier_id=self.tier_a.id).create(
+                {"name": "Sneaky", "is_company": True}
+            )
+
+    def test_tier_by_a_parent_for_a_moment(self):
+        sneaky = self._create_partner("Sneaky").with_user(self.rep)
+        sneaky.write({"is_company": False, "parent_id": self.partner.id})
+        self.assertEqual(sneaky.account_tier_id, self.tier_a)
+        sneaky.write({"is_company": True, "parent_id": False})
+        self.assertFalse(sneaky.account_tier_id)
+
+    def test_tier_of_another_company(self):
+        tier = self.env.ref("crm_key_account.policy_default").tier_ids[:1]
+        self.partner.account_tier_id = tier  # shared: fine
+        foreign = self._create_company("Foreign")
+        policy = self._create_policy(company_id=foreign.id)
+        with self.assertRaisesRegex(ValidationError, "belongs to Foreign"):
+            self.partner.account_tier_id = policy.tier_ids[0]
+
+    def test_history_stays(self):
+        self.visit.with_user(self.rep).action_done()
+        for values in (
+            {"partner_id": self.other.id},
+            {"date_done": "2020-01-01"},
+            {"user_id": self.rep2.id},
+        ):
+            with self.assertRaisesRegex(UserError, "is closed"):
+                self.visit.with_user(self.rep).write(values)
+        with self.assertRaises(UserError):
+            self.visit.with_user(self.rep).state = "cancelled"
+        change = self.env["key.account.tier.change"].search([], limit=1)
+        with self.assertRaises(AccessError):
+            change.with_user(self.manager).reason = "Forged"
+
+    def test_visit_for_a_portal_user(self):
+        portal = self._create_user("ka_portal", "base.group_portal")
+        with self.assertRaisesRegex(ValidationError, "doesn't work for"):
+            self.visit.user_id = portal
+
+    # --- what others may read -----------------------------------------------------
+
+    def test_activities_outside_sales(self):
+        internal = self._create_user("ka_internal", "base.group_user")
+        activities = self.visit.activity_id | self.other_visit.activity_id
+        partners = self.env["res.partner"]
+        domain = [("activity_ids.summary", "ilike", "weekly")]
+        self.assertFalse(partners.with_user(internal).search(domain))
+        self.assertFalse(activities.with_user(internal)._filtered_access("read"))
+        self.assertEqual(
+            activities.with_user(self.rep)._filtered_access("read"),
+            self.visit.activity_id,
+        )
+        self.assertEqual(
+            activities.with_user(self.leader)._filtered_access("read"), activities
+        )
+        self.visit.with_user(self.rep).action_done("Fine")
+        body = self.partner.message_ids[:1].body
+        self.assertIn("Fine", body)
+        self.assertNotIn("weekly", body, "the reason stays on the visit")
+
+    def test_wizards_are_private(self):
+        self.policy.with_user(self.manager).action_preview()
+        admin = self._create_user("ka_manager2", "sales_team.group_sale_manager")
+        previews = self.env["key.account.tier.preview"]
+        self.assertTrue(previews.with_user(self.manager).search([]))
+        self.assertFalse(previews.with_user(admin).search([]))
+        with self.assertRaises(AccessError):
+            self.env["key.account.visit.cancel"].with_user(self.rep).create(
+                {"visit_id": self.other_visit.id}
+            )
+
+    def test_lists_open_after_a_lead_changed_hands(self):
+        lead = self._create_lead(user_id=self.rep.id)
+        visit = self.Visit.create({"lead_id": lead.id, "user_id": self.rep.id})
+        visit.action_done()
+        lead.user_id = self.rep2
+        self.env.invalidate_all()
+        self.assertEqual(visit.with_user(self.rep).name, "Lead")
+        self.assertIn(visit, self.Visit.with_user(self.rep2).search([]))
+
+    def test_policy_that_went_to_another_company(self):
+        shared = self.env.ref("crm_key_account.policy_default")
+        self.partner.account_tier_id = shared.tier_ids[0]
+        shared.company_id = self._create_company("New owner")
+        self.env.invalidate_all()
+        partner = self.partner.with_user(self.rep)
+        self.assertFalse(partner.next_visit_date is None)
+        self.assertTrue(partner.key_account_explanation)
+
+    # --- core's own screens ---------------------------------------------------------
+
+    def test_archiving_a_user_from_the_screen(self):
+        self.env["resource.resource"].flush_model()
+        self.rep.action_archive()
+        self.assertEqual(self.visit.state, "planned")
+        self.assertEqual(self.visit.user_id, self.leader)
+        self.assertEqual(self.visit.activity_id.user_id, self.leader)
+
+    def test_deleting_a_lead_keeps_the_customer_s_visits(self):
+        lead = self._create_lead()
+        visit = self.Visit.create({"lead_id": lead.id, "track": "executive"})
+        lead.partner_id = self.partner
+        visit.action_done()
+        lead.unlink()
+        self.assertTrue(visit.exists())
+        self.assertEqual(visit.partner_id, self.partner)
+        lead = self._create_lead()
+        self.Visit.create({"lead_id": lead.id}).action_done()
+        with self.assertRaisesRegex(UserError, "has been visited"):
+            lead.unlink()
+
+    def test_rep_merges_contacts(self):
+        self.rep.group_ids += self.env.ref("base.group_partner_manager")
+        double = self._create_partner("Own account again", email="a@example.com")
+        self.partner.email = "a@example.com"
+        self._set_tier(double, self.tier_b)
+        wizard = (
+            self.env["base.partner.merge.automatic.wizard"]
+            .with_user(self.rep)
+            .create(
+                {
+                    "partner_ids": [Command.set((self.partner | double).ids)],
+                    "dst_partner_id": self.partner.id,
+                }
+            )
+        )
+        wizard.action_merge()
+        self.assertFalse(double.exists())
+        self.assertEqual(self.partner.account_tier_id, self.tier_a)
+
+    def test_won_lead(self):
+        lead = self._create_lead(type="opportunity")
+        visit = self.Visit.create({"lead_id": lead.id})
+        lead.action_set_won()
+        self.assertEqual(visit.state, "cancelled")
+        self.assertEqual(visit.close_reason, "Lead won")
+
+    def test_saving_a_lead_leaves_what_was_given_to_a_colleague(self):
+        lead = self._create_lead(user_id=self.rep.id)
+        visit = self.Visit.create({"lead_id": lead.id, "user_id": self.rep2.id})
+        lead.write({"user_id": self.rep.id})
+        self.assertEqual(visit.user_id, self.rep2)
+
+    def test_deleted_activity_type(self):
+        self.env.ref("crm_key_account.mail_activity_type_executive").unlink()
+        visit = self.Visit.create({"partner_id": self.partner.id, "track": "executive"})
+        self.assertTrue(visit.activity_id)
+
+    def test_cadence_line_that_goes(self):
+        self.cadence.active = False
+        self.Visit._generate()
+        self.assertEqual(self.visit.state, "cancelled")
+        self.assertEqual(self.visit.close_reason, "The cadence changed")
+
+    def test_restored_activity_of_a_visit_with_a_lead(self):
+        lead = self._create_lead(partner_id=self.partner.id)
+        self.visit.lead_id = lead
+        activity = self.visit.activity_id
+        self.visit.action_done()
+        with self.assertRaisesRegex(UserError, "planned already"):
+            activity.active = True
+
+    # --- the rest -----------------------------------------------------------------
+
+    def test_day_that_was_named(self):
+        self.visit.with_user(self.rep).write(
+            {"state": "done", "date_done": TODAY - timedelta(days=3)}
+        )
+        self.assertEqual(self.visit.date_done, date(2026, 3, 15))
+
+    def test_done_today_far_west_by_somebody_far_east(self):
+        self.rep.tz = "Pacific/Pago_Pago"
+        visit = (
+            self.Visit.with_user(self.manager)
+            .with_context(tz="Pacific/Kiritimati")
+            .create(
+                {
+                    "partner_id": self.partner.id,
+                    "user_id": self.rep.id,
+                    "track": "contact",
+                    "state": "done",
+                }
+            )
+        )
+        self.assertEqual(visit.date_done, date(2026, 3, 17))
+
+    def test_own_interval_without_a_line_for_the_tier(self):
+        partner = self._create_partner("Small but close")
+        self._set_tier(partner, self.tier_c)
+        self.assertFalse(self.Visit._generate(partner))
+        partner.visit_interval_days = 5
+        visit = self.Visit._generate(partner)
+        self.assertEqual(visit.track, "visit")
+        self.assertIn("every 5 days", visit.summary)
+        self.assertFalse(self.Visit._generate())
+        self.assertEqual(visit.state, "planned")
+
+    def test_proposal_and_a_tier_set_by_hand(self):
+        proposal = self.env["key.account.tier.change"].create(
+            {
+                "partner_id": self.partner.id,
+                "company_id": self.company.id,
+                "to_tier_id": self.tier_b.id,
+            }
+        )
+        self.partner.account_tier_id = self.tier_c
+        self.assertEqual(proposal.state, "rejected")
+
+    def test_suggested_tier_can_be_deleted(self):
+        card = self._get_card(self.partner)
+        card.suggested_tier_id = self.tier_b
+        self.tier_b.unlink()
+        self.assertFalse(card.suggested_tier_id)
+
+    def test_visit_moved_to_another_company(self):
+        other = self._create_company("Elsewhere")
+        self.env.user.company_ids += other
+        self.rep.company_ids += other
+        self.visit.company_id = other
+        self.assertFalse(self._get_card(self.partner).next_visit_date)
+        self.assertTrue(self._get_card(self.partner, other).next_visit_date)
+
+    def test_one_bad_company_does_not_stop_the_others(self):
+        other = self._create_company("Broken")
+        self._create_policy(company_id=other.id)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE key_account_tier SET share = 50 WHERE company_id = %s", [other.id]
+        )
+        last = self._create_company("After the broken one")
+        self.env.invalidate_all()
+        with (
+            self.enter_registry_test_mode(),
+            mute_logger("odoo.addons.crm_key_account.models.key_account_policy"),
+        ):
+            self.env.ref("crm_key_account.ir_cron_tiering").method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertTrue(last.key_account_computed_at)
+        self.assertFalse(other.key_account_computed_at)
