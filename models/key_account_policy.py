@@ -572,6 +572,7 @@ class KeyAccountPolicy(models.Model):
                 """
                 WITH figures AS (
                     SELECT partner_id,
+                           BOOL_OR(is_account) AS is_account,
                            ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
                            ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
                            ROUND(SUM(previous_revenue)::numeric, %(digits)s)
@@ -583,11 +584,18 @@ class KeyAccountPolicy(models.Model):
                                    COALESCE(revenue, 0) AS revenue,
                                    COALESCE(margin, 0) AS margin,
                                    COALESCE(previous_revenue, 0) AS previous_revenue,
-                                   0 AS expected_revenue
+                                   0 AS expected_revenue,
+                                   TRUE AS is_account
                               FROM (%(sales)s) AS sales
                              UNION ALL
-                            SELECT partner_id, 0, 0, 0, COALESCE(expected_revenue, 0)
+                            SELECT partner_id, 0, 0, 0, COALESCE(expected_revenue, 0),
+                                   TRUE
                               FROM (%(leads)s) AS leads
+                             UNION ALL
+                            -- those that may be none any more
+                            SELECT partner_id, 0, 0, 0, 0, FALSE
+                              FROM key_account_scorecard
+                             WHERE company_id = %(company)s AND is_account
                            ) AS sources
                      GROUP BY partner_id
                 ), ranked AS (
@@ -595,15 +603,16 @@ class KeyAccountPolicy(models.Model):
                            %(metric)s AS figure,
                            RANK() OVER best AS rank,
                            RANK() OVER best - 1 AS count_before,
-                           COUNT(*) OVER () AS count_total,
+                           COUNT(*) OVER everybody AS count_total,
                            SUM(GREATEST(%(metric)s, 0)) OVER (
                                best RANGE UNBOUNDED PRECEDING) AS figure_until,
                            SUM(GREATEST(%(metric)s, 0)) OVER (
                                best RANGE UNBOUNDED PRECEDING EXCLUDE GROUP)
                                AS figure_others,
-                           SUM(GREATEST(%(metric)s, 0)) OVER () AS figure_total
+                           SUM(GREATEST(%(metric)s, 0)) OVER everybody AS figure_total
                       FROM figures
-                    WINDOW best AS (ORDER BY %(metric)s DESC)
+                    WINDOW everybody AS (PARTITION BY is_account),
+                           best AS (PARTITION BY is_account ORDER BY %(metric)s DESC)
                 ), tiered AS (
                     SELECT *,
                            %(suggested)s AS suggested_tier_id
@@ -611,34 +620,23 @@ class KeyAccountPolicy(models.Model):
                             SELECT *, COALESCE(figure_others, 0) AS figure_before
                               FROM ranked
                            ) AS counted
-                ), gone AS (
-                    UPDATE key_account_scorecard card
-                       SET is_account = FALSE,
-                           revenue = 0, margin = 0, margin_rate = 0,
-                           previous_revenue = 0, expected_revenue = 0,
-                           share = 0, rank = NULL, cumulative_share = NULL,
-                           suggested_tier_id = NULL
-                     WHERE company_id = %(company)s
-                       AND is_account
-                       -- hashed whatever the statistics of a table just filled say
-                       AND partner_id NOT IN (SELECT partner_id FROM figures)
                 )
                 INSERT INTO key_account_scorecard AS card (
                        partner_id, company_id, user_id, is_account,
                        revenue, margin, margin_rate, previous_revenue,
                        expected_revenue, share, rank, cumulative_share,
                        tier_id, suggested_tier_id)
-                SELECT tiered.partner_id, %(company)s, partner.user_id, TRUE,
+                SELECT tiered.partner_id, %(company)s, partner.user_id, is_account,
                        revenue, margin,
                        COALESCE(ROUND(100 * margin / NULLIF(revenue, 0), 2), 0),
                        previous_revenue, expected_revenue,
                        COALESCE(ROUND(
                            100 * GREATEST(figure, 0) / NULLIF(figure_total, 0), 4), 0),
-                       rank,
+                       CASE WHEN is_account THEN rank END,
                        COALESCE(ROUND(
                            100 * figure_until / NULLIF(figure_total, 0), 4), 0),
                        (partner.account_tier_id ->> %(company)s::text)::int,
-                       suggested_tier_id
+                       CASE WHEN is_account THEN suggested_tier_id END
                   FROM tiered
                   JOIN res_partner partner ON partner.id = tiered.partner_id
                     ON CONFLICT (partner_id, company_id) DO UPDATE
@@ -768,14 +766,17 @@ class KeyAccountPolicy(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE key_account_tier_change change
+                UPDATE key_account_tier_change
                    SET state = 'rejected', note = %(withdrawn)s, date = %(today)s
-                 WHERE state = 'proposed'
-                   AND company_id = %(company)s
-                   AND (%(auto_apply)s OR NOT EXISTS (
-                        SELECT FROM (%(moves)s) AS move
-                         WHERE move.partner_id = change.partner_id
-                           AND move.to_tier_id = change.to_tier_id))
+                 WHERE id IN (
+                       SELECT proposal.id
+                         FROM key_account_tier_change proposal
+                         LEFT JOIN (%(moves)s) AS move
+                           ON move.partner_id = proposal.partner_id
+                          AND move.to_tier_id = proposal.to_tier_id
+                        WHERE proposal.state = 'proposed'
+                          AND proposal.company_id = %(company)s
+                          AND (%(auto_apply)s OR move.partner_id IS NULL))
                 """,
                 withdrawn=self.env._("Withdrawn: the figures changed."),
                 today=today,
