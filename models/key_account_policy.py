@@ -607,8 +607,7 @@ class KeyAccountPolicy(models.Model):
                            SUM(GREATEST(%(metric)s, 0)) OVER (
                                best RANGE UNBOUNDED PRECEDING) AS figure_until,
                            SUM(GREATEST(%(metric)s, 0)) OVER (
-                               best RANGE UNBOUNDED PRECEDING EXCLUDE GROUP)
-                               AS figure_others,
+                               PARTITION BY is_account, %(metric)s) AS figure_equal,
                            SUM(GREATEST(%(metric)s, 0)) OVER everybody AS figure_total
                       FROM figures
                     WINDOW everybody AS (PARTITION BY is_account),
@@ -617,7 +616,7 @@ class KeyAccountPolicy(models.Model):
                     SELECT *,
                            %(suggested)s AS suggested_tier_id
                       FROM (
-                            SELECT *, COALESCE(figure_others, 0) AS figure_before
+                            SELECT *, figure_until - figure_equal AS figure_before
                               FROM ranked
                            ) AS counted
                 )
@@ -789,12 +788,11 @@ class KeyAccountPolicy(models.Model):
             """
             INSERT INTO key_account_tier_change (
                    partner_id, company_id, partner_user_id, from_tier_id, to_tier_id,
-                   state, reason, date, create_uid, create_date, write_uid, write_date)
+                   state, reason, date)
             SELECT partner_id, %(company)s, user_id, from_tier_id, to_tier_id,
                    %(state)s,
                    format(%(reason)s, to_char(figure, 'FM999,999,999,990.00'), rank),
-                   %(today)s,
-                   %(uid)s, %(now)s, %(uid)s, %(now)s
+                   %(today)s
               FROM (%(moves)s) AS move
              WHERE %(auto_apply)s OR NOT EXISTS (
                    -- a manager said no to the same move within the minimum tenure
@@ -813,8 +811,6 @@ class KeyAccountPolicy(models.Model):
             state="applied" if self.auto_apply else "proposed",
             reason=self._get_reason_format(company),
             today=today,
-            uid=self.env.uid,
-            now=fields.Datetime.now(),
             tenured=today - relativedelta(days=self.min_tenure_days),
             moves=moves,
             auto_apply=self.auto_apply,

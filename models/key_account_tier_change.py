@@ -11,6 +11,9 @@ class KeyAccountTierChange(models.Model):
     _description = "Tier Change"
     _order = "date desc, id desc"
     _rec_name = "partner_id"
+    # Who decided and when is in user_id and date; a first run writes as many rows as
+    # there are customers.
+    _log_access = False
 
     partner_id = fields.Many2one(
         "res.partner",
