@@ -20,6 +20,7 @@ class CrmLead(models.Model):
     )
     account_tier_color = fields.Integer(
         related="account_tier_id.color",
+        aggregator=None,
         groups="sales_team.group_sale_salesman",
     )
     last_visit_date = fields.Date(
@@ -68,6 +69,7 @@ class CrmLead(models.Model):
                 )
 
     @api.depends("partner_id.commercial_partner_id", "company_id")
+    @api.depends_context("uid")
     def _compute_visit_dates(self):
         # The rules of scorecards and visits apply: a rep sees the dates of own
         # accounts and leads.

@@ -198,5 +198,7 @@ class KeyAccountScorecard(models.Model):
             )
         )
         self.invalidate_model(["last_visit_date", "next_visit_date"])
-        self.env["res.partner"].invalidate_model(["last_visit_date", "next_visit_date"])
+        self.env["res.partner"].invalidate_model(
+            ["key_account_scorecard_id", "last_visit_date", "next_visit_date"]
+        )
         self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])

@@ -25,6 +25,7 @@ class ResPartner(models.Model):
     )
     account_tier_color = fields.Integer(
         related="account_tier_id.color",
+        aggregator=None,
         groups="sales_team.group_sale_salesman",
     )
     account_tier_locked_until = fields.Date(
@@ -49,13 +50,13 @@ class ResPartner(models.Model):
     )
     last_visit_date = fields.Date(
         string="Last Visit",
-        compute="_compute_key_account",
+        compute="_compute_visit_dates",
         search="_search_last_visit_date",
         groups="sales_team.group_sale_salesman",
     )
     next_visit_date = fields.Date(
         string="Next Visit",
-        compute="_compute_key_account",
+        compute="_compute_visit_dates",
         search="_search_next_visit_date",
         groups="sales_team.group_sale_salesman",
     )
@@ -67,33 +68,35 @@ class ResPartner(models.Model):
     # Core lets searches through this field past the rules of activities, which here
     # hide those of visits.
     activity_ids = fields.One2many(bypass_search_access=False)
-    # The figures of the key-account tab, all read from the scorecard by one query.
+    # The figures of the key-account tab, all read from the scorecard by one query. Not
+    # Monetary: rounding would read the currency for each opened form.
+    key_account_scorecard_id = fields.Many2one(
+        "key.account.scorecard",
+        compute="_compute_key_account_scorecard_id",
+        groups="sales_team.group_sale_salesman",
+    )
     key_account_currency_id = fields.Many2one(
         "res.currency",
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
-    key_account_revenue = fields.Monetary(
+    key_account_revenue = fields.Float(
         string="Revenue",
-        currency_field="key_account_currency_id",
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
-    key_account_previous_revenue = fields.Monetary(
+    key_account_previous_revenue = fields.Float(
         string="Previous Revenue",
-        currency_field="key_account_currency_id",
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
-    key_account_margin = fields.Monetary(
+    key_account_margin = fields.Float(
         string="Margin",
-        currency_field="key_account_currency_id",
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
-    key_account_expected_revenue = fields.Monetary(
+    key_account_expected_revenue = fields.Float(
         string="Expected Revenue",
-        currency_field="key_account_currency_id",
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
@@ -120,24 +123,41 @@ class ResPartner(models.Model):
         groups="sales_team.group_sale_salesman",
     )
 
-    @api.depends("commercial_partner_id", "account_tier_id")
-    @api.depends_context("company")
-    def _compute_key_account(self):
+    @api.depends("commercial_partner_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account_scorecard_id(self):
         # The rules of the scorecard apply: a rep sees the figures of own accounts.
         cards = self.env["key.account.scorecard"].search_fetch(
             [
                 ("partner_id", "in", self.commercial_partner_id.ids),
                 ("company_id", "=", self.env.company.id),
             ],
+            order="id",
         )
-        card_by_partner = cards.grouped("partner_id")
+        card_by_partner = {card.partner_id.id: card for card in cards}
+        for partner in self:
+            partner.key_account_scorecard_id = card_by_partner.get(
+                partner.commercial_partner_id.id, False
+            )
+
+    # Apart from the figures: the list shows the dates alone.
+    @api.depends("key_account_scorecard_id")
+    @api.depends_context("company", "uid")
+    def _compute_visit_dates(self):
+        for partner in self:
+            card = partner.key_account_scorecard_id
+            partner.last_visit_date = card.last_visit_date
+            partner.next_visit_date = card.next_visit_date
+
+    @api.depends("key_account_scorecard_id", "account_tier_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account(self):
         # All tiers at once, as the sentence below and the badge need their names.
+        cards = self.key_account_scorecard_id
         # sudo: a policy may have gone to another company meanwhile.
         (cards.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
         for partner in self:
-            card = card_by_partner.get(partner.commercial_partner_id, cards.browse())
-            partner.last_visit_date = card.last_visit_date
-            partner.next_visit_date = card.next_visit_date
+            card = partner.key_account_scorecard_id
             partner.key_account_currency_id = self.env.company.currency_id
             partner.key_account_revenue = card.revenue
             partner.key_account_previous_revenue = card.previous_revenue
