@@ -47,13 +47,6 @@ class KeyAccountTier(models.Model):
         "Two tiers of a policy can't have the same code: change one of them.",
     )
 
-    @api.depends("name", "code")
-    @api.depends_context("key_account_tier_short")
-    def _compute_display_name(self):
-        short = self.env.context.get("key_account_tier_short")
-        for tier in self:
-            tier.display_name = (tier.code if short else None) or tier.name
-
     @api.model_create_multi
     def create(self, vals_list):
         tiers = super().create(vals_list)

@@ -653,11 +653,11 @@ class KeyAccountVisit(models.Model):
         """Close planned visits as done today in their salesperson's time zone, and
         plan the next ones at once, however far away they are."""
         synced = self.with_context(key_account_visit_sync=INTERNAL)
-        for visit in synced:
-            visit.write(
-                # A day that was named goes before today.
-                {"state": "done", "date_done": visit.date_done or visit._get_today()}
-            )
+        # A day that was named goes before today.
+        for day, visits in synced.grouped(
+            lambda visit: visit.date_done or visit._get_today()
+        ).items():
+            visits.write({"state": "done", "date_done": day})
         for (company, track), visits in self.grouped(
             lambda visit: (visit.company_id, visit.track)
         ).items():
@@ -677,12 +677,10 @@ class KeyAccountVisit(models.Model):
         """Cancel on a person's behalf: the account is due again on ``date_resume``,
         by default one interval after the planned date, so that the next run doesn't
         undo the cancellation."""
-        for visit in self:
-            visit._close(
-                reason,
-                date_resume or visit._get_default_resume(),
-                unlink_activities=unlink_activities,
-            )
+        for day, visits in self.grouped(
+            lambda visit: date_resume or visit._get_default_resume()
+        ).items():
+            visits._close(reason, day, unlink_activities=unlink_activities)
 
     def _get_default_resume(self):
         line = self.cadence_id
@@ -698,12 +696,13 @@ class KeyAccountVisit(models.Model):
         """Cancel visits. Without ``date_resume`` the cadence goes on from the last
         done visit, as if this one had never been planned."""
         activities = self.activity_id
-        for visit in self.with_context(key_account_visit_sync=INTERNAL):
-            visit.write(
+        synced = self.with_context(key_account_visit_sync=INTERNAL)
+        for today, visits in synced.grouped(lambda visit: visit._get_today()).items():
+            visits.write(
                 {
                     "state": "cancelled",
                     "close_reason": reason,
-                    "date_cancelled": visit._get_today(),
+                    "date_cancelled": today,
                     "date_resume": date_resume,
                 }
             )
@@ -963,20 +962,26 @@ class KeyAccountVisit(models.Model):
                 partner_ids or [],
             )
         )
-        for visit_id, tier_id in rows:
-            visit = self.browse(visit_id)
+        visits = self.browse(row[0] for row in rows)
+        tiers = self.env["key.account.tier"].browse(row[1] for row in rows if row[1])
+        names = {tier.id: tier.name for tier in tiers}
+        none = self.env._("none")
+        visits_by_reason = defaultdict(self.browse)
+        for visit, (_, tier_id) in zip(visits, rows, strict=True):
             line = self._get_line(lines, tier_id, visit)
             if line and line == visit.cadence_id:
                 continue
-            tier = self.env["key.account.tier"].browse(tier_id)
             reason = self.env._("The cadence changed")
-            if tier != visit.tier_id:
+            if tier_id != (visit.tier_id.id or None):
                 reason = self.env._(
                     "Tier changed from %(old)s to %(new)s",
-                    old=visit.tier_id.name or self.env._("none"),
-                    new=tier.name or self.env._("none"),
+                    old=visit.tier_id.name or none,
+                    new=names.get(tier_id, none),
                 )
-            visit._close(reason)
+            visits_by_reason[reason] |= visit
+        for reason, outdated in visits_by_reason.items():
+            for batch in split_every(BATCH_SIZE, outdated.ids, self.browse):
+                batch._close(reason)
 
     @api.model
     def _get_line(self, lines, tier_id, visit):

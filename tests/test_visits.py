@@ -320,6 +320,25 @@ class TestGenerator(KeyAccountCommon):
             counts.append(self.cr.sql_log_count - before)
         self.assertLessEqual(counts[1], counts[0] + 2, counts)
 
+    def test_closing_takes_as_many_queries_for_many(self):
+        counts = []
+        for number in (1, 1, 50):  # the first one fills Odoo's own caches
+            partners = self.env["res.partner"]
+            for index in range(number):
+                partners |= self._create_partner(f"Closed {number} {index}")
+            self._set_tier(partners, self.tier_a)
+            visits = self.Visit._generate(partners)
+            self._set_tier(partners, self.tier_c)
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            self.Visit._generate(partners)
+            self.env.flush_all()
+            counts.append(self.cr.sql_log_count - before)
+            self.assertEqual(set(visits.mapped("state")), {"cancelled"})
+            self.assertEqual(len(visits), number)
+        self.assertLessEqual(counts[2], counts[1] + 2, counts)
+
     def test_no_mail_to_anybody(self):
         self.partner.write({"email": "customer@example.com"})
         before = self.env["mail.mail"].search_count([])
