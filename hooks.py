@@ -16,6 +16,13 @@ def uninstall_hook(env):
     env.cr.execute(
         "UPDATE crm_lead SET account_tier_id = NULL WHERE account_tier_id IS NOT NULL"
     )
-    for table in ("visit", "cadence", "tier_change", "scorecard"):
+    for table in (
+        "visit",
+        "cadence",
+        "tier_change",
+        "tier_cell",
+        "relationship_evidence",
+        "scorecard",
+    ):
         env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(f"key_account_{table}")))
     env.invalidate_all()

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from ..const import RELATIONSHIP_LEVELS
+
 
 class CrmLead(models.Model):
     _inherit = "crm.lead"
@@ -22,6 +24,13 @@ class CrmLead(models.Model):
         related="account_tier_id.color",
         aggregator=None,
         groups="sales_team.group_sale_salesman",
+    )
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        compute="_compute_relationship_level",
+        store=True,
+        groups="sales_team.group_sale_salesman",
+        help="Level of the customer. Without a customer: transactional.",
     )
     last_visit_date = fields.Date(
         string="Last Visit",
@@ -66,6 +75,22 @@ class CrmLead(models.Model):
                         if lead.expected_revenue > 0 and lead.expected_revenue >= figure
                     ),
                     last_tier,
+                )
+
+    @api.depends(
+        "partner_id.commercial_partner_id.relationship_level",
+        "company_id",
+        "team_id",
+        "user_id",
+    )
+    def _compute_relationship_level(self):
+        for company, leads in self.grouped(
+            lambda lead: lead._get_key_account_company()
+        ).items():
+            for lead in leads:
+                account = lead.partner_id.sudo().with_company(company)
+                lead.relationship_level = (
+                    account.commercial_partner_id.relationship_level or "transactional"
                 )
 
     @api.depends("partner_id.commercial_partner_id", "company_id")

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..const import RELATIONSHIP_LEVELS
+
 TRACKS = [
     ("visit", "Visit"),
     ("contact", "Call or mail"),
@@ -30,6 +32,10 @@ class KeyAccountCadence(models.Model):
         ondelete="restrict",
         help="Leave empty for customers of every tier.",
     )
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        help="Leave empty for customers on every level.",
+    )
     track = fields.Selection(
         TRACKS,
         required=True,
@@ -58,13 +64,20 @@ class KeyAccountCadence(models.Model):
                     self.env._("The interval must be at least 1: enter 1 or more.")
                 )
 
-    @api.depends("tier_id", "track", "interval_count", "interval_unit")
+    @api.depends(
+        "tier_id", "relationship_level", "track", "interval_count", "interval_unit"
+    )
     def _compute_display_name(self):
         tracks = dict(self._fields["track"]._description_selection(self.env))
+        levels = dict(
+            self._fields["relationship_level"]._description_selection(self.env)
+        )
         for line in self:
-            tier = line.tier_id.name or self.env._("All tiers")
+            who = line.tier_id.name or self.env._("All tiers")
+            if line.relationship_level:
+                who = f"{who}, {levels[line.relationship_level]}"
             line.display_name = (
-                f"{tier}: {tracks.get(line.track)}, {line._get_interval_text()}"
+                f"{who}: {tracks.get(line.track)}, {line._get_interval_text()}"
             )
 
     @api.model
@@ -72,14 +85,21 @@ class KeyAccountCadence(models.Model):
         """Return the lines in force in ``company``, in matching order."""
         return self.sudo().search([("company_id", "in", [company.id, False])])
 
-    def _match(self, tier_id, track, own_interval=0):
-        """Return the first line of ``self`` for a tier on a track, or an empty one.
+    def _match(self, tier_id, track, own_interval=0, level=None):
+        """Return the first line of ``self`` for a tier and a level of relationship on a
+        track, or an empty one.
 
         A customer with an interval of its own needs no line for its tier: any line of
         the track says how the visit is made.
         """
         lines = self.filtered(lambda line: line.track == track)
-        matching = lines.filtered(lambda line: line.tier_id.id in (tier_id, False))
+        level = level or "transactional"
+        matching = lines.filtered(
+            lambda line: (
+                line.tier_id.id in (tier_id, False)
+                and line.relationship_level in (level, False)
+            )
+        )
         return matching[:1] or (lines[:1] if own_interval else lines.browse())
 
     def _get_interval_text(self, days=0):

@@ -368,6 +368,10 @@ class KeyAccountPolicy(models.Model):
             policy = self._get_for_company(company)
             if policy:
                 changes |= policy._run_company(company, today)
+            # After the tiers: they say who must have been met.
+            self.env["key.account.scorecard"]._update_relationships(
+                company, today=today
+            )
         return changes
 
     def _run_company(self, company, today=None):

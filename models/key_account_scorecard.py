@@ -2,6 +2,11 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..const import RELATIONSHIP_LEVELS
+
+# How far back a met contact counts for accounts without a tier.
+DEFAULT_MONTHS = 6
+
 
 class KeyAccountScorecard(models.Model):
     """What the books say about a customer in a company.
@@ -91,6 +96,49 @@ class KeyAccountScorecard(models.Model):
         ondelete="set null",
         help="The tier that the figures alone would give.",
     )
+    relationship_level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
+    suggested_relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        string="Evidence Supports",
+        readonly=True,
+        help="The highest level whose own and lower criteria all hold.",
+    )
+    relationship_direction = fields.Selection(
+        [("promotion", "Promotion"), ("demotion", "Demotion")],
+        string="Proposes",
+        readonly=True,
+        help="Where the evidence supports another level than the one in force.",
+    )
+    relationship_gap = fields.Json(readonly=True)
+    relationship_gap_text = fields.Char(
+        string="Missing or Lapsed",
+        compute="_compute_relationship_gap_text",
+        help="Criteria of the level in force, or of the next one, that don't hold.",
+    )
+    coverage = fields.Float(
+        string="Coverage (%)",
+        digits=(16, 2),
+        readonly=True,
+        aggregator="avg",
+        help="Share of the tier's required contacts that were met within its period.",
+    )
+    required_count = fields.Integer(string="Required Contacts", readonly=True)
+    covered_count = fields.Integer(string="Required Contacts Met", readonly=True)
+    met_contact_count = fields.Integer(
+        string="Contacts Met",
+        readonly=True,
+        help="Different contacts who were met within the tier's period.",
+    )
+    met_user_count = fields.Integer(
+        string="Colleagues Who Met Them",
+        readonly=True,
+    )
+    is_single_threaded = fields.Boolean(
+        string="Single-Threaded",
+        readonly=True,
+        help="Only one contact was met, or only one colleague met them, within the "
+        "tier's period.",
+    )
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
     next_visit_date = fields.Date(string="Next Visit", readonly=True, aggregator="min")
     is_overdue = fields.Boolean(
@@ -123,6 +171,13 @@ class KeyAccountScorecard(models.Model):
             return NotImplemented
         return Domain("next_visit_date", "<", fields.Date.context_today(self))
 
+    @api.depends("relationship_gap")
+    @api.depends_context("lang")
+    def _compute_relationship_gap_text(self):
+        criteria = self.env["key.account.relationship.criterion"]
+        for card in self:
+            card.relationship_gap_text = criteria._get_gap_text(card.relationship_gap)
+
     @api.depends("partner_id")
     def _compute_display_name(self):
         for card in self:
@@ -137,6 +192,33 @@ class KeyAccountScorecard(models.Model):
             "res_id": self.partner_id.id,
             "view_mode": "form",
         }
+
+    def action_accept_level(self):
+        """Give the accounts the level that their evidence supports, or propose it, as
+        far as the user may not set it."""
+        self.check_access("read")
+        for card in self.filtered("relationship_direction"):
+            account = card.partner_id.with_company(card.company_id)
+            level = card.suggested_relationship_level
+            reason = self.env._("Supported by the evidence")
+            if card.relationship_direction == "demotion":
+                reason = card.relationship_gap_text
+            if account._can_set_level(level):
+                account.with_context(
+                    key_account_reason=reason
+                ).relationship_level = level
+            else:
+                account._propose_level(level, reason)
+
+    def _get_thread_text(self):
+        """Return in words how many contacts were met by how many of us."""
+        if not self.met_contact_count:
+            return self.env._("No contact was met yet")
+        return self.env._(
+            "Contacts met: %(contacts)s, by colleagues: %(users)s",
+            contacts=self.met_contact_count,
+            users=self.met_user_count,
+        )
 
     def _copy_salesperson(self):
         for user, cards in self.grouped(lambda card: card.partner_id.user_id).items():
@@ -202,3 +284,229 @@ class KeyAccountScorecard(models.Model):
             ["key_account_scorecard_id", "last_visit_date", "next_visit_date"]
         )
         self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])
+
+    @api.model
+    def _refresh_relationships(self, partner_ids):
+        """Bring coverage and ladder of these customers up to date, in every company
+        where they have a scorecard."""
+        self.flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT company_id FROM key_account_scorecard
+                 WHERE partner_id = ANY(%s)
+                """,
+                list(partner_ids),
+            )
+        )
+        for company in self.env["res.company"].browse(row[0] for row in rows):
+            self._update_relationships(company, partner_ids)
+
+    @api.model
+    def _update_relationships(self, company, partner_ids=None, today=None):
+        """Write to the scorecards whom we met at the customers, and which level of
+        relationship the evidence supports; propose to go down where it has lapsed.
+
+        A fixed number of statements, whatever the number of customers. Doesn't commit.
+
+        :param company: the company whose visits, orders and criteria count
+        :param partner_ids: limit to these customers
+        :param date today: default: today in the time zone of the company's calendar
+        """
+        self = self.sudo()
+        company = company.sudo()
+        today = today or self.env["key.account.policy"]._get_today(company)
+        self.env.flush_all()
+        scope = SQL("card.company_id = %s", company.id)
+        if partner_ids is not None:
+            scope = SQL("%s AND card.partner_id = ANY(%s)", scope, list(partner_ids))
+        self._update_coverage(company, scope, today)
+        self._update_levels(company, scope, today, partner_ids)
+        self.env["key.account.relationship.change"]._propose_demotions(
+            company, today, partner_ids
+        )
+        self.invalidate_model()
+        self.env["res.partner"].invalidate_model(["key_account_scorecard_id"])
+
+    def _update_coverage(self, company, scope, today):
+        """Count who was met within the tier's period, and in which required cells.
+
+        Contacts count while they are active, at this account and open to this company.
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s)),
+                accounts AS (
+                    SELECT card.id, card.partner_id, card.company_id, card.tier_id,
+                           COALESCE(tier.coverage_months, %(default)s) AS months
+                      FROM key_account_scorecard card
+                      LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
+                     WHERE %(scope)s
+                ), met AS (
+                    SELECT accounts.id AS card_id, accounts.tier_id, visit.user_id,
+                           contact.id AS contact_id, contact.decision_level
+                      FROM accounts
+                      JOIN todays ON todays.company_id = accounts.company_id
+                      JOIN key_account_visit visit
+                        ON visit.partner_id = accounts.partner_id
+                       AND visit.company_id = accounts.company_id
+                       AND visit.state = 'done'
+                       AND visit.date_done <= todays.today
+                       AND visit.date_done + make_interval(months => accounts.months)
+                           > todays.today
+                      JOIN key_account_visit_contact_rel rel ON rel.visit_id = visit.id
+                      JOIN res_partner contact
+                        ON contact.id = rel.contact_id
+                       AND contact.commercial_partner_id = accounts.partner_id
+                       AND %(present)s
+                ), threads AS (
+                    SELECT card_id, COUNT(DISTINCT contact_id) AS contacts,
+                           COUNT(DISTINCT user_id) AS users
+                      FROM met
+                     GROUP BY card_id
+                ), covered AS (
+                    SELECT card_id, COUNT(DISTINCT cell.id) AS cells
+                      FROM met
+                      JOIN key_account_tier_cell cell
+                        ON cell.tier_id = met.tier_id
+                       AND COALESCE(cell.decision_level = met.decision_level,
+                                    cell.decision_level IS NULL)
+                      LEFT JOIN key_account_buying_role_partner_rel role
+                        ON role.partner_id = met.contact_id
+                       AND role.role_id = cell.role_id
+                     WHERE cell.role_id IS NULL OR role.role_id IS NOT NULL
+                     GROUP BY card_id
+                ), required AS (
+                    SELECT tier_id, COUNT(*) AS cells
+                      FROM key_account_tier_cell
+                     GROUP BY tier_id
+                ), result AS (
+                    SELECT accounts.id,
+                           ROUND(100.0 * COALESCE(covered.cells, 0) / required.cells, 2)
+                               AS coverage,
+                           COALESCE(required.cells, 0) AS required_count,
+                           COALESCE(covered.cells, 0) AS covered_count,
+                           COALESCE(threads.contacts, 0) AS met_contact_count,
+                           COALESCE(threads.users, 0) AS met_user_count,
+                           COALESCE(threads.contacts = 1 OR threads.users = 1, FALSE)
+                               AS is_single_threaded
+                      FROM accounts
+                      LEFT JOIN required ON required.tier_id = accounts.tier_id
+                      LEFT JOIN covered ON covered.card_id = accounts.id
+                      LEFT JOIN threads ON threads.card_id = accounts.id
+                )
+                UPDATE key_account_scorecard card
+                   SET coverage = result.coverage,
+                       required_count = result.required_count,
+                       covered_count = result.covered_count,
+                       met_contact_count = result.met_contact_count,
+                       met_user_count = result.met_user_count,
+                       is_single_threaded = result.is_single_threaded
+                  FROM result
+                 WHERE result.id = card.id
+                   AND (card.coverage, card.required_count, card.covered_count,
+                        card.met_contact_count, card.met_user_count,
+                        card.is_single_threaded)
+                       IS DISTINCT FROM
+                       (result.coverage, result.required_count, result.covered_count,
+                        result.met_contact_count, result.met_user_count,
+                        result.is_single_threaded)
+                """,
+                company=company.id,
+                today=today,
+                default=DEFAULT_MONTHS,
+                scope=scope,
+                present=self.env[
+                    "key.account.relationship.criterion"
+                ]._get_present_sql(),
+            )
+        )
+
+    def _update_levels(self, company, scope, today, partner_ids):
+        """Copy the level in force, and find the one that the evidence supports: the
+        highest that has criteria of its own, while they and all lower ones hold.
+
+        The gap keeps the criteria that fail up to the level in force, or up to the
+        next one if that is higher than what is supported.
+        """
+        levels = SQL(
+            "ARRAY[%s]::varchar[]",
+            SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
+        )
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH accounts AS (
+                    SELECT card.id,
+                           COALESCE(partner.relationship_level ->> %(company)s::text,
+                                    %(default)s) AS level
+                      FROM key_account_scorecard card
+                      JOIN res_partner partner ON partner.id = card.partner_id
+                     WHERE %(scope)s
+                ), status AS (
+                    SELECT status.*,
+                           MIN(level_number) FILTER (WHERE state != 'holds')
+                               OVER (PARTITION BY card_id) AS failed
+                      FROM (%(status)s) AS status
+                      JOIN accounts ON accounts.id = status.card_id
+                ), supported AS (
+                    SELECT card_id,
+                           MAX(level_number) FILTER (
+                               WHERE level_number < COALESCE(failed, 99)) AS number
+                      FROM status
+                     GROUP BY card_id
+                ), numbers AS (
+                    SELECT accounts.id, level,
+                           array_position(%(levels)s, level::varchar) AS number,
+                           COALESCE(supported.number, 1) AS supported
+                      FROM accounts
+                      LEFT JOIN supported ON supported.card_id = accounts.id
+                ), gaps AS (
+                    SELECT numbers.id,
+                           jsonb_agg(
+                               jsonb_build_object(
+                                   'id', criterion_id, 'state', state, 'date',
+                                   CASE state WHEN 'lapsed' THEN date_lapse END)
+                               ORDER BY level_number, sequence, criterion_id) AS gap
+                      FROM numbers
+                      JOIN status ON status.card_id = numbers.id
+                     WHERE state != 'holds'
+                       AND level_number <= GREATEST(number, supported + 1)
+                     GROUP BY numbers.id
+                ), result AS (
+                    SELECT numbers.id, level,
+                           (%(levels)s)[supported] AS suggested,
+                           CASE WHEN supported > number THEN 'promotion'
+                                WHEN supported < number THEN 'demotion'
+                           END AS direction,
+                           gap
+                      FROM numbers
+                      LEFT JOIN gaps ON gaps.id = numbers.id
+                )
+                UPDATE key_account_scorecard card
+                   SET relationship_level = result.level,
+                       suggested_relationship_level = result.suggested,
+                       relationship_direction = result.direction,
+                       relationship_gap = result.gap
+                  FROM result
+                 WHERE result.id = card.id
+                   AND (card.relationship_level, card.suggested_relationship_level,
+                        card.relationship_direction, card.relationship_gap)
+                       IS DISTINCT FROM
+                       (result.level, result.suggested, result.direction, result.gap)
+                """,
+                company=company.id,
+                # what Odoo falls back to where nothing is stored
+                default=self.env["ir.default"]
+                .with_company(company)
+                ._get_model_defaults("res.partner")
+                .get("relationship_level")
+                or RELATIONSHIP_LEVELS[0][0],
+                scope=scope,
+                levels=levels,
+                status=self.env[
+                    "key.account.relationship.criterion"
+                ]._get_status_sql({company.id: today}, partner_ids),
+            )
+        )

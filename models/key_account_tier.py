@@ -1,6 +1,8 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
+
+from .key_account_scorecard import DEFAULT_MONTHS
 
 
 class KeyAccountTier(models.Model):
@@ -42,6 +44,21 @@ class KeyAccountTier(models.Model):
         "the second one those that make the next 15 %.",
     )
 
+    cell_ids = fields.One2many(
+        "key.account.tier.cell",
+        "tier_id",
+        string="Required Contacts",
+        copy=True,
+        help="Whom somebody must have met. Coverage is the share of these cells in "
+        "which a contact was met within the period. Planned visits name the cell that "
+        "was seen longest ago.",
+    )
+    coverage_months = fields.Integer(
+        string="Coverage Period (months)",
+        default=DEFAULT_MONTHS,
+        help="Who was met within this many months up to today counts as met.",
+    )
+
     _code_uniq = models.Constraint(
         "UNIQUE(policy_id, code)",
         "Two tiers of a policy can't have the same code: change one of them.",
@@ -76,6 +93,17 @@ class KeyAccountTier(models.Model):
                     tier=in_use[0].name,
                 )
             )
+
+    @api.constrains("coverage_months")
+    def _check_coverage_months(self):
+        for tier in self:
+            if not 1 <= tier.coverage_months <= 120:
+                raise ValidationError(
+                    self.env._(
+                        "The coverage period of %s must be from 1 to 120 months.",
+                        tier.name,
+                    )
+                )
 
     def _check_policies(self):
         self.policy_id._check_tiers_unless_deferred()

@@ -11,7 +11,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, clean_context, format_date, mute_logger, split_every
 
-from ..const import INTERNAL
+from ..const import DECISION_LEVELS, INTERNAL, RELATIONSHIP_LEVELS
+from ..engine import buying_center
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
 
@@ -29,6 +30,9 @@ SYSTEM_FIELDS = {
     "date_latest",
     "date_resume",
     "is_date_fixed",
+    "relationship_level",
+    "target_level",
+    "target_role_id",
     "tier_id",
 }
 # What the scorecards' last and next visit depend on.
@@ -39,6 +43,8 @@ ACCOUNT_FIELDS = {
     "partner_id",
     "state",
 }
+# What coverage and the relationship ladder read off visits.
+RELATIONSHIP_FIELDS = {"company_id", "contact_ids", "date_done", "partner_id", "state"}
 # What a visit was about can't be changed once it is done or cancelled.
 HISTORY_FIELDS = {
     "company_id",
@@ -61,6 +67,9 @@ class Due(NamedTuple):
     own_interval: int
     last_done: object
     resume: object
+    track: str = "visit"
+    level: str | None = None
+    sponsor_id: int | None = None
 
 
 class KeyAccountVisit(models.Model):
@@ -121,6 +130,44 @@ class KeyAccountVisit(models.Model):
         help="Tier of the customer when the visit was planned.",
     )
     tier_color = fields.Integer(related="tier_id.color")
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        readonly=True,
+        help="Level of the relationship when the visit was planned.",
+    )
+    target_contact_id = fields.Many2one(
+        "res.partner",
+        string="Whom to See",
+        ondelete="set null",
+        copy=False,
+        domain="[('commercial_partner_id', '=', partner_id)]",
+        help="The contact who should be met. The plan names whoever was seen longest "
+        "ago in the tier's required cells.",
+    )
+    target_role_id = fields.Many2one(
+        "key.account.buying.role",
+        string="For the Role",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+    )
+    target_level = fields.Selection(
+        DECISION_LEVELS,
+        string="On the Level",
+        readonly=True,
+        copy=False,
+    )
+    contact_ids = fields.Many2many(
+        "res.partner",
+        "key_account_visit_contact_rel",
+        "visit_id",
+        "contact_id",
+        string="Whom We Met",
+        copy=False,
+        context={"active_test": False},
+        domain="[('commercial_partner_id', '=', partner_id)]",
+        help="Counts for the coverage of the buying centre once the visit is done.",
+    )
     cadence_id = fields.Many2one(
         "key.account.cadence",
         readonly=True,
@@ -319,6 +366,24 @@ class KeyAccountVisit(models.Model):
                     )
                 )
 
+    @api.constrains("contact_ids", "target_contact_id")
+    def _check_contacts(self):
+        for visit in self.sudo():
+            strangers = (visit.contact_ids | visit.target_contact_id).filtered(
+                lambda contact, visit=visit: (
+                    contact.commercial_partner_id != visit.partner_id
+                )
+            )
+            if strangers:
+                raise ValidationError(
+                    self.env._(
+                        "%(contact)s is no contact of %(customer)s: choose one of this "
+                        "customer's.",
+                        contact=strangers[0].display_name,
+                        customer=visit.name,
+                    )
+                )
+
     # -------------------------------------------------------------------------
     # CRUD
     # -------------------------------------------------------------------------
@@ -356,6 +421,7 @@ class KeyAccountVisit(models.Model):
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
         visits._update_accounts()
+        visits._update_relationships()
         return visits
 
     def write(self, vals):
@@ -364,6 +430,8 @@ class KeyAccountVisit(models.Model):
             res = super().write(vals)
             if ACCOUNT_FIELDS & vals.keys():
                 self._update_accounts(accounts)
+            if RELATIONSHIP_FIELDS & vals.keys():
+                self._update_relationships(accounts, vals)
             return res
         vals = dict(vals)
         self._check_system_fields([vals])
@@ -389,8 +457,12 @@ class KeyAccountVisit(models.Model):
             planned._update_activities(vals)
         if {"partner_id", "lead_id"} & vals.keys():
             planned._move_activities()
+        if "target_contact_id" in vals:
+            planned._update_activity_summaries()
         if ACCOUNT_FIELDS & vals.keys():
             self._update_accounts(accounts)
+        if RELATIONSHIP_FIELDS & vals.keys():
+            self._update_relationships(accounts, vals)
         if state:
             self._change_state(state)
         return res
@@ -431,6 +503,7 @@ class KeyAccountVisit(models.Model):
         for visit in synced.filtered(lambda visit: not visit.tier_id):
             account = visit.partner_id.with_company(visit.company_id)
             visit.tier_id = account.account_tier_id or visit.lead_id.account_tier_id
+            visit.relationship_level = account.relationship_level
 
     def _change_state(self, state):
         """Written from outside, a state takes the same way as the buttons."""
@@ -568,7 +641,7 @@ class KeyAccountVisit(models.Model):
                         {
                             **visit._prepare_document_values(),
                             "activity_type_id": types[visit.cadence_id, visit.track].id,
-                            "summary": visit.summary,
+                            "summary": visit._get_activity_summary(),
                             "note": visit.objective,
                             "date_deadline": visit.date_planned,
                             "user_id": visit.user_id.id,
@@ -718,6 +791,49 @@ class KeyAccountVisit(models.Model):
             cards._ensure(visits.partner_id.ids, company)
         cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
 
+    def _update_relationships(self, previous=None, vals=()):
+        """Bring coverage and ladder of the visited accounts up to date. Only done visits
+        count for them, and those that were done.
+
+        :param previous: the accounts before ``vals`` were written
+        """
+        done = self.filtered(lambda visit: visit.state == "done")
+        accounts = done.partner_id
+        if previous and (done or "date_done" in vals):
+            accounts |= previous
+        if accounts:
+            self.env["key.account.scorecard"].sudo()._refresh_relationships(
+                accounts.ids
+            )
+
+    def _get_activity_summary(self):
+        """Return why the customer is to be seen, and whom to see there, in the language
+        of the salesperson."""
+        self.ensure_one()
+        visit = self.with_context(lang=self.user_id.lang or self.env.lang)
+        target = visit._get_target_text(
+            visit.target_contact_id, visit.target_role_id, visit.target_level
+        )
+        return "; ".join(text for text in (visit.summary, target) if text)
+
+    @api.model
+    def _get_target_text(self, contact, role, level):
+        """Return whom to see in words, such as "see Ann Lee (Decision maker, Top)"."""
+        cell = self.env["key.account.tier.cell"]._get_cell_name(role, level)
+        # sudo: whoever may read the visit may read whom it is about
+        name = contact.sudo().name
+        if name and cell:
+            return self.env._("see %(name)s (%(cell)s)", name=name, cell=cell)
+        if name:
+            return self.env._("see %s", name)
+        return cell and self.env._("find out who it is: %s", cell)
+
+    def _update_activity_summaries(self):
+        for visit in self.sudo():
+            visit.activity_id.with_context(
+                key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+            ).summary = visit._get_activity_summary()
+
     # -------------------------------------------------------------------------
     # Hand-over: customers, leads and users that change
     # -------------------------------------------------------------------------
@@ -866,6 +982,11 @@ class KeyAccountVisit(models.Model):
                     0,
                     None,
                     None,
+                    track=visit.track,
+                    sponsor_id=visit.partner_id.with_company(
+                        company
+                    ).executive_sponsor_id.id
+                    or None,
                 )
                 for visit in visits
             ]
@@ -878,6 +999,47 @@ class KeyAccountVisit(models.Model):
                     {"user_id": user_id, "team_id": team_id}
                 )
                 group._update_activities({"user_id": user_id})
+
+    @api.model
+    def _follow_sponsor(self, partners):
+        """Give the planned executive visits of ``partners`` to their sponsors, in this
+        company."""
+        if partners:
+            self.search(
+                [
+                    ("partner_id", "in", partners.ids),
+                    ("company_id", "=", self.env.company.id),
+                    ("state", "=", "planned"),
+                    ("track", "=", "executive"),
+                ]
+            )._assign_responsibles()
+
+    @api.model
+    def _follow_contacts(self, contacts):
+        """Choose anew whom to see where a planned visit names a contact who was
+        archived, left, or went to another customer."""
+        visits = self.with_context(active_test=False).search(
+            [("target_contact_id", "in", contacts.ids), ("state", "=", "planned")]
+        )
+        for company, group in visits.grouped("company_id").items():
+            plans = [
+                {
+                    "partner_id": visit.partner_id.id,
+                    "tier_id": visit.tier_id.id,
+                    "track": visit.track,
+                }
+                for visit in group
+            ]
+            self._choose_targets(company, plans)
+            for visit, plan in zip(group, plans, strict=True):
+                visit.with_context(key_account_visit_sync=INTERNAL).write(
+                    {
+                        "target_contact_id": plan.get("target_contact_id"),
+                        "target_role_id": plan.get("target_role_id"),
+                        "target_level": plan.get("target_level"),
+                    }
+                )
+            group._update_activity_summaries()
 
     # -------------------------------------------------------------------------
     # Generator
@@ -929,16 +1091,30 @@ class KeyAccountVisit(models.Model):
                     return
 
     @api.model
+    def _plan_now(self, partners, company):
+        """Bring the planned visits of ``partners`` in line with the cadence at once,
+        however far away they are: somebody has just decided about the customers."""
+        if company.key_account_planning:
+            visits = self.sudo()
+            visits._close_outdated(company, partners.ids)
+            due = visits._get_due(
+                company, [key for key, _ in TRACKS], partners.ids, lead_ids=[]
+            )
+            visits._create_due(company, due, horizon=None)
+
+    @api.model
     def _close_outdated(self, company, partner_ids=None):
         """Close generated visits that the cadence doesn't ask for any more: the
-        customer's tier changed, or there is no line for it. What a person moved stays.
+        customer's tier or level changed, or there is no line for it. What a person moved stays.
         The generator plans anew where another line asks for a visit."""
         self.env.flush_all()
         lines = self.env["key.account.cadence"]._get_lines(company)
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id)
+                SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id),
+                       COALESCE(card.relationship_level, lead.relationship_level,
+                                'transactional')
                   FROM key_account_visit visit
                   LEFT JOIN key_account_scorecard card
                          ON card.partner_id = visit.partner_id
@@ -952,6 +1128,9 @@ class KeyAccountVisit(models.Model):
                    AND visit.is_date_fixed IS NOT TRUE
                    AND (visit.tier_id IS DISTINCT FROM
                         COALESCE(card.tier_id, lead.account_tier_id)
+                        OR COALESCE(visit.relationship_level, 'transactional') !=
+                        COALESCE(card.relationship_level, lead.relationship_level,
+                                 'transactional')
                         OR NOT visit.cadence_id = ANY(%s)
                         OR visit.cadence_id IS NULL)
                    AND (%s OR visit.partner_id = ANY(%s))
@@ -966,12 +1145,22 @@ class KeyAccountVisit(models.Model):
         tiers = self.env["key.account.tier"].browse(row[1] for row in rows if row[1])
         names = {tier.id: tier.name for tier in tiers}
         none = self.env._("none")
+        levels = dict(
+            self._fields["relationship_level"]._description_selection(self.env)
+        )
         visits_by_reason = defaultdict(self.browse)
-        for visit, (_, tier_id) in zip(visits, rows, strict=True):
-            line = self._get_line(lines, tier_id, visit)
+        for visit, (_, tier_id, level) in zip(visits, rows, strict=True):
+            line = self._get_line(lines, tier_id, level, visit)
             if line and line == visit.cadence_id:
                 continue
             reason = self.env._("The cadence changed")
+            old_level = visit.relationship_level or "transactional"
+            if level != old_level:
+                reason = self.env._(
+                    "Relationship level changed from %(old)s to %(new)s",
+                    old=levels[old_level],
+                    new=levels[level],
+                )
             if tier_id != (visit.tier_id.id or None):
                 reason = self.env._(
                     "Tier changed from %(old)s to %(new)s",
@@ -984,11 +1173,11 @@ class KeyAccountVisit(models.Model):
                 batch._close(reason)
 
     @api.model
-    def _get_line(self, lines, tier_id, visit):
+    def _get_line(self, lines, tier_id, level, visit):
         """Return the line that asks for a planned visit, as :meth:`_get_due` does."""
         account = visit.partner_id.with_company(visit.company_id)
         own_interval = account.visit_interval_days if visit.track == "visit" else 0
-        return lines._match(tier_id, visit.track, own_interval)
+        return lines._match(tier_id, visit.track, own_interval, level)
 
     @api.model
     def _get_due(self, company, tracks, partner_ids=None, lead_ids=None):
@@ -1012,10 +1201,10 @@ class KeyAccountVisit(models.Model):
             for query in queries:
                 for row in self.env.execute_query(query):
                     due = Due(*row)
-                    key = (due.tier_id, bool(due.own_interval))
+                    key = (due.tier_id, bool(due.own_interval), due.level)
                     if key not in line_by_key:
                         line_by_key[key] = lines._match(
-                            due.tier_id, track, due.own_interval
+                            due.tier_id, track, due.own_interval, due.level
                         )
                     if line := line_by_key[key]:
                         result.append((line, due))
@@ -1060,7 +1249,9 @@ class KeyAccountVisit(models.Model):
         return SQL(
             """
             SELECT card.partner_id, NULL::int, card.tier_id, partner.user_id,
-                   %(own_interval)s, history.last_done, history.resume
+                   %(own_interval)s, history.last_done, history.resume, %(track)s,
+                   COALESCE(card.relationship_level, 'transactional'),
+                   (partner.executive_sponsor_id ->> %(company)s::text)::int
               FROM key_account_scorecard card
               JOIN res_partner partner
                 ON partner.id = card.partner_id
@@ -1092,7 +1283,8 @@ class KeyAccountVisit(models.Model):
         return SQL(
             """
             SELECT NULL::int, lead.id, lead.account_tier_id, lead.user_id,
-                   0, history.last_done, history.resume
+                   0, history.last_done, history.resume, %(track)s,
+                   COALESCE(lead.relationship_level, 'transactional'), NULL
               FROM crm_lead lead
               LEFT JOIN crm_team team ON team.id = lead.team_id
               LEFT JOIN res_users owner ON owner.id = lead.user_id
@@ -1174,6 +1366,7 @@ class KeyAccountVisit(models.Model):
                     "user_id": user_id or False,
                     "team_id": team_id or False,
                     "tier_id": item.tier_id,
+                    "relationship_level": item.level,
                     "cadence_id": line.id,
                     "track": line.track,
                     "state": "planned",
@@ -1185,7 +1378,81 @@ class KeyAccountVisit(models.Model):
                 }
             )
         self._write_summaries(plans)
+        self._choose_targets(company, plans)
         return plans
+
+    @api.model
+    def _choose_targets(self, company, plans):
+        """Name in ``plans`` whom to see: the required cell of the tier that was seen
+        longest ago, and its contact. A fixed number of queries."""
+        tiers = self.env["key.account.tier"].sudo()
+        cells_by_tier = {
+            tier.id: [
+                (cell.role_id.id or None, cell.decision_level or None)
+                for cell in tier.cell_ids
+            ]
+            for tier in tiers.browse({plan["tier_id"] for plan in plans} - {None, False})
+        }
+        partner_ids = {
+            plan["partner_id"]
+            for plan in plans
+            if plan["partner_id"] and cells_by_tier.get(plan["tier_id"])
+        }
+        if not partner_ids:
+            return
+        contacts = self._get_target_contacts(company, partner_ids)
+        for plan in plans:
+            target = plan["partner_id"] and buying_center.choose_target(
+                cells_by_tier.get(plan["tier_id"], []),
+                contacts[plan["partner_id"]],
+                executive=plan["track"] == "executive",
+            )
+            if target:
+                (role_id, level), contact = target
+                plan["target_role_id"] = role_id
+                plan["target_level"] = level
+                plan["target_contact_id"] = contact and contact.id
+
+    @api.model
+    def _get_target_contacts(self, company, partner_ids):
+        """Return {account id: contacts that can be met}."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s))
+                SELECT contact.commercial_partner_id, contact.id,
+                       ARRAY(SELECT role_id FROM key_account_buying_role_partner_rel
+                              WHERE partner_id = contact.id),
+                       contact.decision_level,
+                       (SELECT MAX(visit.date_done)
+                          FROM key_account_visit_contact_rel rel
+                          JOIN key_account_visit visit ON visit.id = rel.visit_id
+                         WHERE rel.contact_id = contact.id
+                           AND visit.state = 'done'
+                           AND visit.company_id = todays.company_id)
+                  FROM res_partner contact
+                  JOIN todays ON TRUE
+                 WHERE contact.commercial_partner_id = ANY(%(partners)s)
+                   AND (contact.decision_level IS NOT NULL OR EXISTS (
+                        SELECT FROM key_account_buying_role_partner_rel rel
+                         WHERE rel.partner_id = contact.id))
+                   AND %(present)s
+                """,
+                company=company.id,
+                today=self._get_user_today(self.env["res.users"], company),
+                partners=list(partner_ids),
+                present=self.env[
+                    "key.account.relationship.criterion"
+                ]._get_present_sql(),
+            )
+        )
+        contacts = defaultdict(list)
+        for account_id, contact_id, roles, level, last_met in rows:
+            contacts[account_id].append(
+                buying_center.Contact(contact_id, frozenset(roles), level, last_met)
+            )
+        return contacts
 
     def _write_summaries(self, plans):
         """Put the reasons in words, in the language of each salesperson."""
@@ -1249,7 +1516,8 @@ class KeyAccountVisit(models.Model):
             "lead_id": self.env["ir.model"]._get_id("crm.lead"),
         }
         vals_list = []
-        for plan in plans:
+        summaries = self._get_planned_summaries(plans)
+        for plan_number, plan in enumerate(plans):
             column = "partner_id" if plan["partner_id"] else "lead_id"
             vals_list.append(
                 {
@@ -1257,7 +1525,7 @@ class KeyAccountVisit(models.Model):
                     "res_id": plan[column],
                     "res_name": names[column][plan[column]],
                     "activity_type_id": types[plan["cadence_id"], plan["track"]],
-                    "summary": plan["summary"],
+                    "summary": summaries[plan_number],
                     "note": False,
                     "date_deadline": plan["date_planned"],
                     "user_id": plan["user_id"],
@@ -1282,6 +1550,29 @@ class KeyAccountVisit(models.Model):
             }
             for plan, activity in zip(plans, activities, strict=True)
         ]
+
+    def _get_planned_summaries(self, plans):
+        """Return the activities' summaries: the reason and whom to see."""
+        contacts = self.env["res.partner"].sudo()
+        # all names by one query
+        contacts.browse(
+            {plan["target_contact_id"] for plan in plans if plan.get("target_contact_id")}
+        ).mapped("name")
+        summaries = []
+        for plan in plans:
+            user = self.env["res.users"].browse(plan["user_id"] or [])
+            visits = self.with_context(lang=user.lang or self.env.lang)
+            target = visits._get_target_text(
+                contacts.browse(plan.get("target_contact_id") or []),
+                visits.env["key.account.buying.role"].browse(
+                    plan.get("target_role_id") or []
+                ),
+                plan.get("target_level"),
+            )
+            summaries.append(
+                "; ".join(text for text in (plan["summary"], target) if text)
+            )
+        return summaries
 
     def _create_batch(self, company, plans):
         """Create visits. Those that another transaction has planned in the meantime
@@ -1309,25 +1600,32 @@ class KeyAccountVisit(models.Model):
     def _get_responsibles(self, company, due):
         """Return {due: (user id or False, team id or False)}.
 
-        The salesperson; if there is none, or one who left, the leader of the team: of
-        the salesperson's own, else of the team of the account's latest lead or order.
-        If there is no leader either, nobody: the visit goes to the unassigned list.
+        The salesperson, on the executive track the executive sponsor; if there is none,
+        or one who left, the leader of the team: of the salesperson's own, else of the
+        team of the account's latest lead or order. If there is no leader either,
+        nobody: the visit goes to the unassigned list.
         """
-        users = self.env["res.users"].browse({item.user_id for item in due} - {None})
+        users = self.env["res.users"].browse(
+            ({item.user_id for item in due} | {item.sponsor_id for item in due}) - {None}
+        )
         users = users.with_context(active_test=False)
         present = users.filtered(
             lambda user: user.active and not user.share and company in user.company_ids
         )
         team_by_user = self._get_user_teams(company, users)
-        orphans = [item for item in due if item.user_id not in present.ids]
-        team_by_account = self._get_account_teams(company, orphans)
         present_ids = set(present.ids)
         result = {}
+        orphans = []
         for item in due:
             team = team_by_user.get(item.user_id)
-            if item.user_id in present_ids:
-                result[item] = (item.user_id, team.id if team else False)
-                continue
+            user_id = item.sponsor_id if item.track == "executive" else item.user_id
+            if user_id in present_ids:
+                result[item] = (user_id, team.id if team else False)
+            else:
+                orphans.append(item)
+        team_by_account = self._get_account_teams(company, orphans)
+        for item in orphans:
+            team = team_by_user.get(item.user_id)
             team = team or team_by_account.get((item.partner_id, item.lead_id))
             leader = team.user_id if team else users.browse()
             if not leader.active or company not in leader.company_ids:

@@ -11,6 +11,10 @@ TIER_FIELDS = {
 }
 
 
+# What a contact that becomes an account of its own doesn't keep.
+ACCOUNT_FIELDS = TIER_FIELDS | {"relationship_level", "executive_sponsor_id"}
+
+
 class ResPartner(models.Model):
     _inherit = "res.partner"
 
@@ -325,6 +329,27 @@ class ResPartner(models.Model):
                 self.env._("Only a sales administrator sets or locks account tiers.")
             )
 
+    def _check_own_account(self):
+        """Refuse those who see their own documents only to decide on colleagues' accounts.
+
+        :raise AccessError: if an account has another salesperson
+        """
+        if self.env.su or self.env.user.has_group(
+            "sales_team.group_sale_salesman_all_leads"
+        ):
+            return
+        accounts = self.sudo().commercial_partner_id
+        others = accounts.filtered(
+            lambda account: account.user_id and account.user_id != self.env.user
+        )
+        if others or not self.env.user.has_group("sales_team.group_sale_salesman"):
+            raise AccessError(
+                self.env._(
+                    "%s is a colleague's account: ask its salesperson.",
+                    (others or accounts)[:1].display_name,
+                )
+            )
+
     def _check_tier_on_commercial_entity(self):
         # Core copies the fields to contacts as superuser.
         contacts = self.filtered(lambda p: p != p.commercial_partner_id)
@@ -421,7 +446,7 @@ class ResPartner(models.Model):
         accounts = self.filtered(lambda p: p == p.commercial_partner_id).sudo()
         if accounts:
             for company in self.env["res.company"].sudo().search(Domain.TRUE):
-                accounts.with_company(company).write(dict.fromkeys(TIER_FIELDS, False))
+                accounts.with_company(company).write(dict.fromkeys(ACCOUNT_FIELDS, False))
 
     def _hand_over_account(self, previous_users):
         """Give scorecard, history and planned visits to the new salesperson."""

@@ -1,0 +1,38 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+
+class KeyAccountBuyingRole(models.Model):
+    """A part that somebody plays in the customer's buying centre, such as decision
+    maker, buyer or user. One person can play several."""
+
+    _name = "key.account.buying.role"
+    _description = "Buying Role"
+    _order = "sequence, id"
+
+    name = fields.Char(required=True, translate=True)
+    sequence = fields.Integer(default=10, help="Order of the columns on the map.")
+    active = fields.Boolean(default=True)
+    color = fields.Integer()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_in_use(self):
+        sudo = self.sudo().with_context(active_test=False)
+        for role in sudo:
+            used = any(
+                sudo.env[model].search_count(Domain(field, "in", role.ids), limit=1)
+                for model, field in (
+                    ("res.partner", "buying_role_ids"),
+                    ("key.account.tier.cell", "role_id"),
+                    ("key.account.relationship.criterion", "role_ids"),
+                )
+            )
+            if used:
+                raise UserError(
+                    self.env._(
+                        "The role %s is in use by contacts, tiers or criteria: archive "
+                        "it instead of deleting it.",
+                        role.name,
+                    )
+                )

@@ -1,0 +1,149 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+
+class KeyAccountRelationshipEvidence(models.Model):
+    """Somebody's word that a judged criterion holds for an account. The latest one
+    counts; none is ever changed or deleted, so that they are a history."""
+
+    _name = "key.account.relationship.evidence"
+    _description = "Relationship Evidence"
+    _order = "date desc, id desc"
+    _rec_name = "criterion_id"
+
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        required=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        default=lambda self: self.env.company,
+    )
+    # A copy, so that the record rules need no join.
+    partner_user_id = fields.Many2one(
+        related="partner_id.user_id",
+        string="Salesperson",
+        store=True,
+        index=True,
+    )
+    criterion_id = fields.Many2one(
+        "key.account.relationship.criterion",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        domain="[('kind', '=', 'judged'), ('company_id', 'in', [company_id, False])]",
+    )
+    level = fields.Selection(related="criterion_id.level")
+    date = fields.Date(
+        required=True,
+        default=fields.Date.context_today,
+        help="The day on which it was seen to be true. It lapses after the months that "
+        "the criterion sets.",
+    )
+    note = fields.Text(required=True, help="What makes you say so.")
+    user_id = fields.Many2one(
+        "res.users",
+        string="Said By",
+        required=True,
+        readonly=True,
+        default=lambda self: self.env.user,
+    )
+    date_withdrawn = fields.Date(string="Withdrawn On", readonly=True)
+    withdrawn_user_id = fields.Many2one("res.users", readonly=True)
+
+    @api.constrains("date")
+    def _check_date(self):
+        policies = self.env["key.account.policy"]
+        for evidence in self:
+            # the later of two days: somebody ahead of the company's clock isn't wrong
+            today = max(
+                policies._get_today(evidence.company_id),
+                fields.Date.context_today(evidence),
+            )
+            if evidence.date > today:
+                raise ValidationError(
+                    self.env._(
+                        "Evidence can't be dated in the future: enter today or an "
+                        "earlier day."
+                    )
+                )
+
+    @api.constrains("criterion_id", "company_id")
+    def _check_criterion(self):
+        for evidence in self:
+            criterion = evidence.criterion_id
+            if criterion.kind != "judged":
+                raise ValidationError(
+                    self.env._(
+                        "“%s” is read off the data: nobody has to confirm it.",
+                        criterion.name,
+                    )
+                )
+            if criterion.company_id not in (evidence.company_id, self.env["res.company"]):
+                raise ValidationError(
+                    self.env._(
+                        "“%(criterion)s” is asked for in %(company)s only: choose a "
+                        "criterion of this company.",
+                        criterion=criterion.name,
+                        company=criterion.company_id.name,
+                    )
+                )
+
+    @api.constrains("note")
+    def _check_note(self):
+        for evidence in self:
+            if not evidence.note or not evidence.note.strip():
+                raise ValidationError(
+                    self.env._("Say in the note what makes you say so.")
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        partners = self.env["res.partner"].browse(
+            vals["partner_id"] for vals in vals_list if vals.get("partner_id")
+        )
+        accounts = {partner.id: partner.commercial_partner_id for partner in partners}
+        cleaned = []
+        for vals in vals_list:
+            account = accounts.get(vals.get("partner_id"))
+            vals = {**vals, "partner_id": account.id if account else False}
+            if not self.env.su:
+                # said by whoever says it
+                vals["user_id"] = self.env.uid
+                vals.pop("date_withdrawn", None)
+                vals.pop("withdrawn_user_id", None)
+            cleaned.append(vals)
+        records = super().create(cleaned)
+        records.partner_id._check_own_account()
+        records._update_ladder()
+        return records
+
+    def action_withdraw(self):
+        """Take the word back, from today on: the criterion doesn't hold any more.
+
+        :raise UserError: if it was withdrawn already
+        """
+        self.check_access("read")
+        self.partner_id._check_own_account()
+        if any(evidence.date_withdrawn for evidence in self):
+            raise UserError(
+                self.env._("The evidence was withdrawn already: refresh the page.")
+            )
+        for company, records in self.sudo().grouped("company_id").items():
+            records.write(
+                {
+                    "date_withdrawn": self.env["key.account.policy"]._get_today(company),
+                    "withdrawn_user_id": self.env.uid,
+                }
+            )
+        self._update_ladder()
+
+    def _update_ladder(self):
+        cards = self.env["key.account.scorecard"].sudo()
+        for company, records in self.sudo().grouped("company_id").items():
+            cards._ensure(records.partner_id.ids, company)
+        cards._refresh_relationships(self.partner_id.ids)

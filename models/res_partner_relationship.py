@@ -1,0 +1,386 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+
+from ..const import (
+    HIGHEST_FREE_LEVEL,
+    INTERNAL,
+    LEVEL_NUMBERS,
+    RELATIONSHIP_LEVELS,
+)
+
+SALES = "sales_team.group_sale_salesman"
+# What an account is held to be: on its contacts the same.
+RELATIONSHIP_FIELDS = {"relationship_level", "executive_sponsor_id"}
+
+
+class ResPartner(models.Model):
+    """The relationship ladder, and the executive sponsor."""
+
+    _inherit = "res.partner"
+
+    # Transactional unless somebody said otherwise: see data/ir_default_data.xml.
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        company_dependent=True,
+        groups=SALES,
+        copy=False,
+        tracking=True,
+        help="How deep the relationship is, in this company. Salespeople set it up to "
+        "preferred supplier and propose what lies above; evidence supports it.",
+    )
+    executive_sponsor_id = fields.Many2one(
+        "res.users",
+        company_dependent=True,
+        index=False,
+        groups=SALES,
+        copy=False,
+        tracking=True,
+        domain=[("share", "=", False)],
+        help="The executive of ours who visits this customer. Executive visits go to "
+        "the sponsor, else to the leader of the sales team.",
+    )
+    # From the scorecard, which the key-account tab reads anyway.
+    suggested_relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        string="Evidence Supports",
+        compute="_compute_relationship",
+        search="_search_suggested_relationship_level",
+        groups=SALES,
+        help="The highest level whose own and lower criteria all hold.",
+    )
+    relationship_gap_text = fields.Char(
+        string="Missing or Lapsed",
+        compute="_compute_relationship",
+        groups=SALES,
+        help="What the next level, or the level in force, still needs.",
+    )
+    key_account_coverage = fields.Float(
+        string="Coverage (%)",
+        digits=(16, 0),
+        compute="_compute_relationship",
+        search="_search_key_account_coverage",
+        groups=SALES,
+        help="Required contacts who were met within the tier's period.",
+    )
+    key_account_required_count = fields.Integer(
+        compute="_compute_relationship",
+        groups=SALES,
+    )
+    key_account_is_single_threaded = fields.Boolean(
+        string="Single-Threaded",
+        compute="_compute_relationship",
+        search="_search_key_account_is_single_threaded",
+        groups=SALES,
+        help="Only one contact was met, or only one colleague met them, within the "
+        "tier's period.",
+    )
+    key_account_thread_text = fields.Char(
+        string="Who Met Whom",
+        compute="_compute_relationship",
+        groups=SALES,
+    )
+
+    @api.depends("key_account_scorecard_id")
+    @api.depends_context("company", "uid", "lang")
+    def _compute_relationship(self):
+        criteria = self.env["key.account.relationship.criterion"]
+        for partner in self:
+            card = partner.key_account_scorecard_id
+            partner.suggested_relationship_level = (
+                card.suggested_relationship_level or "transactional"
+            )
+            partner.relationship_gap_text = criteria._get_gap_text(
+                card.relationship_gap
+            )
+            partner.key_account_coverage = card.coverage
+            partner.key_account_required_count = card.required_count
+            partner.key_account_is_single_threaded = card.is_single_threaded
+            partner.key_account_thread_text = card._get_thread_text()
+
+    def _search_suggested_relationship_level(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        domain = self._get_scorecard_domain(
+            Domain("suggested_relationship_level", "in", value)
+        )
+        if "transactional" in value:
+            # those that were never evaluated
+            domain |= ~self._get_scorecard_domain(
+                Domain("suggested_relationship_level", "!=", False)
+            )
+        return domain
+
+    def _search_key_account_coverage(self, operator, value):
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        return self._get_scorecard_domain(
+            Domain("required_count", ">", 0) & Domain("coverage", operator, value)
+        )
+
+    def _search_key_account_is_single_threaded(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return self._get_scorecard_domain(Domain("is_single_threaded", "=", True))
+
+    def _get_scorecard_domain(self, domain):
+        """Return the domain on customers whose scorecard in this company fits."""
+        cards = self.env["key.account.scorecard"]._search(
+            Domain("company_id", "=", self.env.company.id) & domain
+        )
+        return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
+
+    @api.constrains("executive_sponsor_id")
+    def _check_executive_sponsor_id(self):
+        for partner in self.sudo():
+            sponsor = partner.executive_sponsor_id
+            if sponsor and (
+                sponsor.share or self.env.company not in sponsor.company_ids
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%(user)s doesn't work for %(company)s: choose another "
+                        "executive sponsor.",
+                        user=sponsor.name,
+                        company=self.env.company.name,
+                    )
+                )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _commercial_fields(self):
+        return super()._commercial_fields() + sorted(RELATIONSHIP_FIELDS)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        partners = super().create(vals_list)
+        changed = [
+            partner
+            for partner, vals in zip(partners, vals_list, strict=True)
+            if vals.get("executive_sponsor_id")
+            or vals.get("relationship_level", "transactional") != "transactional"
+        ]
+        for partner in changed:
+            partner._check_can_decide_on_account()
+            level = partner.sudo().relationship_level
+            if not self._can_set_level(level, from_level="transactional"):
+                partner._refuse_level()
+            accounts = partner.filtered(lambda p: p == p.commercial_partner_id)
+            accounts.sudo()._log_relationship_change({partner.id: "transactional"})
+        return partners
+
+    def write(self, vals):
+        if RELATIONSHIP_FIELDS & vals.keys():
+            self._check_can_decide_on_account()
+        previous = {}
+        if "relationship_level" in vals:
+            for partner in self:
+                if not partner._can_set_level(vals["relationship_level"]):
+                    partner._refuse_level()
+            previous = {
+                partner.id: partner.relationship_level
+                for partner in self.sudo()
+                if partner == partner.commercial_partner_id
+            }
+        res = super().write(vals)
+        if previous:
+            self.sudo().browse(previous)._log_relationship_change(previous)
+        if "executive_sponsor_id" in vals:
+            self.env["key.account.visit"].sudo()._follow_sponsor(
+                self.sudo().filtered(lambda p: p == p.commercial_partner_id)
+            )
+        return res
+
+    def _mail_track(self, tracked_fields, initial_values):
+        # Core copies an account's values to its contacts: told once is enough.
+        if self != self.sudo().commercial_partner_id:
+            tracked_fields = {
+                name: info
+                for name, info in tracked_fields.items()
+                if name not in RELATIONSHIP_FIELDS
+            }
+        return super()._mail_track(tracked_fields, initial_values)
+
+    def _check_can_decide_on_account(self):
+        """Refuse to decide on contacts, and on colleagues' accounts.
+
+        :raise AccessError: if an account has another salesperson
+        :raise ValidationError: if one of them is a contact
+        """
+        if self.env.su or self.env.context.get("key_account_merge") is INTERNAL:
+            return
+        self._check_own_account()
+        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
+        if contacts:
+            raise ValidationError(
+                self.env._(
+                    "Set it on %(account)s: its contacts show the same.",
+                    account=contacts[0].commercial_partner_id.display_name,
+                )
+            )
+
+    def _can_set_level(self, level, from_level=None):
+        """Return whether the user may move the account to ``level`` without asking."""
+        if (
+            self.env.su
+            or self.env.context.get("key_account_merge") is INTERNAL
+            or self.env.user.has_group("sales_team.group_sale_manager")
+        ):
+            return True
+        from_level = from_level or self.sudo().relationship_level
+        numbers = {LEVEL_NUMBERS.get(level, 1), LEVEL_NUMBERS.get(from_level, 1)}
+        return len(numbers) == 1 or max(numbers) <= HIGHEST_FREE_LEVEL
+
+    def _refuse_level(self):
+        raise AccessError(
+            self.env._(
+                "Levels above preferred supplier are decided by a sales administrator: "
+                "propose the change of %s with “Change Level”.",
+                self.display_name,
+            )
+        )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_change_relationship_level(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Change Level"),
+            "res_model": "key.account.relationship.set",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_id": self.commercial_partner_id.id},
+        }
+
+    def action_view_relationship_evidence(self):
+        self.ensure_one()
+        account = self.commercial_partner_id
+        self.env["key.account.scorecard"].sudo()._ensure(account.ids, self.env.company)
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_relationship_status_action"
+        )
+        action["domain"] = [
+            ("partner_id", "=", account.id),
+            ("company_id", "=", self.env.company.id),
+        ]
+        action["display_name"] = self.env._("Evidence: %s", account.display_name)
+        return action
+
+    def action_view_relationship_changes(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_relationship_change_action"
+        )
+        action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
+        action["context"] = {}
+        return action
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    def _propose_level(self, level, reason):
+        """Leave a proposal to move the account to ``level`` in this company.
+
+        :param str reason: what whoever decides reads
+        :raise AccessError: if an account has another salesperson
+        :raise UserError: if there is a proposal already
+        """
+        self._check_can_decide_on_account()
+        company = self.env.company
+        changes = self.env["key.account.relationship.change"].sudo()
+        pending = changes.search(
+            [
+                ("partner_id", "in", self.ids),
+                ("company_id", "=", company.id),
+                ("state", "=", "proposed"),
+            ],
+            limit=1,
+        )
+        if pending:
+            raise UserError(
+                self.env._(
+                    "There is already a proposal for %s: it has to be decided first.",
+                    pending.partner_id.display_name,
+                )
+            )
+        cards = self.env["key.account.scorecard"].sudo()
+        cards._ensure(self.ids, company)
+        gaps = {
+            card.partner_id: card.relationship_gap
+            for card in cards.search(
+                [("partner_id", "in", self.ids), ("company_id", "=", company.id)]
+            )
+        }
+        return changes.create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "company_id": company.id,
+                    "from_level": partner.relationship_level,
+                    "to_level": level,
+                    "state": "proposed",
+                    "reason": reason,
+                    "gap": gaps.get(partner),
+                    "proposed_user_id": self.env.uid,
+                }
+                for partner in self.sudo()
+            ]
+        )
+
+    def _log_relationship_change(self, previous_levels):
+        """Keep the history, the scorecard and the planned visits in step with a level
+        that was written on the customer, in the current company."""
+        company = self.env.company
+        changed = self.filtered(
+            lambda partner: (
+                (partner.relationship_level or "transactional")
+                != (previous_levels[partner.id] or "transactional")
+            )
+        )
+        if not changed:
+            return
+        if self.env.context.get("key_account_skip_change") is not INTERNAL:
+            changes = self.env["key.account.relationship.change"]
+            today = fields.Date.context_today(self)
+            changes.search(
+                [
+                    ("partner_id", "in", changed.ids),
+                    ("company_id", "=", company.id),
+                    ("state", "=", "proposed"),
+                ]
+            ).write(
+                {
+                    "state": "rejected",
+                    "note": self.env._("Set by hand"),
+                    "user_id": self.env.uid,
+                    "date": today,
+                }
+            )
+            changes.create(
+                [
+                    {
+                        "partner_id": partner.id,
+                        "company_id": company.id,
+                        "from_level": previous_levels[partner.id],
+                        "to_level": partner.relationship_level or "transactional",
+                        "state": "applied",
+                        "reason": self.env.context.get("key_account_reason")
+                        or self.env._("Set by hand"),
+                        "proposed_user_id": self.env.uid,
+                        "user_id": self.env.uid,
+                        "date": today,
+                    }
+                    for partner in changed
+                ]
+            )
+        cards = self.env["key.account.scorecard"]
+        cards._ensure(changed.ids, company)
+        cards._refresh_relationships(changed.ids)
+        self.env["key.account.visit"]._plan_now(changed, company)

@@ -1,0 +1,106 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..const import RELATIONSHIP_LEVELS
+
+# More than there will ever be criteria: makes an id of a scorecard's and a criterion's.
+ID_FACTOR = 100000
+
+
+class KeyAccountRelationshipStatus(models.Model):
+    """Which criteria of the ladder hold for which account, evaluated when asked. The
+    scorecards keep what the same query says in sum (``_refresh_relationships``)."""
+
+    _name = "key.account.relationship.status"
+    _description = "Relationship Evidence by Criterion"
+    _auto = False
+    _order = "level_number, sequence, id"
+    _rec_name = "criterion_id"
+
+    partner_id = fields.Many2one("res.partner", string="Customer", readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True)
+    user_id = fields.Many2one("res.users", string="Salesperson", readonly=True)
+    criterion_id = fields.Many2one(
+        "key.account.relationship.criterion",
+        readonly=True,
+    )
+    level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
+    level_number = fields.Integer(readonly=True, aggregator=None)
+    sequence = fields.Integer(readonly=True, aggregator=None)
+    kind = fields.Selection(related="criterion_id.kind")
+    state = fields.Selection(
+        [("holds", "Holds"), ("lapsed", "Lapsed"), ("missing", "Missing")],
+        readonly=True,
+    )
+    actual = fields.Float(readonly=True, aggregator=None)
+    finding = fields.Char(compute="_compute_finding", help="What was found.")
+    date = fields.Date(readonly=True, string="Last Proof")
+    date_lapse = fields.Date(readonly=True, string="Lapses On")
+    evidence_id = fields.Many2one("key.account.relationship.evidence", readonly=True)
+    note = fields.Text(related="evidence_id.note")
+    said_by_id = fields.Many2one(related="evidence_id.user_id", string="Said By")
+
+    @property
+    def _table_query(self):
+        policies = self.env["key.account.policy"]
+        companies = self.env.companies
+        return SQL(
+            """
+            SELECT card_id::bigint * %(factor)s + criterion_id AS id,
+                   (ARRAY[%(levels)s])[level_number] AS level, status.*
+              FROM (%(status)s) AS status
+            """,
+            factor=ID_FACTOR,
+            levels=SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
+            status=self.env["key.account.relationship.criterion"]._get_status_sql(
+                {company.id: policies._get_today(company) for company in companies}
+            ),
+        )
+
+    @api.depends("actual", "criterion_id")
+    def _compute_finding(self):
+        for status in self:
+            criterion = status.criterion_id
+            needed = {
+                "executive_meeting": 1,
+                "levels_met": 3,
+                "contacts_met": criterion.minimum_count,
+                "supporters": criterion.minimum_count,
+                "orders_quarters": criterion.quarters,
+                "won_share": criterion.minimum_share,
+                "coverage": criterion.minimum_share,
+            }.get(criterion.kind == "automatic" and criterion.measure)
+            if not needed:
+                status.finding = status.note
+            elif criterion.measure in ("won_share", "coverage"):
+                status.finding = self.env._(
+                    "%(actual).0f %%, at least %(needed).0f %% needed",
+                    actual=status.actual,
+                    needed=needed,
+                )
+            else:
+                status.finding = self.env._(
+                    "%(actual)d of %(needed)d",
+                    actual=min(status.actual, needed),
+                    needed=needed,
+                )
+
+    def action_confirm(self):
+        """Open the form that records evidence for a judged criterion."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Record Evidence"),
+            "res_model": "key.account.relationship.evidence",
+            "view_mode": "form",
+            "target": "new",
+            "context": {
+                "default_partner_id": self.partner_id.id,
+                "default_company_id": self.company_id.id,
+                "default_criterion_id": self.criterion_id.id,
+            },
+        }
+
+    def action_withdraw(self):
+        self.ensure_one()
+        self.evidence_id.action_withdraw()
