@@ -103,13 +103,15 @@ class KeyAccountRelationshipEvidence(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        default = self.env.context.get("default_partner_id")
+        vals_list = [{"partner_id": default, **vals} for vals in vals_list]
         partners = self.env["res.partner"].browse(
-            vals["partner_id"] for vals in vals_list if vals.get("partner_id")
+            vals["partner_id"] for vals in vals_list if vals["partner_id"]
         )
         accounts = {partner.id: partner.commercial_partner_id for partner in partners}
         cleaned = []
         for vals in vals_list:
-            account = accounts.get(vals.get("partner_id"))
+            account = accounts.get(vals["partner_id"])
             vals = {**vals, "partner_id": account.id if account else False}
             if not self.env.su:
                 # said by whoever says it

@@ -37,7 +37,7 @@ class KeyAccountTierCell(models.Model):
         "The same contact is required twice: remove one of the two lines.",
     )
 
-    @api.constrains("role_id", "decision_level")
+    @api.constrains("tier_id", "role_id", "decision_level")
     def _check_cell(self):
         for cell in self:
             if not cell.role_id and not cell.decision_level:

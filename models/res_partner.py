@@ -471,6 +471,9 @@ class ResPartner(models.Model):
             [("partner_id", "in", self.ids), ("state", "=", "proposed")]
         )
         proposals.write({"state": "rejected", "note": reason})
+        self.env["key.account.relationship.change"].search(
+            [("partner_id", "in", self.ids), ("state", "=", "proposed")]
+        ).write({"state": "rejected", "note": reason})
         cards = self.env["key.account.scorecard"].search(
             [("partner_id", "in", accounts.ids)]
         )

@@ -195,8 +195,8 @@ class ResPartner(models.Model):
             ["name", "function", "decision_level", "stance", "left_company_date"],
             order="name, id",
         )
-        # archived ones have left the map, their roles stay
-        roles = self.env["key.account.buying.role"].search([])
+        # Archived roles are no columns any more; contacts keep them.
+        roles = self.env["key.account.buying.role"].search_fetch(Domain.TRUE, ["name"])
         stances = dict(self._fields["stance"]._description_selection(self.env))
         levels = self._fields["decision_level"]._description_selection(self.env)
         period = relativedelta(months=months)

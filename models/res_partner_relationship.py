@@ -157,22 +157,27 @@ class ResPartner(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         partners = super().create(vals_list)
-        changed = [
-            partner
-            for partner, vals in zip(partners, vals_list, strict=True)
-            if vals.get("executive_sponsor_id")
-            or vals.get("relationship_level", "transactional") != "transactional"
-        ]
-        for partner in changed:
+        for partner, vals in zip(partners, vals_list, strict=True):
+            # sudo: those outside sales create customers, and don't see these fields
+            decided = partner.sudo()
+            # Of contacts what was asked for, of accounts what it became: a client's
+            # defaults count as well.
+            level = vals.get("relationship_level")
+            sponsor = vals.get("executive_sponsor_id")
+            if partner == decided.commercial_partner_id:
+                level = decided.relationship_level
+                sponsor = decided.executive_sponsor_id
+            if not sponsor and (level or "transactional") == "transactional":
+                continue
             partner._check_can_decide_on_account()
-            level = partner.sudo().relationship_level
-            if not self._can_set_level(level, from_level="transactional"):
+            if not partner._can_set_level(level, from_level="transactional"):
                 partner._refuse_level()
-            accounts = partner.filtered(lambda p: p == p.commercial_partner_id)
-            accounts.sudo()._log_relationship_change({partner.id: "transactional"})
+            decided._log_relationship_change({partner.id: "transactional"})
         return partners
 
     def write(self, vals):
+        if "relationship_level" in vals and not vals["relationship_level"]:
+            vals = {**vals, "relationship_level": "transactional"}
         if RELATIONSHIP_FIELDS & vals.keys():
             self._check_can_decide_on_account()
         previous = {}
@@ -312,6 +317,7 @@ class ResPartner(models.Model):
             )
         cards = self.env["key.account.scorecard"].sudo()
         cards._ensure(self.ids, company)
+        cards._refresh_relationships(self.ids)
         gaps = {
             card.partner_id: card.relationship_gap
             for card in cards.search(

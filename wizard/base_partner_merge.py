@@ -17,7 +17,9 @@ class MergePartnerAutomatic(models.TransientModel):
         res = super()._merge(partner_ids, dst_partner, extra_checks)
         target = target.exists().commercial_partner_id
         if target:
-            self.env["key.account.scorecard"].sudo()._update_visit_dates(target.ids)
+            cards = self.env["key.account.scorecard"].sudo()
+            cards._update_visit_dates(target.ids)
+            cards._refresh_relationships(target.ids)
         return res
 
     def _update_values(self, src_partners, dst_partner):

@@ -1,0 +1,44 @@
+from odoo import SUPERUSER_ID, api
+
+MODULE = "crm_key_account"
+# The required contacts of the tiers that came with the addon, as in
+# data/key_account_tier_cell_data.xml: (xml id, tier, buying role, decision level).
+CELLS = [
+    ("tier_cell_key_top", "tier_key", None, "top"),
+    ("tier_cell_key_middle", "tier_key", None, "middle"),
+    ("tier_cell_key_working", "tier_key", None, "working"),
+    ("tier_cell_key_decision_maker", "tier_key", "decision_maker", None),
+    ("tier_cell_key_buyer", "tier_key", "buyer", None),
+    ("tier_cell_key_user", "tier_key", "user", None),
+    ("tier_cell_key_influencer", "tier_key", "influencer", None),
+    ("tier_cell_ordinary_decision_maker", "tier_ordinary", "decision_maker", None),
+    ("tier_cell_ordinary_buyer", "tier_ordinary", "buyer", None),
+]
+
+
+def migrate(cr, version):
+    """Give the tiers that are still there their required contacts, and the scorecards
+    their coverage and levels.
+
+    Not by the data file: on an update it would fail where a tier was deleted.
+    """
+    env = api.Environment(cr, SUPERUSER_ID, {})
+    for number, (name, tier_name, role_name, level) in enumerate(CELLS, start=1):
+        tier = env.ref(f"{MODULE}.{tier_name}", raise_if_not_found=False)
+        role = role_name and env.ref(f"{MODULE}.buying_role_{role_name}")
+        known = env.ref(f"{MODULE}.{name}", raise_if_not_found=False)
+        if not tier or known:
+            continue
+        cell = env["key.account.tier.cell"].create(
+            {
+                "tier_id": tier.id,
+                "sequence": 10 * number,
+                "role_id": role and role.id,
+                "decision_level": level,
+            }
+        )
+        env["ir.model.data"]._update_xmlids(
+            [{"xml_id": f"{MODULE}.{name}", "record": cell, "noupdate": True}]
+        )
+    for company in env["res.company"].search([]):
+        env["key.account.scorecard"]._update_relationships(company)

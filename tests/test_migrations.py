@@ -1,0 +1,55 @@
+import importlib.util
+from pathlib import Path
+
+from odoo.tests import tagged
+from odoo.tools import SQL
+
+from .common import KeyAccountCommon
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+
+@tagged("post_install", "-at_install")
+class TestMigrations(KeyAccountCommon):
+    """The scripts, on a database as the version before left it."""
+
+    def _migrate(self, script):
+        path = MIGRATIONS / script
+        spec = importlib.util.spec_from_file_location("migration", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        self.env.flush_all()
+        module.migrate(self.cr, "19.0.1.0.0")
+        self.env.invalidate_all()
+
+    def test_19_0_1_1_0(self):
+        partner = self._create_partner("Kestrel")
+        tier = self.env.ref("crm_key_account.tier_key")
+        ordinary = self.env.ref("crm_key_account.tier_ordinary")
+        self.Card._ensure(partner.ids, self.company)
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "partner_id": partner.id, "company_id": self.company.id}
+        )
+        # before: no cells, no levels anywhere, and a tier that somebody deleted
+        (tier | ordinary).cell_ids.unlink()
+        self.env["ir.model.data"].search(
+            [("module", "=", "crm_key_account"), ("name", "=", "tier_ordinary")]
+        ).unlink()
+        self.env.registry.clear_cache()
+        self.env.flush_all()
+        for table in ("crm_lead", "key_account_scorecard"):
+            self.cr.execute(
+                SQL("UPDATE %s SET relationship_level = NULL", SQL.identifier(table))
+            )
+        self._migrate("19.0.1.1.0/pre-lead-relationship-level.py")
+        self._migrate("19.0.1.1.0/post-relationships.py")
+        self.assertEqual(lead.relationship_level, "transactional")
+        card = self._get_card(partner)
+        self.assertEqual(card.relationship_level, "transactional")
+        self.assertEqual(card.suggested_relationship_level, "transactional")
+        self.assertEqual(len(tier.cell_ids), 7)
+        self.assertFalse(ordinary.cell_ids)
+        # a second time changes nothing
+        self._migrate("19.0.1.1.0/pre-lead-relationship-level.py")
+        self._migrate("19.0.1.1.0/post-relationships.py")
+        self.assertEqual(len(tier.cell_ids), 7)
