@@ -90,6 +90,35 @@ class KeyAccountRelationshipCriterion(models.Model):
         help="Leave empty to count contacts in any role, or in none.",
     )
 
+    parameter_text = fields.Char(
+        string="Needs",
+        compute="_compute_parameter_text",
+        help="The parameters in words.",
+    )
+
+    @api.depends(
+        "kind", "measure", "months", "quarters", "minimum_count", "minimum_share"
+    )
+    @api.depends_context("lang")
+    def _compute_parameter_text(self):
+        for criterion in self:
+            if criterion.kind == "judged":
+                text = self.env._("evidence of %s months", criterion.months)
+            else:
+                texts = {
+                    "months": self.env._("within %s months", criterion.months),
+                    "quarters": self.env._("the last %s quarters", criterion.quarters),
+                    "minimum_count": self.env._("at least %s", criterion.minimum_count),
+                    "minimum_share": self.env._(
+                        "at least %g %%", criterion.minimum_share
+                    ),
+                }
+                text = ", ".join(
+                    texts[name]
+                    for name in MEASURE_PARAMETERS.get(criterion.measure, [])
+                )
+            criterion.parameter_text = text
+
     @api.depends("level")
     def _compute_level_number(self):
         for criterion in self:

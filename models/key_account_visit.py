@@ -1261,7 +1261,8 @@ class KeyAccountVisit(models.Model):
               LEFT JOIN (%(history)s) AS history
                 ON history.partner_id = card.partner_id
              WHERE card.company_id = %(company)s
-               AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0)
+               AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0
+                    OR card.relationship_level != 'transactional')
                AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
                AND NOT EXISTS (
                    SELECT FROM key_account_visit planned

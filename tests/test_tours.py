@@ -4,6 +4,7 @@ from odoo import fields
 from odoo.tests import HttpCase, tagged
 
 from .common import KeyAccountCommon
+from .test_relationship import RelationshipCommon
 
 
 class TourCommon(KeyAccountCommon, HttpCase):
@@ -64,6 +65,52 @@ class TestTours(TourCommon):
         self.assertEqual(self.tier_a.share, 50)
         self.assertEqual(partners[0].account_tier_id, self.tier_a)
         self.assertEqual(partners[1].account_tier_id, self.tier_b)
+
+
+@tagged("post_install", "-at_install")
+class TestLadderTours(RelationshipCommon, HttpCase):
+    def test_ladder(self):
+        """A rep records evidence, a manager approves, the ladder moves, and the next
+        executive visit appears."""
+        account = self._create_partner("Tour Customer")
+        self.Card._ensure(account.ids, self.company)
+        self._create_criterion(name="They prefer us", months=12)
+        self._create_criterion(
+            name="Executives in contact", level="partner", months=12
+        )
+        self.env["key.account.cadence"].create(
+            {
+                "company_id": self.company.id,
+                "relationship_level": "partner",
+                "track": "executive",
+                "interval_unit": "month",
+            }
+        )
+        self.Evidence.create(
+            {
+                "partner_id": account.id,
+                "company_id": self.company.id,
+                "criterion_id": self.Criterion.search(
+                    [("name", "=", "They prefer us")]
+                ).id,
+                "note": "They say so",
+            }
+        )
+        url = f"/odoo/res.partner/{account.id}"
+        self.start_tour(url, "key_account_ladder_rep", login="ka_rep")
+        self.env.invalidate_all()
+        self.assertEqual(account.relationship_level, "transactional")
+        self.start_tour(
+            "/odoo/relationship-changes",
+            "key_account_ladder_manager",
+            login="ka_manager",
+        )
+        self.env.invalidate_all()
+        self.assertEqual(account.relationship_level, "partner")
+        self.start_tour(url, "key_account_ladder_moved", login="ka_manager")
+        visit = self._get_planned(account, "executive")
+        self.assertEqual(visit.user_id, self.leader)
+        self.assertEqual(visit.activity_id.user_id, self.leader)
 
 
 @tagged("post_install", "-at_install")

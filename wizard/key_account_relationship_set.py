@@ -36,6 +36,11 @@ class KeyAccountRelationshipSet(models.TransientModel):
         precompute=True,
     )
     is_proposal = fields.Boolean(compute="_compute_is_proposal")
+    pending_id = fields.Many2one(
+        "key.account.relationship.change",
+        string="Waiting for a Decision",
+        compute="_compute_pending_id",
+    )
     reason = fields.Char(
         required=True,
         help="Kept in the history; who approves it reads it.",
@@ -45,6 +50,18 @@ class KeyAccountRelationshipSet(models.TransientModel):
     def _compute_level(self):
         for wizard in self:
             wizard.level = wizard.partner_id.suggested_relationship_level
+
+    @api.depends("partner_id")
+    @api.depends_context("company")
+    def _compute_pending_id(self):
+        for wizard in self:
+            wizard.pending_id = self.env["key.account.relationship.change"].search(
+                [
+                    ("partner_id", "=", wizard.partner_id.id),
+                    ("company_id", "=", self.env.company.id),
+                    ("state", "=", "proposed"),
+                ]
+            )
 
     @api.depends("partner_id", "level")
     @api.depends_context("uid")

@@ -117,3 +117,126 @@ registry.category("web_tour.tours").add("key_account_admin", {
         },
     ],
 });
+
+const openKeyAccountPage = [
+    {
+        content: "The key-account page of the customer",
+        trigger: ".o_form_view .nav-link[name=key_account]",
+        run: "click",
+    },
+];
+
+registry.category("web_tour.tours").add("key_account_ladder_rep", {
+    steps: () => [
+        ...openKeyAccountPage,
+        {
+            content: "Transactional so far",
+            trigger:
+                ".o_field_widget[name=relationship_level] .o_arrow_button_current[data-value=transactional]",
+        },
+        {
+            content: "What is missing, by name",
+            trigger:
+                ".o_field_widget[name=relationship_gap_text]:contains('Executives in contact')",
+        },
+        {
+            trigger: "button[name=action_view_relationship_evidence]",
+            run: "click",
+        },
+        {
+            content: "Record evidence",
+            trigger:
+                ".o_data_row:contains('Executives in contact') button[name=action_confirm]",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_field_widget[name=note] textarea",
+            run: "edit Our managing directors had dinner",
+        },
+        {
+            trigger: ".modal .o_form_button_save",
+            run: "click",
+        },
+        {
+            content: "It holds at once",
+            trigger: ".o_data_row:contains('Executives in contact'):contains('Holds')",
+        },
+        {
+            content: "Back to the customer",
+            trigger: ".o_back_button, .breadcrumb-item:last a",
+            run: "click",
+        },
+        ...openKeyAccountPage,
+        {
+            content: "The evidence supports more",
+            trigger:
+                ".o_field_widget[name=suggested_relationship_level]:contains('Partner')",
+        },
+        {
+            trigger: "button[name=action_change_relationship_level]",
+            run: "click",
+        },
+        {
+            content: "Partner is chosen, and will be a proposal",
+            trigger: ".modal .alert-info:contains('proposed')",
+        },
+        {
+            trigger: ".modal .o_field_widget[name=reason] input",
+            run: "edit Framework contract signed",
+        },
+        {
+            trigger: ".modal button[name=action_set]:visible:contains('Propose')",
+            run: "click",
+        },
+        {
+            trigger: "body:not(:has(.modal))",
+        },
+        {
+            content: "Nothing has moved yet",
+            trigger:
+                ".o_field_widget[name=relationship_level] .o_arrow_button_current[data-value=transactional]",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("key_account_ladder_manager", {
+    steps: () => [
+        {
+            content: "The proposal is in the queue",
+            trigger:
+                ".o_data_row:contains('Tour Customer'):contains('Framework contract') button[name=action_open_apply]",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_field_widget[name=note] input",
+            run: "edit Seen it myself",
+        },
+        {
+            trigger: ".modal button[name=action_decide]:visible",
+            run: "click",
+        },
+        {
+            content: "Nothing left to decide",
+            trigger: ".o_list_view:not(:has(.o_data_row:contains('Tour Customer')))",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("key_account_ladder_moved", {
+    steps: () => [
+        ...openKeyAccountPage,
+        {
+            content: "The ladder has moved",
+            trigger:
+                ".o_field_widget[name=relationship_level] .o_arrow_button_current[data-value=partner]",
+        },
+        {
+            content: "The executive visit is planned",
+            trigger: "button[name=action_view_key_account_visits]",
+            run: "click",
+        },
+        {
+            trigger: ".o_data_row:contains('ka_leader'):contains('monthly')",
+        },
+    ],
+});
