@@ -1015,11 +1015,31 @@ class KeyAccountVisit(models.Model):
             )._assign_responsibles()
 
     @api.model
-    def _follow_contacts(self, contacts):
+    def _follow_contacts(self, domain):
         """Choose anew whom to see where a planned visit names a contact who was
-        archived, left, or went to another customer."""
-        visits = self.with_context(active_test=False).search(
-            [("target_contact_id", "in", contacts.ids), ("state", "=", "planned")]
+        archived, left, or went to another customer.
+
+        :param domain: limits the visits
+        """
+        today = fields.Date.context_today(self)
+        visits = (
+            self.with_context(active_test=False)
+            .search(
+                Domain("state", "=", "planned")
+                & Domain("target_contact_id", "!=", False)
+                & Domain(domain)
+            )
+            .filtered(
+                lambda visit: (
+                    not visit.target_contact_id.active
+                    or visit.target_contact_id.commercial_partner_id
+                    != visit.partner_id
+                    or (
+                        visit.target_contact_id.left_company_date
+                        and visit.target_contact_id.left_company_date <= today
+                    )
+                )
+            )
         )
         for company, group in visits.grouped("company_id").items():
             plans = [
@@ -1107,6 +1127,13 @@ class KeyAccountVisit(models.Model):
         """Close generated visits that the cadence doesn't ask for any more: the
         customer's tier or level changed, or there is no line for it. What a person moved stays.
         The generator plans anew where another line asks for a visit."""
+        # those who left on a day that was in the future when it was entered
+        self._follow_contacts(
+            [
+                ("company_id", "=", company.id),
+                ("target_contact_id.left_company_date", "!=", False),
+            ]
+        )
         self.env.flush_all()
         lines = self.env["key.account.cadence"]._get_lines(company)
         rows = self.env.execute_query(

@@ -281,4 +281,6 @@ class ResPartner(models.Model):
             self.env["key.account.scorecard"].sudo()._refresh_relationships(
                 accounts.ids
             )
-            self.env["key.account.visit"].sudo()._follow_contacts(self)
+            self.env["key.account.visit"].sudo()._follow_contacts(
+                [("target_contact_id", "in", self.ids)]
+            )

@@ -2,6 +2,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2 import IntegrityError
@@ -418,10 +419,22 @@ class TestTargets(BuyingCenterCommon):
                 self.assertEqual(visit.target_contact_id, self.ann)
                 self.assertIn("Ann", visit.activity_id.summary)
 
+    def test_contact_who_leaves_later(self):
+        visit = self._plan()
+        today = fields.Date.today()
+        with freeze_time(today - timedelta(days=1)):
+            self.ann.left_company_date = today
+            self.assertEqual(visit.target_contact_id, self.ann)
+        self.Visit._generate(self.account)
+        self.assertEqual(visit.state, "planned")
+        self.assertNotEqual(visit.target_contact_id, self.ann)
+
     def test_by_hand(self):
         visit = self._plan()
         visit.with_user(self.rep).target_contact_id = self.bob
         self.assertIn("see Bob", visit.activity_id.summary)
+        self.bob.stance = "champion"  # no reason to choose somebody else
+        self.assertEqual(visit.target_contact_id, self.bob)
         with self.assertRaises(AccessError):
             visit.with_user(self.rep).target_role_id = self.buyer
         with Form(visit.with_user(self.rep)) as form:

@@ -599,6 +599,17 @@ class TestLadder(RelationshipCommon):
     def test_propose_on_own_accounts_only(self):
         with self.assertRaises(AccessError):
             self._propose(user=self.rep2)
+        # nor look through the dialog
+        self._record(self.preferred, self.policy._get_today(self.company))
+        Wizard = self.env["key.account.relationship.set"]
+        vals = {"partner_id": self.account.id, "level": "partner", "reason": "x"}
+        own = Wizard.with_user(self.rep).create(vals)
+        self.assertEqual(own.suggested_level, "preferred_supplier")
+        other = Wizard.with_user(self.rep2).create(vals)
+        self.assertEqual(other.suggested_level, "transactional")
+        self.assertFalse(other.gap_text)
+        with self.assertRaises(AccessError):
+            own.with_user(self.rep2).read(["reason"])
 
     def test_wizard_sets_what_is_free(self):
         change = self._propose("preferred_supplier")

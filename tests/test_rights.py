@@ -17,6 +17,23 @@ MODELS = [
     "key.account.tier.preview.line",
     "key.account.tier.set",
     "key.account.visit.cancel",
+    "key.account.buying.role",
+    "key.account.tier.cell",
+    "key.account.relationship.criterion",
+    "key.account.relationship.evidence",
+    "key.account.relationship.status",
+    "key.account.relationship.change",
+    "key.account.relationship.set",
+    "key.account.relationship.decide",
+]
+# Those that are about a customer: own and unassigned, all, of one's company.
+ACCOUNT_MODELS = [
+    "key.account.scorecard",
+    "key.account.tier.change",
+    "key.account.visit",
+    "key.account.relationship.evidence",
+    "key.account.relationship.status",
+    "key.account.relationship.change",
 ]
 PARTNER_FIELDS = [
     "account_tier_id",
@@ -28,8 +45,25 @@ PARTNER_FIELDS = [
     "key_account_revenue",
     "key_account_margin",
     "key_account_visit_ids",
+    "relationship_level",
+    "suggested_relationship_level",
+    "relationship_gap_text",
+    "executive_sponsor_id",
+    "key_account_coverage",
+    "key_account_is_single_threaded",
+    "key_account_thread_text",
+    "buying_role_ids",
+    "decision_level",
+    "stance",
+    "last_met_date",
+    "left_company_date",
 ]
-LEAD_FIELDS = ["account_tier_id", "last_visit_date", "next_visit_date"]
+LEAD_FIELDS = [
+    "account_tier_id",
+    "relationship_level",
+    "last_visit_date",
+    "next_visit_date",
+]
 
 
 class RightsCommon(KeyAccountCommon):
@@ -61,6 +95,21 @@ class RightsCommon(KeyAccountCommon):
                 )
             ]
         )
+
+        cls.env["key.account.relationship.evidence"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "criterion_id": cls.env["key.account.relationship.criterion"]
+                    .search([("kind", "=", "judged")], limit=1)
+                    .id,
+                    "note": "Seen",
+                }
+                for partner in cls.partners
+            ]
+        )
+        for partner in cls.partners:
+            partner._propose_level("partner", "Deserved")
 
     def _get_partners(self, model, user):
         records = (
@@ -106,30 +155,18 @@ class TestRights(RightsCommon):
         self.own.with_user(self.internal).read(["name"])
 
     def test_own_documents(self):
-        for model in (
-            "key.account.scorecard",
-            "key.account.tier.change",
-            "key.account.visit",
-        ):
+        for model in ACCOUNT_MODELS:
             self.assertEqual(
                 self._get_partners(model, self.rep), self.own | self.nobodys, model
             )
 
     def test_all_documents(self):
         for user in (self.leader, self.manager):
-            for model in (
-                "key.account.scorecard",
-                "key.account.tier.change",
-                "key.account.visit",
-            ):
+            for model in ACCOUNT_MODELS:
                 self.assertEqual(self._get_partners(model, user), self.partners, model)
 
     def test_another_company(self):
-        for model in (
-            "key.account.scorecard",
-            "key.account.tier.change",
-            "key.account.visit",
-        ):
+        for model in ACCOUNT_MODELS:
             self.assertFalse(self._get_partners(model, self.foreigner), model)
         context = {"allowed_company_ids": self.other_company.ids}
         policies = self.env["key.account.policy"].with_user(self.foreigner)
@@ -200,7 +237,14 @@ class TestRights(RightsCommon):
         )
 
     def test_configuration_is_for_administrators(self):
-        for model in ("key.account.policy", "key.account.tier", "key.account.cadence"):
+        for model in (
+            "key.account.policy",
+            "key.account.tier",
+            "key.account.tier.cell",
+            "key.account.cadence",
+            "key.account.buying.role",
+            "key.account.relationship.criterion",
+        ):
             for user in (self.rep, self.leader):
                 records = self.env[model].with_user(user)
                 self.assertTrue(records.has_access("read"))
@@ -214,7 +258,12 @@ class TestRights(RightsCommon):
                     getattr(self.policy.with_user(user), method)()
 
     def test_measured_figures_are_nobodys_to_write(self):
-        for model in ("key.account.scorecard", "key.account.tier.change"):
+        for model in (
+            "key.account.scorecard",
+            "key.account.tier.change",
+            "key.account.relationship.change",
+            "key.account.relationship.status",
+        ):
             for operation in ("create", "unlink"):
                 records = self.env[model].with_user(self.manager)
                 self.assertFalse(records.has_access(operation), (model, operation))
@@ -322,6 +371,8 @@ class TestRightsJson2(RightsCommon, HttpCase):
 
     def test_private_methods_stay_private(self):
         for model, method in (
+            ("res.partner", "_propose_level"),
+            ("key.account.scorecard", "_update_relationships"),
             ("key.account.policy", "_run"),
             ("key.account.policy", "_cron_run"),
             ("key.account.visit", "_generate"),
@@ -358,6 +409,63 @@ class TestRightsJson2(RightsCommon, HttpCase):
             "write",
             ids=self.own.ids,
             vals={"account_tier_id": self.tier_a.id},
+        )
+        self.assertEqual(response.status_code, 403)
+
+    def test_ladder(self):
+        """Levels, proposals and contacts through the API."""
+        levels = {"vals": {"relationship_level": "partner"}}
+        for user in (self.rep, self.leader, self.internal):
+            response = self._refuse(
+                user, "res.partner", "write", ids=self.own.ids, **levels
+            )
+            self.assertEqual(response.status_code, 403)
+        response = self._call(
+            self.rep,
+            "res.partner",
+            "write",
+            ids=self.own.ids,
+            vals={"relationship_level": "preferred_supplier"},
+        )
+        self.assertEqual(response.status_code, 200, response.text)
+        change = self.env["key.account.relationship.change"].search(
+            [("partner_id", "=", self.others.id), ("state", "=", "proposed")]
+        )
+        for user in (self.rep, self.leader):
+            response = self._refuse(
+                user, "key.account.relationship.change", "action_apply", ids=change.ids
+            )
+            self.assertEqual(response.status_code, 403)
+            response = self._refuse(
+                user,
+                "key.account.relationship.change",
+                "write",
+                ids=change.ids,
+                vals={"state": "applied"},
+            )
+            self.assertEqual(response.status_code, 403)
+        response = self._refuse(
+            self.rep,
+            "key.account.relationship.evidence",
+            "create",
+            vals_list=[
+                {
+                    "partner_id": self.others.id,
+                    "criterion_id": self.env["key.account.relationship.criterion"]
+                    .search([("kind", "=", "judged")], limit=1)
+                    .id,
+                    "note": "Not mine",
+                }
+            ],
+        )
+        self.assertEqual(response.status_code, 403)
+        response = self._call(
+            self.rep, "res.partner", "get_buying_center", ids=self.own.ids
+        )
+        self.assertEqual(response.status_code, 200, response.text)
+        self.assertEqual(response.json()["account"]["id"], self.own.id)
+        response = self._refuse(
+            self.internal, "res.partner", "get_buying_center", ids=self.own.ids
         )
         self.assertEqual(response.status_code, 403)
 

@@ -17,13 +17,19 @@ class KeyAccountRelationshipSet(models.TransientModel):
         readonly=True,
         ondelete="cascade",
     )
-    current_level = fields.Selection(related="partner_id.relationship_level")
+    # With the reader's rights: the scorecards of colleagues stay theirs.
+    current_level = fields.Selection(
+        related="partner_id.relationship_level",
+        related_sudo=False,
+    )
     suggested_level = fields.Selection(
         related="partner_id.suggested_relationship_level",
+        related_sudo=False,
         string="Evidence Supports",
     )
     gap_text = fields.Char(
         related="partner_id.relationship_gap_text",
+        related_sudo=False,
         string="Missing or Lapsed",
     )
     level = fields.Selection(
