@@ -49,6 +49,12 @@
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {
+        "web.assets_backend": [
+            "crm_key_account/static/src/**/*",
+        ],
+        "web.assets_unit_tests": [
+            "crm_key_account/static/tests/**/*.test.js",
+        ],
         "web.assets_tests": [
             "crm_key_account/static/tests/tours/**/*",
         ],
