@@ -18,6 +18,7 @@ def uninstall_hook(env):
     )
     for table in (
         "visit",
+        "loss",
         "cadence",
         "tier_change",
         "tier_cell",

@@ -89,8 +89,8 @@ class KeyAccountCadence(models.Model):
         """Return the first line of ``self`` for a tier and a level of relationship on a
         track, or an empty one.
 
-        A customer with an interval of its own needs no line for its tier: any line of
-        the track says how the visit is made.
+        A customer with an interval of its own, or one that is to be won back, needs no
+        line for its tier: any line of the track says how the visit is made.
         """
         lines = self.filtered(lambda line: line.track == track)
         level = level or "transactional"

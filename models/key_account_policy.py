@@ -394,6 +394,7 @@ class KeyAccountPolicy(models.Model):
         self._measure(company, today)
         change_ids = self._move(company, today)
         self._update_leads(company)
+        self.env["key.account.scorecard"]._update_effort(company, today)
         self.env.cr.execute(
             SQL(
                 "UPDATE key_account_policy SET last_run = %s WHERE id = %s",

@@ -253,6 +253,8 @@ class KeyAccountRelationshipChange(models.Model):
                   FROM key_account_scorecard card
                  WHERE %(scope)s
                    AND %(lapsed)s
+                   -- who is lost has no relationship to lower
+                   AND card.is_lost IS NOT TRUE
                    AND NOT EXISTS (
                        SELECT FROM key_account_relationship_change rejected
                         WHERE rejected.partner_id = card.partner_id

@@ -70,7 +70,7 @@ class KeyAccountRelationshipCriterion(models.Model):
         "roles if some are named.\n"
         "Orders in each of the last quarters: a confirmed order or a posted invoice in "
         "each three months, counted back from today.\n"
-        "Share of expected revenue won: of the opportunities closed, won against lost.\n"
+        "Share of expected revenue won: of closed opportunities, won against lost.\n"
         "Coverage: met required contacts of the tier.",
     )
     months = fields.Integer(

@@ -83,7 +83,10 @@ class KeyAccountRelationshipEvidence(models.Model):
                         criterion.name,
                     )
                 )
-            if criterion.company_id not in (evidence.company_id, self.env["res.company"]):
+            if criterion.company_id not in (
+                evidence.company_id,
+                self.env["res.company"],
+            ):
                 raise ValidationError(
                     self.env._(
                         "“%(criterion)s” is asked for in %(company)s only: choose a "
@@ -138,7 +141,9 @@ class KeyAccountRelationshipEvidence(models.Model):
         for company, records in self.sudo().grouped("company_id").items():
             records.write(
                 {
-                    "date_withdrawn": self.env["key.account.policy"]._get_today(company),
+                    "date_withdrawn": self.env["key.account.policy"]._get_today(
+                        company
+                    ),
                     "withdrawn_user_id": self.env.uid,
                 }
             )

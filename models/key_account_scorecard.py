@@ -1,8 +1,11 @@
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..const import RELATIONSHIP_LEVELS
+from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
 DEFAULT_MONTHS = 6
@@ -139,6 +142,24 @@ class KeyAccountScorecard(models.Model):
         help="Only one contact was met, or only one colleague met them, within the "
         "tier's period.",
     )
+    value_type = fields.Selection(
+        VALUE_TYPES,
+        readonly=True,
+        help="What the customer buys on; set on the customer.",
+    )
+    visit_count = fields.Integer(
+        string="Visits (12 Months)",
+        readonly=True,
+        help="Done visits of the last 12 months, calls and mails not counted.",
+    )
+    effort_mismatch = fields.Selection(
+        [("too_much", "Too much effort"), ("too_little", "Too little effort")],
+        readonly=True,
+        help="Whether the customer is visited more, or less, than its value type "
+        "calls for.",
+    )
+    is_lost = fields.Boolean(readonly=True)
+    lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
     next_visit_date = fields.Date(string="Next Visit", readonly=True, aggregator="min")
     is_overdue = fields.Boolean(
@@ -229,14 +250,18 @@ class KeyAccountScorecard(models.Model):
         """Make an empty scorecard for the customers that have none in ``company``:
         the next run fills it."""
         self.flush_model()
-        self.env["res.partner"].flush_model(["user_id", "account_tier_id"])
+        self.env["res.partner"].flush_model(
+            ["user_id", "account_tier_id", "account_value_type"]
+        )
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO key_account_scorecard
-                       (partner_id, company_id, user_id, is_account, tier_id)
+                       (partner_id, company_id, user_id, is_account, tier_id,
+                        value_type)
                 SELECT id, %(company)s, user_id, FALSE,
-                       (account_tier_id ->> %(company)s::text)::int
+                       (account_tier_id ->> %(company)s::text)::int,
+                       account_value_type ->> %(company)s::text
                   FROM res_partner
                  WHERE id = ANY(%(partners)s)
                     ON CONFLICT (partner_id, company_id) DO NOTHING
@@ -505,8 +530,148 @@ class KeyAccountScorecard(models.Model):
                 or RELATIONSHIP_LEVELS[0][0],
                 scope=scope,
                 levels=levels,
-                status=self.env[
-                    "key.account.relationship.criterion"
-                ]._get_status_sql({company.id: today}, partner_ids),
+                status=self.env["key.account.relationship.criterion"]._get_status_sql(
+                    {company.id: today}, partner_ids
+                ),
             )
         )
+
+    @api.model
+    def _update_value_types(self, partner_ids):
+        """Copy the value type of these customers, in every company."""
+        self.env["res.partner"].flush_model(["account_value_type"])
+        self.flush_model(["value_type"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account_scorecard card
+                   SET value_type = account_value_type ->> card.company_id::text
+                  FROM res_partner partner
+                 WHERE partner.id = card.partner_id
+                   AND card.partner_id = ANY(%(partners)s)
+                   AND card.value_type
+                       IS DISTINCT FROM account_value_type ->> card.company_id::text
+                """,
+                partners=list(partner_ids),
+            )
+        )
+        self.invalidate_model(["value_type"])
+
+    @api.model
+    def _update_losses(self, partner_ids):
+        """Copy whether, and since when, these customers are lost."""
+        self.env["key.account.loss"].flush_model(
+            ["partner_id", "company_id", "date", "date_returned"]
+        )
+        self.flush_model(["is_lost", "lost_date"])
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH losses AS (
+                    SELECT card.id, loss.date
+                      FROM key_account_scorecard card
+                      LEFT JOIN key_account_loss loss
+                             ON loss.partner_id = card.partner_id
+                            AND loss.company_id = card.company_id
+                            AND loss.date_returned IS NULL
+                     WHERE card.partner_id = ANY(%(partners)s)
+                )
+                UPDATE key_account_scorecard card
+                   SET is_lost = date IS NOT NULL, lost_date = date
+                  FROM losses
+                 WHERE card.id = losses.id
+                   AND lost_date IS DISTINCT FROM date
+                """,
+                partners=list(partner_ids),
+            )
+        )
+        self.invalidate_model(["is_lost", "lost_date"])
+        self.env["res.partner"].invalidate_model(
+            [
+                "key_account_scorecard_id",
+                "key_account_is_lost",
+                "key_account_lost_date",
+            ]
+        )
+
+    @api.model
+    def _update_effort(self, company, today=None):
+        """Count the visits of the last 12 months and mark the accounts whose effort
+        doesn't fit their value type. A fixed number of statements; doesn't commit.
+
+        Intrinsic customers buy on price: as many visits as the average of the best
+        tier are too many. Strategic ones are to be met more often than the average of
+        the other tiers. The averages are those of the policy's tiers in force;
+        without one there is no mark. Customers that are no accounts, or lost, neither
+        count nor get a mark.
+
+        :param date today: last day of the 12 months; default: today in the time zone
+            of the company's working hours
+        """
+        policies = self.env["key.account.policy"]
+        today = today or policies._get_today(company)
+        policy = policies._get_for_company(company).sudo()
+        tier_ids = policy._get_tiers().ids if policy else []
+        self.env["res.partner"].flush_model(["account_value_type"])
+        self.env["key.account.visit"].flush_model(
+            ["partner_id", "company_id", "state", "track", "date_done"]
+        )
+        self.flush_model()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH visits AS (
+                    SELECT partner_id, COUNT(*)::int AS visit_count
+                      FROM key_account_visit
+                     WHERE company_id = %(company)s
+                       AND track IN ('visit', 'executive')
+                       AND state = 'done'
+                       AND date_done > %(after)s
+                       AND date_done <= %(today)s
+                     GROUP BY partner_id
+                ), accounts AS (
+                    SELECT card.id,
+                           account_value_type ->> %(company)s::text AS value_type,
+                           COALESCE(visits.visit_count, 0) AS visit_count,
+                           is_account AND is_lost IS NOT TRUE AS is_counted,
+                           card.tier_id = ANY(%(best)s) AS is_best,
+                           card.tier_id = ANY(%(others)s) AS is_other
+                      FROM key_account_scorecard card
+                      JOIN res_partner partner ON partner.id = card.partner_id
+                      LEFT JOIN visits ON visits.partner_id = card.partner_id
+                     WHERE card.company_id = %(company)s
+                ), averages AS (
+                    SELECT AVG(visit_count) FILTER (WHERE is_best) AS best,
+                           AVG(visit_count) FILTER (WHERE is_other) AS others
+                      FROM accounts
+                     WHERE is_counted
+                ), marked AS (
+                    SELECT id, value_type, visit_count,
+                           CASE WHEN is_counted IS NOT TRUE THEN NULL
+                                WHEN value_type = 'intrinsic'
+                                 AND visit_count > 0
+                                 AND visit_count >= best THEN 'too_much'
+                                WHEN value_type = 'strategic'
+                                 AND visit_count <= others
+                                 AND visit_count < best THEN 'too_little'
+                           END AS effort_mismatch
+                      FROM accounts CROSS JOIN averages
+                )
+                UPDATE key_account_scorecard card
+                   SET value_type = marked.value_type,
+                       visit_count = marked.visit_count,
+                       effort_mismatch = marked.effort_mismatch
+                  FROM marked
+                 WHERE card.id = marked.id
+                   AND (card.value_type, card.visit_count, card.effort_mismatch)
+                       IS DISTINCT FROM (marked.value_type, marked.visit_count,
+                                         marked.effort_mismatch)
+                """,
+                company=company.id,
+                after=today - relativedelta(months=12),
+                today=today,
+                best=tier_ids[:1],
+                others=tier_ids[1:],
+            )
+        )
+        self.invalidate_model(["value_type", "visit_count", "effort_mismatch"])

@@ -117,6 +117,7 @@ class KeyAccountTier(models.Model):
             ("key.account.cadence", "tier_id"),
             ("key.account.visit", "tier_id"),
             ("key.account.scorecard", "tier_id"),
+            ("key.account.loss", "tier_id"),
             ("crm.lead", "account_tier_id"),
         )
         used_ids = set()

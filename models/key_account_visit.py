@@ -33,6 +33,7 @@ SYSTEM_FIELDS = {
     "relationship_level",
     "target_level",
     "target_role_id",
+    "loss_id",
     "tier_id",
 }
 # What the scorecards' last and next visit depend on.
@@ -70,6 +71,8 @@ class Due(NamedTuple):
     track: str = "visit"
     level: str | None = None
     sponsor_id: int | None = None
+    # the account is lost, and this is the visit to win it back
+    loss_id: int | None = None
 
 
 class KeyAccountVisit(models.Model):
@@ -175,6 +178,14 @@ class KeyAccountVisit(models.Model):
         ondelete="set null",
         help="The line that asked for the visit; empty: planned by hand.",
     )
+    loss_id = fields.Many2one(
+        "key.account.loss",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The loss of the account that the visit is to undo.",
+    )
     track = fields.Selection(TRACKS, required=True, default="visit")
     mode = fields.Selection(
         [
@@ -240,6 +251,14 @@ class KeyAccountVisit(models.Model):
         string="Reason",
         help="Why the customer is to be seen.",
     )
+    engagement_strategy = fields.Html(
+        string="How to Treat This Customer",
+        compute="_compute_engagement_strategy",
+        # sudo: the text is for whoever may read the visit
+        compute_sudo=True,
+        # the texts are clean when they are stored
+        sanitize=False,
+    )
     objective = fields.Char(help="What the visit is to achieve.")
     feedback = fields.Text(copy=False, help="What came of the visit.")
     close_reason = fields.Char(readonly=True, copy=False)
@@ -298,6 +317,19 @@ class KeyAccountVisit(models.Model):
     def _compute_mode(self):
         for visit in self:
             visit.mode = TRACK_MODES.get(visit.track, "on_site")
+
+    @api.depends(
+        "company_id", "partner_id.account_value_type", "partner_id.industry_id"
+    )
+    @api.depends_context("lang")
+    def _compute_engagement_strategy(self):
+        lines = self.env["key.account.engagement"]._get_lines(self.company_id)
+        for company, visits in self.grouped("company_id").items():
+            for visit in visits:
+                account = visit.partner_id.with_company(company)
+                visit.engagement_strategy = lines._match(
+                    account.account_value_type, account.industry_id, company
+                )._get_html()
 
     @api.depends("state", "date_planned")
     @api.depends_context("tz")
@@ -792,8 +824,8 @@ class KeyAccountVisit(models.Model):
         cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
 
     def _update_relationships(self, previous=None, vals=()):
-        """Bring coverage and ladder of the visited accounts up to date. Only done visits
-        count for them, and those that were done.
+        """Bring coverage and ladder of the visited accounts up to date. Only visits
+        that are or were done count for them.
 
         :param previous: the accounts before ``vals`` were written
         """
@@ -1032,8 +1064,7 @@ class KeyAccountVisit(models.Model):
             .filtered(
                 lambda visit: (
                     not visit.target_contact_id.active
-                    or visit.target_contact_id.commercial_partner_id
-                    != visit.partner_id
+                    or visit.target_contact_id.commercial_partner_id != visit.partner_id
                     or (
                         visit.target_contact_id.left_company_date
                         and visit.target_contact_id.left_company_date <= today
@@ -1125,8 +1156,9 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _close_outdated(self, company, partner_ids=None):
         """Close generated visits that the cadence doesn't ask for any more: the
-        customer's tier or level changed, or there is no line for it. What a person moved stays.
-        The generator plans anew where another line asks for a visit."""
+        customer's tier or level changed, or there is no line for it, or the customer is
+        lost or came back. What a person moved stays, and so does the visit to win a
+        customer back. The generator plans anew where another line asks for a visit."""
         # those who left on a day that was in the future when it was entered
         self._follow_contacts(
             [
@@ -1141,8 +1173,13 @@ class KeyAccountVisit(models.Model):
                 """
                 SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id),
                        COALESCE(card.relationship_level, lead.relationship_level,
-                                'transactional')
+                                'transactional'),
+                       loss.id
                   FROM key_account_visit visit
+                  LEFT JOIN key_account_loss loss
+                         ON loss.partner_id = visit.partner_id
+                        AND loss.company_id = visit.company_id
+                        AND loss.date_returned IS NULL
                   LEFT JOIN key_account_scorecard card
                          ON card.partner_id = visit.partner_id
                         AND card.company_id = visit.company_id
@@ -1153,13 +1190,15 @@ class KeyAccountVisit(models.Model):
                    -- generated: a cadence line asked for it
                    AND visit.date_due IS NOT NULL
                    AND visit.is_date_fixed IS NOT TRUE
-                   AND (visit.tier_id IS DISTINCT FROM
-                        COALESCE(card.tier_id, lead.account_tier_id)
-                        OR COALESCE(visit.relationship_level, 'transactional') !=
-                        COALESCE(card.relationship_level, lead.relationship_level,
-                                 'transactional')
-                        OR NOT visit.cadence_id = ANY(%s)
-                        OR visit.cadence_id IS NULL)
+                   AND (visit.loss_id IS DISTINCT FROM loss.id
+                        OR loss.id IS NULL
+                        AND (visit.tier_id IS DISTINCT FROM
+                             COALESCE(card.tier_id, lead.account_tier_id)
+                             OR COALESCE(visit.relationship_level, 'transactional') !=
+                             COALESCE(card.relationship_level, lead.relationship_level,
+                                      'transactional')
+                             OR NOT visit.cadence_id = ANY(%s)
+                             OR visit.cadence_id IS NULL))
                    AND (%s OR visit.partner_id = ANY(%s))
                 """,
                 company.id,
@@ -1176,19 +1215,24 @@ class KeyAccountVisit(models.Model):
             self._fields["relationship_level"]._description_selection(self.env)
         )
         visits_by_reason = defaultdict(self.browse)
-        for visit, (_, tier_id, level) in zip(visits, rows, strict=True):
+        losses = self.env["key.account.loss"].browse(row[3] for row in rows if row[3])
+        reasons = {loss.id: loss._get_visit_reason() for loss in losses}
+        for visit, (_, tier_id, level, loss_id) in zip(visits, rows, strict=True):
             line = self._get_line(lines, tier_id, level, visit)
-            if line and line == visit.cadence_id:
+            lost = loss_id or visit.loss_id
+            if not lost and line and line == visit.cadence_id:
                 continue
             reason = self.env._("The cadence changed")
             old_level = visit.relationship_level or "transactional"
-            if level != old_level:
+            if lost:
+                reason = reasons.get(loss_id, self.env._("The customer came back"))
+            elif level != old_level:
                 reason = self.env._(
                     "Relationship level changed from %(old)s to %(new)s",
                     old=levels[old_level],
                     new=levels[level],
                 )
-            if tier_id != (visit.tier_id.id or None):
+            elif tier_id != (visit.tier_id.id or None):
                 reason = self.env._(
                     "Tier changed from %(old)s to %(new)s",
                     old=visit.tier_id.name or none,
@@ -1228,10 +1272,12 @@ class KeyAccountVisit(models.Model):
             for query in queries:
                 for row in self.env.execute_query(query):
                     due = Due(*row)
-                    key = (due.tier_id, bool(due.own_interval), due.level)
+                    # who is to be won back needs no line for the tier either
+                    any_line = bool(due.own_interval or due.loss_id)
+                    key = (due.tier_id, any_line, due.level)
                     if key not in line_by_key:
                         line_by_key[key] = lines._match(
-                            due.tier_id, track, due.own_interval, due.level
+                            due.tier_id, track, any_line, due.level
                         )
                     if line := line_by_key[key]:
                         result.append((line, due))
@@ -1239,7 +1285,8 @@ class KeyAccountVisit(models.Model):
 
     def _get_history_sql(self, company, track, column):
         """Return a query for the last done visit and the day to come back per account
-        (or lead). The day to come back counts when it was given after that visit."""
+        (or lead). The day to come back counts when it was given after that visit, and
+        not for a visit to win the account back: it may have returned since."""
         return SQL(
             """
             SELECT *,
@@ -1248,10 +1295,12 @@ class KeyAccountVisit(models.Model):
               FROM (
                     SELECT %(column)s,
                            MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
-                           MAX(date_cancelled) FILTER (WHERE date_resume IS NOT NULL)
-                               AS last_cancelled,
+                           MAX(date_cancelled)
+                               FILTER (WHERE date_resume IS NOT NULL
+                                       AND loss_id IS NULL) AS last_cancelled,
                            (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
-                               FILTER (WHERE date_resume IS NOT NULL))[1]
+                               FILTER (WHERE date_resume IS NOT NULL
+                                       AND loss_id IS NULL))[1]
                                AS last_resume
                       FROM key_account_visit
                      WHERE company_id = %(company)s
@@ -1276,9 +1325,13 @@ class KeyAccountVisit(models.Model):
         return SQL(
             """
             SELECT card.partner_id, NULL::int, card.tier_id, partner.user_id,
-                   %(own_interval)s, history.last_done, history.resume, %(track)s,
-                   COALESCE(card.relationship_level, 'transactional'),
-                   (partner.executive_sponsor_id ->> %(company)s::text)::int
+                   %(own_interval)s, history.last_done,
+                   -- GREATEST skips what is empty
+                   CASE WHEN loss.id IS NULL THEN history.resume
+                        ELSE GREATEST(loss.date_win_back, loss.resume) END,
+                   %(track)s, COALESCE(card.relationship_level, 'transactional'),
+                   (partner.executive_sponsor_id ->> %(company)s::text)::int,
+                   loss.id
               FROM key_account_scorecard card
               JOIN res_partner partner
                 ON partner.id = card.partner_id
@@ -1287,9 +1340,16 @@ class KeyAccountVisit(models.Model):
                AND (partner.company_id IS NULL OR partner.company_id = %(company)s)
               LEFT JOIN (%(history)s) AS history
                 ON history.partner_id = card.partner_id
+              LEFT JOIN (%(losses)s) AS loss ON loss.partner_id = card.partner_id
              WHERE card.company_id = %(company)s
                AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0
-                    OR card.relationship_level != 'transactional')
+                    OR card.relationship_level != 'transactional'
+                    OR loss.id IS NOT NULL)
+               -- nobody visits a lost account, but to win it back
+               AND (loss.id IS NULL
+                    OR %(track)s = 'visit'
+                       AND loss.date_win_back IS NOT NULL
+                       AND loss.is_done IS NOT TRUE)
                AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
                AND NOT EXISTS (
                    SELECT FROM key_account_visit planned
@@ -1301,10 +1361,41 @@ class KeyAccountVisit(models.Model):
             """,
             own_interval=own_interval,
             history=self._get_history_sql(company, track, "partner_id"),
+            losses=self._get_losses_sql(company),
             company=company.id,
             everybody=partner_ids is None,
             partner_ids=list(partner_ids or []),
             track=track,
+        )
+
+    def _get_losses_sql(self, company):
+        """Return a query for the lost accounts, and what came of winning them back:
+        whether the visit took place, also a few days before the day that was asked
+        for, and the day to come back if it was cancelled."""
+        return SQL(
+            """
+            SELECT loss.id, loss.partner_id, loss.date_win_back,
+                   win_back.is_done, win_back.resume
+              FROM key_account_loss loss
+              LEFT JOIN LATERAL (
+                    SELECT BOOL_OR(state = 'done'
+                                   AND (loss_id = loss.id
+                                        OR date_done >= loss.date_win_back)) AS is_done,
+                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
+                               FILTER (WHERE state = 'cancelled'
+                                       AND date_resume IS NOT NULL
+                                       AND (loss_id = loss.id
+                                            OR date_cancelled > loss.date)))[1]
+                               AS resume
+                      FROM key_account_visit
+                     WHERE partner_id = loss.partner_id
+                       AND company_id = loss.company_id
+                       AND track = 'visit'
+                   ) AS win_back ON TRUE
+             WHERE loss.company_id = %s
+               AND loss.date_returned IS NULL
+            """,
+            company.id,
         )
 
     def _get_due_leads_sql(self, company, track, lead_ids):
@@ -1396,6 +1487,7 @@ class KeyAccountVisit(models.Model):
                     "tier_id": item.tier_id,
                     "relationship_level": item.level,
                     "cadence_id": line.id,
+                    "loss_id": item.loss_id,
                     "track": line.track,
                     "state": "planned",
                     "date_due": date_due,
@@ -1419,7 +1511,9 @@ class KeyAccountVisit(models.Model):
                 (cell.role_id.id or None, cell.decision_level or None)
                 for cell in tier.cell_ids
             ]
-            for tier in tiers.browse({plan["tier_id"] for plan in plans} - {None, False})
+            for tier in tiers.browse(
+                {plan["tier_id"] for plan in plans} - {None, False}
+            )
         }
         partner_ids = {
             plan["partner_id"]
@@ -1485,11 +1579,22 @@ class KeyAccountVisit(models.Model):
     def _write_summaries(self, plans):
         """Put the reasons in words, in the language of each salesperson."""
         texts = {}
+        # all at once, as the reasons below need them
+        self.env["key.account.loss"].browse(
+            {plan["loss_id"] for plan in plans if plan["loss_id"]}
+        ).mapped("reason_id.name")
         for plan in plans:
             item, line = plan["summary"]
             user = self.env["res.users"].browse(plan["user_id"] or [])
             lang = user.lang or self.env.lang
-            key = (lang, line, item.tier_id, item.own_interval, item.last_done)
+            key = (
+                lang,
+                line,
+                item.tier_id,
+                item.own_interval,
+                item.last_done,
+                item.loss_id,
+            )
             if key not in texts:
                 texts[key] = self.with_context(lang=lang)._get_summary(line, item)
             plan["summary"] = texts[key]
@@ -1497,6 +1602,14 @@ class KeyAccountVisit(models.Model):
     def _get_summary(self, line, item):
         """Return why a visit is planned, such as "Key account, weekly; last visit
         12 Nov"."""
+        if item.loss_id:
+            # sudo: whoever may plan the visit may say why
+            loss = self.env["key.account.loss"].sudo().browse(item.loss_id)
+            return self.env._(
+                "Win back; lost %(date)s (%(reason)s)",
+                date=format_date(self.env, loss.date, date_format="d MMM"),
+                reason=loss.reason_id.name,
+            )
         tier = self.env["key.account.tier"].browse(item.tier_id or [])
         interval = line.with_env(self.env)._get_interval_text(item.own_interval)
         start = f"{tier.name}, {interval}" if tier else interval
@@ -1584,7 +1697,11 @@ class KeyAccountVisit(models.Model):
         contacts = self.env["res.partner"].sudo()
         # all names by one query
         contacts.browse(
-            {plan["target_contact_id"] for plan in plans if plan.get("target_contact_id")}
+            {
+                plan["target_contact_id"]
+                for plan in plans
+                if plan.get("target_contact_id")
+            }
         ).mapped("name")
         summaries = []
         for plan in plans:
@@ -1634,7 +1751,8 @@ class KeyAccountVisit(models.Model):
         nobody: the visit goes to the unassigned list.
         """
         users = self.env["res.users"].browse(
-            ({item.user_id for item in due} | {item.sponsor_id for item in due}) - {None}
+            ({item.user_id for item in due} | {item.sponsor_id for item in due})
+            - {None}
         )
         users = users.with_context(active_test=False)
         present = users.filtered(

@@ -3,16 +3,20 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
 from ..const import INTERNAL
+from .key_account_engagement import VALUE_TYPES
 
 TIER_FIELDS = {
     "account_tier_id",
     "account_tier_locked_until",
     "account_tier_lock_reason",
 }
-
-
-# What a contact that becomes an account of its own doesn't keep.
-ACCOUNT_FIELDS = TIER_FIELDS | {"relationship_level", "executive_sponsor_id"}
+# What is decided on the account, and shown on its contacts.
+# What people decide about an account, apart from its tier.
+DECIDED_FIELDS = {"account_value_type", "executive_sponsor_id", "relationship_level"}
+# What contacts copy from their account, and what they don't keep when they become
+# accounts of their own.
+COPIED_FIELDS = TIER_FIELDS | DECIDED_FIELDS | {"visit_interval_days"}
+DROPPED_FIELDS = TIER_FIELDS | DECIDED_FIELDS
 
 
 class ResPartner(models.Model):
@@ -44,6 +48,19 @@ class ResPartner(models.Model):
         company_dependent=True,
         groups="sales_team.group_sale_salesman",
         copy=False,
+    )
+    account_value_type = fields.Selection(
+        VALUE_TYPES,
+        string="Value Type",
+        company_dependent=True,
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        tracking=True,
+        help="What the customer buys on in this company (after Rackham and De "
+        "Vincentis).\n"
+        "Intrinsic: buys on price; the sale is transactional.\n"
+        "Extrinsic: wants advice and added value; the sale is consultative.\n"
+        "Strategic: shares competences with us, a relation between enterprises.",
     )
     visit_interval_days = fields.Integer(
         string="Own Visit Interval (days)",
@@ -126,6 +143,18 @@ class ResPartner(models.Model):
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
+    key_account_is_lost = fields.Boolean(
+        string="Lost Account",
+        compute="_compute_key_account_lost",
+        search="_search_key_account_is_lost",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_lost_date = fields.Date(
+        string="Lost On",
+        compute="_compute_key_account_lost",
+        search="_search_key_account_lost_date",
+        groups="sales_team.group_sale_salesman",
+    )
 
     @api.depends("commercial_partner_id")
     @api.depends_context("company", "uid")
@@ -152,6 +181,14 @@ class ResPartner(models.Model):
             card = partner.key_account_scorecard_id
             partner.last_visit_date = card.last_visit_date
             partner.next_visit_date = card.next_visit_date
+
+    @api.depends("key_account_scorecard_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account_lost(self):
+        for partner in self:
+            card = partner.key_account_scorecard_id
+            partner.key_account_is_lost = card.is_lost
+            partner.key_account_lost_date = card.lost_date
 
     @api.depends("key_account_scorecard_id", "account_tier_id")
     @api.depends_context("company", "uid")
@@ -192,6 +229,14 @@ class ResPartner(models.Model):
 
     def _search_next_visit_date(self, operator, value):
         return self._search_scorecard_date("next_visit_date", operator, value)
+
+    def _search_key_account_lost_date(self, operator, value):
+        return self._search_scorecard_date("lost_date", operator, value)
+
+    def _search_key_account_is_lost(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain("key_account_lost_date", "!=", False)
 
     def _search_scorecard_date(self, field, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:
@@ -242,12 +287,7 @@ class ResPartner(models.Model):
 
     @api.model
     def _commercial_fields(self):
-        return super()._commercial_fields() + [
-            "account_tier_id",
-            "account_tier_locked_until",
-            "account_tier_lock_reason",
-            "visit_interval_days",
-        ]
+        return super()._commercial_fields() + sorted(COPIED_FIELDS)
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -256,6 +296,12 @@ class ResPartner(models.Model):
         ):
             self._check_can_set_tier()
         partners = super().create(vals_list)
+        default = "default_account_value_type" in self.env.context
+        partners.browse(
+            partner.id
+            for partner, vals in zip(partners, vals_list, strict=True)
+            if vals.get("account_value_type") or default
+        )._check_can_decide_on_account()
         tiered = partners.filtered(
             lambda partner: partner == partner.commercial_partner_id
         ).sudo()
@@ -265,9 +311,19 @@ class ResPartner(models.Model):
         return partners
 
     def write(self, vals):
+        if (
+            self.env.context.get("key_account_merge") is INTERNAL
+            and not self.env.su
+            and self != self.commercial_partner_id
+        ):
+            # A contact shows what its account says, not what the merged ones said; as
+            # superuser core tells contacts what their account says.
+            vals = {key: vals[key] for key in vals if key not in COPIED_FIELDS}
         if TIER_FIELDS & vals.keys():
             self._check_can_set_tier()
             self._check_tier_on_commercial_entity()
+        if DECIDED_FIELDS & vals.keys():
+            self._check_can_decide_on_account()
         previous_tiers = {}
         if "account_tier_id" in vals:
             previous_tiers = {
@@ -287,6 +343,9 @@ class ResPartner(models.Model):
             contacts = self.filtered(lambda p: p != p.commercial_partner_id)
         res = super().write(vals)
         contacts._drop_copied_tier()
+        if "account_value_type" in vals:
+            accounts = self.filtered(lambda p: p == p.commercial_partner_id)
+            self.env["key.account.scorecard"].sudo()._update_value_types(accounts.ids)
         if previous_tiers:
             self.sudo().browse(previous_tiers)._log_tier_change(previous_tiers)
         if previous_users:
@@ -302,6 +361,7 @@ class ResPartner(models.Model):
             )
         if vals.get("parent_id") or vals.get("is_company") is not None:
             Visit._follow_commercial_entity(self)
+            self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -329,27 +389,6 @@ class ResPartner(models.Model):
                 self.env._("Only a sales administrator sets or locks account tiers.")
             )
 
-    def _check_own_account(self):
-        """Refuse those who see their own documents only to decide on colleagues' accounts.
-
-        :raise AccessError: if an account has another salesperson
-        """
-        if self.env.su or self.env.user.has_group(
-            "sales_team.group_sale_salesman_all_leads"
-        ):
-            return
-        accounts = self.sudo().commercial_partner_id
-        others = accounts.filtered(
-            lambda account: account.user_id and account.user_id != self.env.user
-        )
-        if others or not self.env.user.has_group("sales_team.group_sale_salesman"):
-            raise AccessError(
-                self.env._(
-                    "%s is a colleague's account: ask its salesperson.",
-                    (others or accounts)[:1].display_name,
-                )
-            )
-
     def _check_tier_on_commercial_entity(self):
         # Core copies the fields to contacts as superuser.
         contacts = self.filtered(lambda p: p != p.commercial_partner_id)
@@ -360,6 +399,60 @@ class ResPartner(models.Model):
                     account=contacts[0].commercial_partner_id.display_name,
                 )
             )
+
+    def _check_can_decide_on_account(self):
+        """Refuse to decide on contacts, and on colleagues' accounts.
+
+        :raise AccessError: if an account has another salesperson
+        :raise ValidationError: if one of them is a contact
+        """
+        # Core copies the fields to contacts as superuser.
+        merging = self.env.context.get("key_account_merge") is INTERNAL
+        if not self or self.env.su or merging:
+            return
+        self._check_own_account()
+        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
+        if contacts:
+            raise ValidationError(
+                self.env._(
+                    "Set it on %(account)s: its contacts show the same.",
+                    account=contacts[0].commercial_partner_id.display_name,
+                )
+            )
+
+    def _check_own_account(self):
+        """Refuse those who see their own documents only to decide on colleagues'
+        accounts.
+
+        :raise AccessError: if an account has another salesperson
+        """
+        if self.env.su or self.env.context.get("key_account_merge") is INTERNAL:
+            return
+        user = self.env.user
+        if user.has_group("sales_team.group_sale_salesman_all_leads"):
+            return
+        if not user.has_group("sales_team.group_sale_salesman"):
+            raise AccessError(self.env._("Only sales decides about accounts."))
+        for account in self.sudo().commercial_partner_id:
+            if account.user_id and account.user_id != user:
+                raise AccessError(
+                    self.env._(
+                        "%(account)s is an account of %(user)s: you decide on your own "
+                        "accounts only.",
+                        account=account.display_name,
+                        user=account.user_id.name,
+                    )
+                )
+
+    def _mail_track(self, tracked_fields, initial_values):
+        # Core copies an account's values to its contacts: told once is enough.
+        if self != self.sudo().commercial_partner_id:
+            tracked_fields = {
+                name: description
+                for name, description in tracked_fields.items()
+                if name not in DECIDED_FIELDS
+            }
+        return super()._mail_track(tracked_fields, initial_values)
 
     # -------------------------------------------------------------------------
     # Actions
@@ -390,6 +483,54 @@ class ResPartner(models.Model):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_tier_change_action"
+        )
+        action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
+        action["context"] = {}
+        return action
+
+    def action_open_key_account_loss(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Mark as Lost"),
+            "res_model": "key.account.loss.set",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_id": self.commercial_partner_id.id},
+        }
+
+    def action_key_account_return(self):
+        """Note that the lost customer came back to this company.
+
+        :raise UserError: if it isn't lost
+        """
+        self.ensure_one()
+        account = self.commercial_partner_id
+        (self | account).check_access("read")
+        account._check_own_account()
+        # sudo: the check above is the right to do it
+        loss = (
+            self.env["key.account.loss"]
+            .sudo()
+            .search(
+                [
+                    ("partner_id", "=", account.id),
+                    ("company_id", "=", self.env.company.id),
+                    ("state", "=", "lost"),
+                ]
+            )
+        )
+        if not loss:
+            raise UserError(
+                self.env._("%s isn't lost: refresh the page.", account.display_name)
+            )
+        loss._return()
+        return True
+
+    def action_view_key_account_losses(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_loss_action"
         )
         action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
         action["context"] = {}
@@ -441,12 +582,27 @@ class ResPartner(models.Model):
             ).write({"tier_id": tier.id, "tier_since": today})
 
     def _drop_copied_tier(self):
-        """An account that was a contact before starts without the tier and the lock of
+        """An account that was a contact before starts without what was decided about
         its former company, in every company."""
         accounts = self.filtered(lambda p: p == p.commercial_partner_id).sudo()
         if accounts:
             for company in self.env["res.company"].sudo().search(Domain.TRUE):
-                accounts.with_company(company).write(dict.fromkeys(ACCOUNT_FIELDS, False))
+                accounts.with_company(company).write(
+                    dict.fromkeys(DROPPED_FIELDS, False)
+                )
+
+    def _copy_account_fields(self):
+        """Let the contacts of an account show what it says, in every company: core
+        merges these fields past the ORM, those of contacts among them."""
+        contacts = self.with_context(active_test=False).search(
+            [("commercial_partner_id", "=", self.id), ("id", "!=", self.id)]
+        )
+        if contacts:
+            for company in self.env["res.company"].sudo().search(Domain.TRUE):
+                account = self.with_company(company)
+                contacts.with_company(company).write(
+                    account._convert_fields_to_values(sorted(COPIED_FIELDS))
+                )
 
     def _hand_over_account(self, previous_users):
         """Give scorecard, history and planned visits to the new salesperson."""
@@ -457,7 +613,7 @@ class ResPartner(models.Model):
 
     def _prepare_key_account_merge(self, target):
         """Settle what two accounts can't both keep, before ``self`` is merged into
-        ``target``: planned visits on the same track, proposals, scorecards."""
+        ``target``: planned visits on the same track, proposals, losses, scorecards."""
         reason = self.env._("Merged into %s", target.display_name)
         accounts = self | target
         planned = self.env["key.account.visit"].search(
@@ -474,6 +630,10 @@ class ResPartner(models.Model):
         self.env["key.account.relationship.change"].search(
             [("partner_id", "in", self.ids), ("state", "=", "proposed")]
         ).write({"state": "rejected", "note": reason})
+        # Whether it is lost is what the target says: the others live on in it.
+        self.env["key.account.loss"].search(
+            [("partner_id", "in", self.ids), ("state", "=", "lost")]
+        )._mark_returned()
         cards = self.env["key.account.scorecard"].search(
             [("partner_id", "in", accounts.ids)]
         )

@@ -10,13 +10,13 @@ from ..const import (
 )
 
 SALES = "sales_team.group_sale_salesman"
-# What an account is held to be: on its contacts the same.
-RELATIONSHIP_FIELDS = {"relationship_level", "executive_sponsor_id"}
 
 
 class ResPartner(models.Model):
     """The relationship ladder, and the executive sponsor."""
 
+    # A file for each concern: in one, they would be more than anybody reads.
+    # pylint: disable-next=consider-merging-classes-inherited
     _inherit = "res.partner"
 
     # Transactional unless somebody said otherwise: see data/ir_default_data.xml.
@@ -150,10 +150,6 @@ class ResPartner(models.Model):
     # CRUD
     # -------------------------------------------------------------------------
 
-    @api.model
-    def _commercial_fields(self):
-        return super()._commercial_fields() + sorted(RELATIONSHIP_FIELDS)
-
     @api.model_create_multi
     def create(self, vals_list):
         partners = super().create(vals_list)
@@ -178,8 +174,6 @@ class ResPartner(models.Model):
     def write(self, vals):
         if "relationship_level" in vals and not vals["relationship_level"]:
             vals = {**vals, "relationship_level": "transactional"}
-        if RELATIONSHIP_FIELDS & vals.keys():
-            self._check_can_decide_on_account()
         previous = {}
         if "relationship_level" in vals:
             for partner in self:
@@ -198,34 +192,6 @@ class ResPartner(models.Model):
                 self.sudo().filtered(lambda p: p == p.commercial_partner_id)
             )
         return res
-
-    def _mail_track(self, tracked_fields, initial_values):
-        # Core copies an account's values to its contacts: told once is enough.
-        if self != self.sudo().commercial_partner_id:
-            tracked_fields = {
-                name: info
-                for name, info in tracked_fields.items()
-                if name not in RELATIONSHIP_FIELDS
-            }
-        return super()._mail_track(tracked_fields, initial_values)
-
-    def _check_can_decide_on_account(self):
-        """Refuse to decide on contacts, and on colleagues' accounts.
-
-        :raise AccessError: if an account has another salesperson
-        :raise ValidationError: if one of them is a contact
-        """
-        if self.env.su or self.env.context.get("key_account_merge") is INTERNAL:
-            return
-        self._check_own_account()
-        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
-        if contacts:
-            raise ValidationError(
-                self.env._(
-                    "Set it on %(account)s: its contacts show the same.",
-                    account=contacts[0].commercial_partner_id.display_name,
-                )
-            )
 
     def _can_set_level(self, level, from_level=None):
         """Return whether the user may move the account to ``level`` without asking."""

@@ -2,8 +2,10 @@ from . import test_attacks
 from . import test_buying_center
 from . import test_cdnow
 from . import test_concurrency
+from . import test_engagement
 from . import test_engine
 from . import test_hoot
+from . import test_leaving
 from . import test_migrations
 from . import test_relationship
 from . import test_rights

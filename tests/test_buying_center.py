@@ -324,9 +324,8 @@ class TestCoverageRecomputed(RelationshipCommon):
         met = defaultdict(set)
         for values in visits:
             day = TODAY + timedelta(days=values["days"])
-            if (
-                values["state"] == "done"
-                and day <= TODAY < day + relativedelta(months=months)
+            if values["state"] == "done" and day <= TODAY < day + relativedelta(
+                months=months
             ):
                 for number in values["contacts"]:
                     person = contacts[number]
@@ -557,8 +556,10 @@ class TestMap(BuyingCenterCommon):
         self.assertEqual((result["contact_count"], result["rep_count"]), (1, 1))
         self.assertTrue(result["single_threaded"])
         self.assertEqual(result["period_months"], 6)
-        self.assertFalse(result["sponsor"])
-        self.assertFalse(result["current_contact_id"])
+        self.assertIs(result["sponsor"], False)
+        self.assertIs(result["current_contact_id"], False)
+        self.account.executive_sponsor_id = self.leader
+        self.assertEqual(self._get_map()["sponsor"]["name"], self.leader.name)
 
     def test_of_a_contact(self):
         result = self._get_map(partner=self.bob)
@@ -676,7 +677,10 @@ class TestMap(BuyingCenterCommon):
     def test_configuration_is_for_administrators(self):
         for model, vals in (
             ("key.account.buying.role", {"name": "X"}),
-            ("key.account.tier.cell", {"tier_id": self.tier_b.id, "decision_level": "top"}),
+            (
+                "key.account.tier.cell",
+                {"tier_id": self.tier_b.id, "decision_level": "top"},
+            ),
             ("key.account.relationship.criterion", {"name": "X", "level": "partner"}),
         ):
             self.env[model].with_user(self.manager).create(vals).unlink()

@@ -25,6 +25,10 @@ MODELS = [
     "key.account.relationship.change",
     "key.account.relationship.set",
     "key.account.relationship.decide",
+    "key.account.engagement",
+    "key.account.churn.reason",
+    "key.account.loss",
+    "key.account.loss.set",
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [
@@ -34,14 +38,18 @@ ACCOUNT_MODELS = [
     "key.account.relationship.evidence",
     "key.account.relationship.status",
     "key.account.relationship.change",
+    "key.account.loss",
 ]
 PARTNER_FIELDS = [
     "account_tier_id",
     "account_tier_locked_until",
     "account_tier_lock_reason",
+    "account_value_type",
     "visit_interval_days",
     "last_visit_date",
     "next_visit_date",
+    "key_account_is_lost",
+    "key_account_lost_date",
     "key_account_revenue",
     "key_account_margin",
     "key_account_visit_ids",
@@ -110,6 +118,17 @@ class RightsCommon(KeyAccountCommon):
         )
         for partner in cls.partners:
             partner._propose_level("partner", "Deserved")
+        cls.env["key.account.loss"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "reason_id": cls.env.ref("crm_key_account.churn_reason_price").id,
+                    "date": "2026-01-05",
+                    "date_returned": "2026-01-06",
+                }
+                for partner in cls.partners
+            ]
+        )
 
     def _get_partners(self, model, user):
         records = (

@@ -75,9 +75,7 @@ class TestLadderTours(RelationshipCommon, HttpCase):
         account = self._create_partner("Tour Customer")
         self.Card._ensure(account.ids, self.company)
         self._create_criterion(name="They prefer us", months=12)
-        self._create_criterion(
-            name="Executives in contact", level="partner", months=12
-        )
+        self._create_criterion(name="Executives in contact", level="partner", months=12)
         self.env["key.account.cadence"].create(
             {
                 "company_id": self.company.id,

@@ -17,9 +17,12 @@ class MergePartnerAutomatic(models.TransientModel):
         res = super()._merge(partner_ids, dst_partner, extra_checks)
         target = target.exists().commercial_partner_id
         if target:
+            target.sudo()._copy_account_fields()
             cards = self.env["key.account.scorecard"].sudo()
             cards._update_visit_dates(target.ids)
+            cards._update_value_types(target.ids)
             cards._refresh_relationships(target.ids)
+            self.env["key.account.loss"].sudo()._follow_merge(target)
         return res
 
     def _update_values(self, src_partners, dst_partner):

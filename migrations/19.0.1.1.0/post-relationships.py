@@ -1,6 +1,15 @@
 from odoo import SUPERUSER_ID, api
+from odoo.tools import convert_file
 
 MODULE = "crm_key_account"
+NEW_FILES = [
+    "ir_default_data",
+    "key_account_buying_role_data",
+    "key_account_relationship_criterion_data",
+    "key_account_cadence_executive_data",
+    "key_account_churn_reason_data",
+    "key_account_engagement_data",
+]
 # The required contacts of the tiers that came with the addon, as in
 # data/key_account_tier_cell_data.xml: (xml id, tier, buying role, decision level).
 CELLS = [
@@ -17,12 +26,17 @@ CELLS = [
 
 
 def migrate(cr, version):
-    """Give the tiers that are still there their required contacts, and the scorecards
-    their coverage and levels.
+    """Load the configuration that is new, which data files do in a new database only,
+    and measure once.
 
-    Not by the data file: on an update it would fail where a tier was deleted.
+    - Roles, criteria, churn reasons, engagement strategies, executive visits; every
+      customer is transactional.
+    - The tiers that are still there get their required contacts.
+    - The scorecards get coverage, levels and visits, before the next night.
     """
     env = api.Environment(cr, SUPERUSER_ID, {})
+    for name in NEW_FILES:
+        convert_file(env, MODULE, f"data/{name}.xml", {}, mode="init", noupdate=True)
     for number, (name, tier_name, role_name, level) in enumerate(CELLS, start=1):
         tier = env.ref(f"{MODULE}.{tier_name}", raise_if_not_found=False)
         role = role_name and env.ref(f"{MODULE}.buying_role_{role_name}")
@@ -42,3 +56,4 @@ def migrate(cr, version):
         )
     for company in env["res.company"].search([]):
         env["key.account.scorecard"]._update_relationships(company)
+        env["key.account.scorecard"]._update_effort(company)

@@ -1,0 +1,29 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class KeyAccountChurnReason(models.Model):
+    """Why accounts are lost."""
+
+    _name = "key.account.churn.reason"
+    _description = "Churn Reason"
+    _order = "sequence, id"
+
+    name = fields.Char(required=True, translate=True)
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_in_use(self):
+        loss = (
+            self.env["key.account.loss"]
+            .sudo()
+            .search([("reason_id", "in", self.ids)], limit=1)
+        )
+        if loss:
+            raise UserError(
+                self.env._(
+                    "The reason %s is in use by lost accounts: archive it.",
+                    loss.reason_id.name,
+                )
+            )
