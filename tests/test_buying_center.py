@@ -687,3 +687,39 @@ class TestMap(BuyingCenterCommon):
             for user in (self.rep, self.leader):
                 with self.assertRaises(AccessError):
                     self.env[model].with_user(user).create(vals)
+
+
+@tagged("post_install", "-at_install")
+class TestCustomerForm(BuyingCenterCommon):
+    def test_one_or_two_hundred_contacts(self):
+        """The whole form, contacts' page included, as the web client reads it."""
+        spec = Form(self.account.with_user(self.rep))._view["fields_spec"]
+        self.assertIn("child_ids", spec)
+        other = self._create_partner("Small")
+        self._set_tier(other, self.tier_a)
+        self._create_contact("One", account=other, stance="champion")
+        self.env["res.partner"].create(
+            [
+                {
+                    "name": f"Contact {n}",
+                    "parent_id": self.account.id,
+                    "stance": "champion",
+                    "buying_role_ids": [Command.set(self.roles[n % 6].ids)],
+                }
+                for n in range(198)
+            ]
+        )
+        self.assertEqual(len(self.account.child_ids), 200)
+        for partner in (other, self.account):
+            self._visit(partner.child_ids, account=partner)
+
+        def count(partner):
+            for _ in range(2):
+                self.env.flush_all()
+                self.env.invalidate_all()
+                before = self.cr.sql_log_count
+                partner.with_user(self.rep).web_read(spec)
+                count = self.cr.sql_log_count - before
+            return count
+
+        self.assertEqual(count(other), count(self.account))
