@@ -49,6 +49,12 @@ class ResPartner(models.Model):
         groups=SALES,
         help="The highest level whose own and lower criteria all hold.",
     )
+    relationship_direction = fields.Selection(
+        [("promotion", "Promotion"), ("demotion", "Demotion")],
+        string="Proposes",
+        compute="_compute_relationship",
+        groups=SALES,
+    )
     relationship_gap_text = fields.Char(
         string="Missing or Lapsed",
         compute="_compute_relationship",
@@ -90,6 +96,7 @@ class ResPartner(models.Model):
             partner.suggested_relationship_level = (
                 card.suggested_relationship_level or "transactional"
             )
+            partner.relationship_direction = card.relationship_direction
             partner.relationship_gap_text = criteria._get_gap_text(
                 card.relationship_gap
             )

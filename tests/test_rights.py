@@ -56,6 +56,7 @@ PARTNER_FIELDS = [
     "relationship_level",
     "suggested_relationship_level",
     "relationship_gap_text",
+    "relationship_direction",
     "executive_sponsor_id",
     "key_account_coverage",
     "key_account_is_single_threaded",
