@@ -1,3 +1,5 @@
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models, tools
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, format_date
@@ -301,19 +303,19 @@ class KeyAccountRelationshipCriterion(models.Model):
     # -------------------------------------------------------------------------
 
     @api.model
-    def _get_status_sql(self, days, partner_ids=None):
-        """Return a query for what holds: a row per scorecard and criterion.
+    def _get_measured_sql(self, days, partner_ids=None):
+        """Return a query for what there is to say about criteria: at most a row per
+        account and criterion, none where there is nothing to be found.
 
-        Columns: ``card_id``, ``partner_id``, ``company_id``, ``user_id``,
-        ``criterion_id``, ``level_number``, ``sequence``, ``state`` (``holds``,
-        ``lapsed``, ``missing``), ``actual`` (the figure, where there is one),
-        ``date`` (of the latest proof), ``date_lapse`` (first day on which it proves
-        nothing any more), ``evidence_id``.
+        Columns: ``partner_id``, ``company_id``, ``criterion_id``, ``level_number``,
+        ``sequence``, ``state`` (``holds``, ``lapsed``, ``missing``), ``actual`` (the
+        figure, where there is one), ``date`` (of the latest proof), ``date_lapse``
+        (first day on which it proves nothing any more), ``evidence_id``.
 
         A proof of day D holds for N months: while D + N months, clipped to the end of
         the month, is after today. What lies in the future proves nothing yet.
 
-        :param dict days: today's date per company
+        :param dict days: today's date per company, one at least
         :param partner_ids: limit to these customers
         """
 
@@ -325,23 +327,19 @@ class KeyAccountRelationshipCriterion(models.Model):
                 "%s = ANY(%s)", SQL.identifier(*column.split(".")), list(partner_ids)
             )
 
-        if not days:
-            days = {0: fields.Date.today()}
         companies = self.env["res.company"].sudo().browse(days)
         todays = SQL(", ").join(
             SQL(
                 "(%s, %s::date, %s)",
                 company.id,
                 days[company.id],
-                company.id and company.resource_calendar_id.tz or "UTC",
+                company.resource_calendar_id.tz or "UTC",
             )
             for company in companies
         )
-        criteria = self.sudo().search(
-            ["|", ("company_id", "in", companies.ids), ("company_id", "=", False)]
-        )
+        criteria = self._get_criteria(companies)
         measures = [
-            getattr(self, f"_get_{criterion.measure}_sql")(criterion, among)
+            getattr(self, f"_get_{criterion.measure}_sql")(criterion, among, days)
             for criterion in criteria
             if criterion.kind == "automatic"
         ]
@@ -349,30 +347,63 @@ class KeyAccountRelationshipCriterion(models.Model):
         return SQL(
             """
             WITH todays (company_id, today, tz) AS (VALUES %(todays)s)
-            SELECT card.id AS card_id, card.partner_id, card.company_id, card.user_id,
-                   criterion.id AS criterion_id, criterion.level_number,
-                   criterion.sequence,
+            SELECT measured.partner_id, measured.company_id, measured.criterion_id,
+                   criterion.level_number, criterion.sequence,
                    CASE WHEN measured.holds THEN 'holds'
                         WHEN measured.date_lapse <= todays.today THEN 'lapsed'
                         ELSE 'missing'
                    END AS state,
                    measured.actual, measured.date, measured.date_lapse,
                    measured.evidence_id
+              FROM (%(measures)s) AS measured
+              JOIN todays ON todays.company_id = measured.company_id
+              JOIN key_account_relationship_criterion criterion
+                ON criterion.id = measured.criterion_id
+               AND COALESCE(criterion.company_id, measured.company_id)
+                   = measured.company_id
+             WHERE criterion.id = ANY(%(criteria)s)
+            """,
+            todays=todays,
+            criteria=criteria.ids,
+            measures=SQL(" UNION ALL ").join(measures),
+        )
+
+    @api.model
+    def _get_status_sql(self, days, partner_ids=None):
+        """Return a query with a row per scorecard and criterion, also for what is
+        missing altogether: the columns of :meth:`_get_measured_sql`, and ``card_id``
+        and ``user_id``."""
+        companies = self.env["res.company"].browse(days)
+        accounts = SQL("card.company_id = ANY(%s)", companies.ids)
+        if partner_ids is not None:
+            accounts = SQL("%s AND card.partner_id = ANY(%s)", accounts, partner_ids)
+        return SQL(
+            """
+            SELECT card.id AS card_id, card.partner_id, card.company_id, card.user_id,
+                   criterion.id AS criterion_id, criterion.level_number,
+                   criterion.sequence, COALESCE(measured.state, 'missing') AS state,
+                   measured.actual, measured.date, measured.date_lapse,
+                   measured.evidence_id
               FROM key_account_scorecard card
-              JOIN todays ON todays.company_id = card.company_id
               JOIN key_account_relationship_criterion criterion
                 ON criterion.id = ANY(%(criteria)s)
                AND COALESCE(criterion.company_id, card.company_id) = card.company_id
-              LEFT JOIN (%(measures)s) AS measured
+              LEFT JOIN (%(measured)s) AS measured
                 ON measured.partner_id = card.partner_id
                AND measured.company_id = card.company_id
                AND measured.criterion_id = criterion.id
              WHERE %(accounts)s
             """,
-            todays=todays,
-            criteria=criteria.ids,
-            measures=SQL(" UNION ALL ").join(measures),
-            accounts=among("card.partner_id"),
+            criteria=self._get_criteria(companies).ids,
+            measured=self._get_measured_sql(days, partner_ids),
+            accounts=accounts,
+        )
+
+    @api.model
+    def _get_criteria(self, companies):
+        """Return the criteria that are asked for in one of ``companies``."""
+        return self.sudo().search(
+            ["|", ("company_id", "in", companies.ids), ("company_id", "=", False)]
         )
 
     def _get_months_sql(self, months):
@@ -412,7 +443,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             """
         )
 
-    def _get_executive_meeting_sql(self, criterion, among):
+    def _get_executive_meeting_sql(self, criterion, among, days):
         return SQL(
             """
             SELECT visit.partner_id, visit.company_id, %(criterion)s AS criterion_id,
@@ -437,7 +468,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             accounts=among("visit.partner_id"),
         )
 
-    def _get_levels_met_sql(self, criterion, among):
+    def _get_levels_met_sql(self, criterion, among, days):
         return SQL(
             """
             SELECT partner_id, company_id, %(criterion)s AS criterion_id,
@@ -461,7 +492,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             met=self._get_met_sql(among),
         )
 
-    def _get_contacts_met_sql(self, criterion, among):
+    def _get_contacts_met_sql(self, criterion, among, days):
         return SQL(
             """
             SELECT partner_id, company_id, %(criterion)s AS criterion_id,
@@ -486,7 +517,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             met=self._get_met_sql(among),
         )
 
-    def _get_supporters_sql(self, criterion, among):
+    def _get_supporters_sql(self, criterion, among, days):
         in_role = SQL("TRUE")
         if criterion.role_ids:
             in_role = SQL(
@@ -518,51 +549,65 @@ class KeyAccountRelationshipCriterion(models.Model):
             accounts=among("contact.commercial_partner_id"),
         )
 
-    def _get_orders_quarters_sql(self, criterion, among):
+    def _get_orders_quarters_sql(self, criterion, among, days):
+        # From the oldest on: a quarter is what lies between two of them.
+        bounds = SQL(", ").join(
+            SQL(
+                "(%s, ARRAY[%s]::date[])",
+                company_id,
+                SQL(", ").join(
+                    SQL("%s", today - relativedelta(months=3 * number))
+                    for number in range(criterion.quarters, -1, -1)
+                ),
+            )
+            for company_id, today in days.items()
+        )
         return SQL(
             """
-            SELECT sales.partner_id, sales.company_id, %(criterion)s AS criterion_id,
-                   COUNT(DISTINCT quarter.number) = %(quarters)s AS holds,
-                   COUNT(DISTINCT quarter.number)::numeric AS actual,
-                   MAX(sales.day) AS date,
-                   (MAX(sales.day) + make_interval(months => 3))::date AS date_lapse,
+            SELECT partner_id, company_id, %(criterion)s AS criterion_id,
+                   COUNT(*) FILTER (WHERE quarter > 0) = %(quarters)s AS holds,
+                   (COUNT(*) FILTER (WHERE quarter > 0))::numeric AS actual,
+                   MAX(day) AS date,
+                   (MAX(day) + make_interval(months => 3))::date AS date_lapse,
                    NULL::int AS evidence_id
               FROM (
-                    SELECT partner.commercial_partner_id AS partner_id,
-                           sale.company_id,
-                           (sale.date_order AT TIME ZONE 'UTC' AT TIME ZONE todays.tz
-                           )::date AS day,
-                           todays.today
-                      FROM sale_order sale
-                      JOIN todays ON todays.company_id = sale.company_id
-                      JOIN res_partner partner ON partner.id = sale.partner_id
-                     WHERE sale.state = 'sale'
-                       AND %(buyers)s
-                     UNION ALL
-                    SELECT move.commercial_partner_id, move.company_id,
-                           move.invoice_date, todays.today
-                      FROM account_move move
-                      JOIN todays ON todays.company_id = move.company_id
-                     WHERE move.state = 'posted'
-                       AND move.move_type IN ('out_invoice', 'out_receipt')
-                       AND %(invoiced)s
-                   ) AS sales
-              LEFT JOIN LATERAL (
-                    SELECT number
-                      FROM generate_series(0, %(quarters)s - 1) AS number
-                     WHERE day > today - make_interval(months => 3 * (number + 1))
-                       AND day <= today - make_interval(months => 3 * number)
-                   ) AS quarter ON TRUE
-             WHERE day <= today
-             GROUP BY sales.partner_id, sales.company_id
+                    SELECT partner_id, company_id,
+                           -- the first bound is outside, the last one inside
+                           width_bucket(day - 1, bounds.days) AS quarter,
+                           MAX(day) AS day
+                      FROM (
+                            SELECT partner.commercial_partner_id AS partner_id,
+                                   sale.company_id,
+                                   (sale.date_order AT TIME ZONE 'UTC'
+                                        AT TIME ZONE todays.tz)::date AS day
+                              FROM sale_order sale
+                              JOIN todays ON todays.company_id = sale.company_id
+                              JOIN res_partner partner ON partner.id = sale.partner_id
+                             WHERE sale.state = 'sale'
+                               AND %(buyers)s
+                             UNION ALL
+                            SELECT move.commercial_partner_id, move.company_id,
+                                   move.invoice_date
+                              FROM account_move move
+                             WHERE move.state = 'posted'
+                               AND move.move_type IN ('out_invoice', 'out_receipt')
+                               AND %(invoiced)s
+                           ) AS sales
+                      JOIN (VALUES %(bounds)s) AS bounds (company_id, days)
+                     USING (company_id)
+                     WHERE day <= bounds.days[%(quarters)s + 1]
+                     GROUP BY 1, 2, 3
+                   ) AS quarters
+             GROUP BY partner_id, company_id
             """,
             criterion=criterion.id,
             quarters=criterion.quarters,
+            bounds=bounds,
             buyers=among("partner.commercial_partner_id"),
             invoiced=among("move.commercial_partner_id"),
         )
 
-    def _get_won_share_sql(self, criterion, among):
+    def _get_won_share_sql(self, criterion, among, days):
         return SQL(
             """
             SELECT partner_id, company_id, %(criterion)s AS criterion_id,
@@ -598,7 +643,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             accounts=among("partner.commercial_partner_id"),
         )
 
-    def _get_coverage_sql(self, criterion, among):
+    def _get_coverage_sql(self, criterion, among, days):
         return SQL(
             """
             SELECT partner_id, company_id, %(criterion)s AS criterion_id,

@@ -1,3 +1,5 @@
+from collections import Counter
+
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
@@ -455,6 +457,26 @@ class KeyAccountScorecard(models.Model):
         The gap keeps the criteria that fail up to the level in force, or up to the
         next one if that is higher than what is supported.
         """
+        Criterion = self.env["key.account.relationship.criterion"]
+        criteria = Criterion._get_criteria(company)
+        counts = Counter(criteria.mapped("level_number"))
+        supported = SQL("1")
+        holding = SQL("TRUE")
+        for number in sorted(counts):
+            holding = SQL(
+                "%s AND COALESCE(level_%s, 0) = %s", holding, number, counts[number]
+            )
+            supported = SQL(
+                "CASE WHEN %s THEN %s ELSE %s END", holding, number, supported
+            )
+        held = SQL("").join(
+            SQL(
+                ", COUNT(*) FILTER (WHERE level_number = %s) AS level_%s",
+                number,
+                number,
+            )
+            for number in counts
+        )
         levels = SQL(
             "ARRAY[%s]::varchar[]",
             SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
@@ -463,41 +485,42 @@ class KeyAccountScorecard(models.Model):
             SQL(
                 """
                 WITH accounts AS (
-                    SELECT card.id,
+                    SELECT card.id, card.partner_id,
                            COALESCE(partner.relationship_level ->> %(company)s::text,
                                     %(default)s) AS level
                       FROM key_account_scorecard card
                       JOIN res_partner partner ON partner.id = card.partner_id
                      WHERE %(scope)s
-                ), status AS (
-                    SELECT status.*,
-                           MIN(level_number) FILTER (WHERE state != 'holds')
-                               OVER (PARTITION BY card_id) AS failed
-                      FROM (%(status)s) AS status
-                      JOIN accounts ON accounts.id = status.card_id
-                ), supported AS (
-                    SELECT card_id,
-                           MAX(level_number) FILTER (
-                               WHERE level_number < COALESCE(failed, 99)) AS number
-                      FROM status
-                     GROUP BY card_id
+                ), measured AS MATERIALIZED (
+                    %(measured)s
+                ), held AS (
+                    SELECT partner_id %(held)s
+                      FROM measured
+                     WHERE state = 'holds'
+                     GROUP BY partner_id
                 ), numbers AS (
-                    SELECT accounts.id, level,
+                    SELECT accounts.id, partner_id, level,
                            array_position(%(levels)s, level::varchar) AS number,
-                           COALESCE(supported.number, 1) AS supported
+                           %(supported)s AS supported
                       FROM accounts
-                      LEFT JOIN supported ON supported.card_id = accounts.id
+                      LEFT JOIN held USING (partner_id)
                 ), gaps AS (
                     SELECT numbers.id,
                            jsonb_agg(
                                jsonb_build_object(
-                                   'id', criterion_id, 'state', state, 'date',
-                                   CASE state WHEN 'lapsed' THEN date_lapse END)
-                               ORDER BY level_number, sequence, criterion_id) AS gap
+                                   'id', criterion.id,
+                                   'state', COALESCE(state, 'missing'),
+                                   'date', CASE state WHEN 'lapsed' THEN date_lapse END)
+                               ORDER BY criterion.level_number, criterion.sequence,
+                                        criterion.id) AS gap
                       FROM numbers
-                      JOIN status ON status.card_id = numbers.id
-                     WHERE state != 'holds'
-                       AND level_number <= GREATEST(number, supported + 1)
+                      JOIN key_account_relationship_criterion criterion
+                        ON criterion.id = ANY(%(criteria)s)
+                       AND criterion.level_number <= GREATEST(number, supported + 1)
+                      LEFT JOIN measured
+                             ON measured.partner_id = numbers.partner_id
+                            AND measured.criterion_id = criterion.id
+                     WHERE state IS DISTINCT FROM 'holds'
                      GROUP BY numbers.id
                 ), result AS (
                     SELECT numbers.id, level,
@@ -530,9 +553,10 @@ class KeyAccountScorecard(models.Model):
                 or RELATIONSHIP_LEVELS[0][0],
                 scope=scope,
                 levels=levels,
-                status=self.env["key.account.relationship.criterion"]._get_status_sql(
-                    {company.id: today}, partner_ids
-                ),
+                supported=supported,
+                held=held,
+                criteria=criteria.ids,
+                measured=Criterion._get_measured_sql({company.id: today}, partner_ids),
             )
         )
 
