@@ -29,20 +29,26 @@ def matches(contact: Contact, cell) -> bool:
 def choose_target(cells, contacts, executive=False):
     """Return ``(cell, contact)``: the cell that was seen longest ago, and in it the
     contact that was met longest ago; ``(cell, None)`` with the first cell if there is
-    nobody in any of them; None if there are no cells.
+    nobody in any of them; None if there is nothing to choose from.
 
     Cells without a contact come last: nobody can be seen there yet. Among equals the
     first cell and the lowest id win.
 
     :param cells: the required cells, in their order
     :param contacts: those who can be met: neither archived nor gone
-    :param executive: an executive sees the top level, as far as anybody is known there
+    :param executive: an executive sees the top level, if anybody is known there, be
+        it in a required cell or not
     """
     cells = list(cells)
-    if not cells:
-        return None
     if executive:
-        contacts = [c for c in contacts if c.level == "top"] or contacts
+        tops = [contact for contact in contacts if contact.level == "top"]
+        target = _choose(cells, tops) or _choose([(None, "top")], tops)
+        if target:
+            return target
+    return _choose(cells, contacts) or (cells and (cells[0], None)) or None
+
+
+def _choose(cells, contacts):
     best = None
     for position, cell in enumerate(cells):
         inside = [contact for contact in contacts if matches(contact, cell)]
@@ -52,4 +58,4 @@ def choose_target(cells, contacts, executive=False):
         if best is None or (seen, position) < best[0]:
             contact = min(inside, key=lambda c: (c.last_met or date.min, c.id))
             best = (seen, position), (cell, contact)
-    return best[1] if best else (cells[0], None)
+    return best and best[1]

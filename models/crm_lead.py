@@ -1,7 +1,7 @@
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ..const import RELATIONSHIP_LEVELS
@@ -165,6 +165,12 @@ class CrmLead(models.Model):
     # -------------------------------------------------------------------------
 
     def write(self, vals):
+        if {"account_tier_id", "relationship_level"} & vals.keys() and not self.env.su:
+            raise AccessError(
+                self.env._(
+                    "Tier and level of a lead follow its customer: nobody sets them."
+                )
+            )
         Visit = self.env["key.account.visit"].sudo()
         if vals.get("active") is False:
             # Before core deletes the activities of archived records.

@@ -368,10 +368,10 @@ class KeyAccountPolicy(models.Model):
             policy = self._get_for_company(company)
             if policy:
                 changes |= policy._run_company(company, today)
-            # After the tiers: they say who must have been met.
-            self.env["key.account.scorecard"]._update_relationships(
-                company, today=today
-            )
+            # After the tiers: they say who must have been met, and how often.
+            cards = self.env["key.account.scorecard"].sudo()
+            cards._update_relationships(company, today=today)
+            cards._update_effort(company, today)
         return changes
 
     def _run_company(self, company, today=None):
@@ -394,7 +394,6 @@ class KeyAccountPolicy(models.Model):
         self._measure(company, today)
         change_ids = self._move(company, today)
         self._update_leads(company)
-        self.env["key.account.scorecard"]._update_effort(company, today)
         self.env.cr.execute(
             SQL(
                 "UPDATE key_account_policy SET last_run = %s WHERE id = %s",

@@ -69,7 +69,10 @@ class KeyAccountRelationshipChange(models.Model):
         readonly=True,
         default="proposed",
     )
-    reason = fields.Char(readonly=True, help="Why it was set or proposed.")
+    reason = fields.Char(
+        readonly=True,
+        help="Why it was set or proposed; empty where lapsed evidence proposes.",
+    )
     gap = fields.Json(readonly=True)
     gap_text = fields.Char(
         string="Missing or Lapsed",
@@ -83,8 +86,22 @@ class KeyAccountRelationshipChange(models.Model):
         help="Empty: by the evidence.",
     )
     user_id = fields.Many2one("res.users", string="Decided By", readonly=True)
-    note = fields.Char(readonly=True, help="What was said when it was decided.")
-    date = fields.Date(readonly=True, required=True, default=fields.Date.context_today)
+    note = fields.Char(
+        string="Decision Note",
+        readonly=True,
+        help="What was said when it was decided.",
+    )
+    date = fields.Date(
+        readonly=True,
+        required=True,
+        default=fields.Date.context_today,
+        help="Day of the decision; while there is none, of the proposal.",
+    )
+    date_proposed = fields.Date(
+        string="Proposed On",
+        readonly=True,
+        default=fields.Date.context_today,
+    )
 
     _proposed_uniq = models.UniqueIndex(
         "(partner_id, company_id) WHERE state = 'proposed'",
@@ -203,8 +220,10 @@ class KeyAccountRelationshipChange(models.Model):
 
     @api.model
     def _propose_demotions(self, company, today, partner_ids=None):
-        """Propose a lower level where evidence for the one in force has lapsed, and
-        withdraw such proposals where it was renewed. Nobody is demoted by this.
+        """Propose a lower level where evidence for the one in force has lapsed or
+        doesn't support it any more, and withdraw such proposals where it does again.
+        Nobody is demoted by this, and nothing is proposed where the evidence never
+        supported the level: whoever set it knew why.
 
         Not again within :data:`QUIET_DAYS` after somebody rejected it.
         """
@@ -214,7 +233,8 @@ class KeyAccountRelationshipChange(models.Model):
         lapsed = SQL(
             """
             card.relationship_direction = 'demotion'
-            AND card.relationship_gap @> '[{"state": "lapsed"}]'
+            AND (card.is_evidence_fallen
+                 OR card.relationship_gap @> '[{"state": "lapsed"}]')
             """
         )
         self.flush_model()
@@ -243,18 +263,16 @@ class KeyAccountRelationshipChange(models.Model):
                 """
                 INSERT INTO key_account_relationship_change (
                        partner_id, company_id, partner_user_id, from_level, to_level,
-                       level_number, direction, state, reason, gap, date)
+                       level_number, direction, state, gap, date, date_proposed)
                 SELECT card.partner_id, card.company_id, card.user_id,
                        card.relationship_level, card.suggested_relationship_level,
                        array_position(ARRAY[%(levels)s]::varchar[],
                                       card.suggested_relationship_level),
-                       'demotion', 'proposed', %(reason)s, card.relationship_gap,
+                       'demotion', 'proposed', card.relationship_gap, %(today)s,
                        %(today)s
                   FROM key_account_scorecard card
                  WHERE %(scope)s
                    AND %(lapsed)s
-                   -- who is lost has no relationship to lower
-                   AND card.is_lost IS NOT TRUE
                    AND NOT EXISTS (
                        SELECT FROM key_account_relationship_change rejected
                         WHERE rejected.partner_id = card.partner_id
@@ -263,13 +281,22 @@ class KeyAccountRelationshipChange(models.Model):
                           AND rejected.direction = 'demotion'
                           AND rejected.user_id IS NOT NULL
                           AND rejected.date > %(today)s::date - %(quiet)s)
+                   -- nor after somebody set the level, knowing what had lapsed
+                   AND NOT EXISTS (
+                       SELECT FROM key_account_relationship_change set_anyway
+                        WHERE set_anyway.partner_id = card.partner_id
+                          AND set_anyway.company_id = card.company_id
+                          AND set_anyway.state = 'applied'
+                          AND set_anyway.to_level = card.relationship_level
+                          AND set_anyway.user_id IS NOT NULL
+                          AND set_anyway.gap @> '[{"state": "lapsed"}]'
+                          AND set_anyway.date > %(today)s::date - %(quiet)s)
                     ON CONFLICT (partner_id, company_id) WHERE state = 'proposed'
                     DO NOTHING
                 """,
                 levels=SQL(", ").join(
                     SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS
                 ),
-                reason=self.env._("Evidence has lapsed"),
                 today=today,
                 scope=scope,
                 lapsed=lapsed,

@@ -171,20 +171,35 @@ class KeyAccountRelationshipCriterion(models.Model):
                         )
                     )
 
-    @api.constrains("kind", "measure", "name", "level", "company_id", "active")
+    @api.constrains(
+        "kind",
+        "measure",
+        "name",
+        "level",
+        "company_id",
+        "active",
+        "months",
+        "quarters",
+        "minimum_count",
+        "minimum_share",
+        "role_ids",
+    )
     def _check_duplicate(self):
         """A level includes those below it: to ask for the same on two of them, or
         twice on one, says nothing that one line doesn't say."""
         for criterion in self.filtered("active"):
+            if criterion.kind == "automatic" and not criterion.measure:
+                continue  # refused above
             for other in self.sudo().search(
                 [
                     ("id", "!=", criterion.id),
-                    ("company_id", "in", [criterion.company_id.id, False]),
                     ("kind", "=", criterion.kind),
                     ("measure", "=", criterion._get_measure()),
                 ]
             ):
-                if criterion._get_parameters() == other._get_parameters():
+                # asked for in one company each, two never meet
+                apart = len(criterion.company_id | other.company_id) == 2
+                if not apart and criterion._get_parameters() == other._get_parameters():
                     raise ValidationError(
                         self.env._(
                             "%(name)s asks for the same as “%(other)s” on the level "
@@ -433,10 +448,13 @@ class KeyAccountRelationshipCriterion(models.Model):
 
     @api.model
     def _get_present_sql(self):
-        """Return the condition on a ``contact`` that can be met today."""
+        """Return the condition on a ``contact`` that can be met today: a person (of the
+        account, or the account itself), no address."""
         return SQL(
             """
             contact.active
+            AND contact.is_company IS NOT TRUE
+            AND contact.type = 'contact'
             AND (contact.left_company_date IS NULL
                  OR contact.left_company_date > todays.today)
             AND COALESCE(contact.company_id, todays.company_id) = todays.company_id
@@ -659,7 +677,9 @@ class KeyAccountRelationshipCriterion(models.Model):
         )
 
     def _get_judged_sql(self, among):
-        """The latest word on each judged criterion. A withdrawn one holds no more."""
+        """The latest word on each judged criterion. A withdrawn one holds no more, and
+        counts only where there is no other: whoever mistook the day withdraws and says
+        it again."""
         return SQL(
             """
             SELECT partner_id, company_id, criterion_id,
@@ -681,8 +701,9 @@ class KeyAccountRelationshipCriterion(models.Model):
                      WHERE evidence.date <= todays.today
                        AND %s
                      ORDER BY evidence.partner_id, evidence.company_id,
-                              evidence.criterion_id, evidence.date DESC,
-                              evidence.id DESC
+                              evidence.criterion_id,
+                              evidence.date_withdrawn IS NOT NULL,
+                              evidence.date DESC, evidence.id DESC
                    ) AS latest
             """,
             among("evidence.partner_id"),

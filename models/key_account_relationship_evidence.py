@@ -119,8 +119,17 @@ class KeyAccountRelationshipEvidence(models.Model):
             if not self.env.su:
                 # said by whoever says it
                 vals["user_id"] = self.env.uid
-                vals.pop("date_withdrawn", None)
-                vals.pop("withdrawn_user_id", None)
+                # explicitly, as a client's context may hold defaults
+                vals["date_withdrawn"] = vals["withdrawn_user_id"] = False
+            if not vals.get("date"):
+                # Where the rep is, tomorrow may have begun: it is to count at once.
+                company = self.env["res.company"].browse(
+                    vals.get("company_id") or self.env.company.id
+                )
+                vals["date"] = min(
+                    fields.Date.context_today(self),
+                    self.env["key.account.policy"]._get_today(company),
+                )
             cleaned.append(vals)
         records = super().create(cleaned)
         records.partner_id._check_own_account()
@@ -138,12 +147,13 @@ class KeyAccountRelationshipEvidence(models.Model):
             raise UserError(
                 self.env._("The evidence was withdrawn already: refresh the page.")
             )
-        for company, records in self.sudo().grouped("company_id").items():
+        policies = self.env["key.account.policy"]
+        for (company, day), records in (
+            self.sudo().grouped(lambda said: (said.company_id, said.date)).items()
+        ):
             records.write(
                 {
-                    "date_withdrawn": self.env["key.account.policy"]._get_today(
-                        company
-                    ),
+                    "date_withdrawn": max(day, policies._get_today(company)),
                     "withdrawn_user_id": self.env.uid,
                 }
             )

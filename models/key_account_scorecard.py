@@ -11,6 +11,17 @@ from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
 DEFAULT_MONTHS = 6
+# What customers show of the ladder and of coverage.
+PARTNER_COPIES = [
+    "key_account_coverage",
+    "key_account_is_single_threaded",
+    "key_account_required_count",
+    "key_account_thread_text",
+    "last_met_date",
+    "relationship_direction",
+    "relationship_gap_text",
+    "suggested_relationship_level",
+]
 
 
 class KeyAccountScorecard(models.Model):
@@ -110,9 +121,13 @@ class KeyAccountScorecard(models.Model):
     )
     relationship_direction = fields.Selection(
         [("promotion", "Promotion"), ("demotion", "Demotion")],
-        string="Proposes",
+        string="Evidence For",
         readonly=True,
         help="Where the evidence supports another level than the one in force.",
+    )
+    is_evidence_fallen = fields.Boolean(
+        readonly=True,
+        help="The evidence supported the level in force, and doesn't any more.",
     )
     relationship_gap = fields.Json(readonly=True)
     relationship_gap_text = fields.Char(
@@ -220,18 +235,25 @@ class KeyAccountScorecard(models.Model):
         """Give the accounts the level that their evidence supports, or propose it, as
         far as the user may not set it."""
         self.check_access("read")
-        for card in self.filtered("relationship_direction"):
-            account = card.partner_id.with_company(card.company_id)
-            level = card.suggested_relationship_level
-            reason = self.env._("Supported by the evidence")
-            if card.relationship_direction == "demotion":
-                reason = card.relationship_gap_text
-            if account._can_set_level(level):
-                account.with_context(
-                    key_account_reason=reason
-                ).relationship_level = level
-            else:
-                account._propose_level(level, reason)
+        differing = self.filtered("relationship_direction")
+        for (company, level, reason), cards in differing.grouped(
+            lambda card: (
+                card.company_id,
+                card.suggested_relationship_level,
+                card._get_accept_reason(),
+            )
+        ).items():
+            accounts = cards.partner_id.with_company(company)
+            free = accounts.filtered(lambda p, level=level: p._can_set_level(level))
+            if free:
+                free.with_context(key_account_reason=reason).relationship_level = level
+            if accounts - free:
+                (accounts - free)._propose_level(level, reason)
+
+    def _get_accept_reason(self):
+        if self.relationship_direction == "demotion" and self.relationship_gap_text:
+            return self.relationship_gap_text
+        return self.env._("Supported by the evidence")
 
     def _get_thread_text(self):
         """Return in words how many contacts were met by how many of us."""
@@ -353,7 +375,9 @@ class KeyAccountScorecard(models.Model):
             company, today, partner_ids
         )
         self.invalidate_model()
-        self.env["res.partner"].invalidate_model(["key_account_scorecard_id"])
+        self.env["res.partner"].invalidate_model(
+            ["key_account_scorecard_id", *PARTNER_COPIES]
+        )
 
     def _update_coverage(self, company, scope, today):
         """Count who was met within the tier's period, and in which required cells.
@@ -458,6 +482,7 @@ class KeyAccountScorecard(models.Model):
         next one if that is higher than what is supported.
         """
         Criterion = self.env["key.account.relationship.criterion"]
+        partners = self.env["res.partner"].with_company(company)
         criteria = Criterion._get_criteria(company)
         counts = Counter(criteria.mapped("level_number"))
         supported = SQL("1")
@@ -487,7 +512,14 @@ class KeyAccountScorecard(models.Model):
                 WITH accounts AS (
                     SELECT card.id, card.partner_id,
                            COALESCE(partner.relationship_level ->> %(company)s::text,
-                                    %(default)s) AS level
+                                    %(default)s) AS level,
+                           array_position(%(levels)s, card.suggested_relationship_level)
+                               AS supported_before,
+                           -- contacts have no relationship of their own, and those
+                           -- who left none to raise or to lower
+                           partner.commercial_partner_id = partner.id
+                               AND partner.active
+                               AND card.is_lost IS NOT TRUE AS is_compared
                       FROM key_account_scorecard card
                       JOIN res_partner partner ON partner.id = card.partner_id
                      WHERE %(scope)s
@@ -499,7 +531,7 @@ class KeyAccountScorecard(models.Model):
                      WHERE state = 'holds'
                      GROUP BY partner_id
                 ), numbers AS (
-                    SELECT accounts.id, partner_id, level,
+                    SELECT accounts.id, partner_id, level, supported_before, is_compared,
                            array_position(%(levels)s, level::varchar) AS number,
                            %(supported)s AS supported
                       FROM accounts
@@ -525,9 +557,14 @@ class KeyAccountScorecard(models.Model):
                 ), result AS (
                     SELECT numbers.id, level,
                            (%(levels)s)[supported] AS suggested,
-                           CASE WHEN supported > number THEN 'promotion'
+                           CASE WHEN NOT is_compared THEN NULL
+                                WHEN supported > number THEN 'promotion'
                                 WHEN supported < number THEN 'demotion'
                            END AS direction,
+                           CASE WHEN NOT is_compared OR supported >= number THEN 'no'
+                                WHEN supported_before >= number THEN 'yes'
+                                ELSE 'as before'
+                           END AS fallen,
                            gap
                       FROM numbers
                       LEFT JOIN gaps ON gaps.id = numbers.id
@@ -536,21 +573,22 @@ class KeyAccountScorecard(models.Model):
                    SET relationship_level = result.level,
                        suggested_relationship_level = result.suggested,
                        relationship_direction = result.direction,
-                       relationship_gap = result.gap
+                       relationship_gap = result.gap,
+                       is_evidence_fallen = CASE result.fallen
+                           WHEN 'as before' THEN card.is_evidence_fallen
+                           ELSE result.fallen = 'yes' END
                   FROM result
                  WHERE result.id = card.id
-                   AND (card.relationship_level, card.suggested_relationship_level,
-                        card.relationship_direction, card.relationship_gap)
-                       IS DISTINCT FROM
-                       (result.level, result.suggested, result.direction, result.gap)
+                   AND ((card.relationship_level, card.suggested_relationship_level,
+                         card.relationship_direction, card.relationship_gap)
+                        IS DISTINCT FROM
+                        (result.level, result.suggested, result.direction, result.gap)
+                        OR result.fallen = 'yes' AND card.is_evidence_fallen IS NOT TRUE
+                        OR result.fallen = 'no' AND card.is_evidence_fallen)
                 """,
                 company=company.id,
                 # what Odoo falls back to where nothing is stored
-                default=self.env["ir.default"]
-                .with_company(company)
-                ._get_model_defaults("res.partner")
-                .get("relationship_level")
-                or RELATIONSHIP_LEVELS[0][0],
+                default=partners._get_default_level(),
                 scope=scope,
                 levels=levels,
                 supported=supported,

@@ -36,6 +36,11 @@ SYSTEM_FIELDS = {
     "loss_id",
     "tier_id",
 }
+# Persons who work at the visit's customer, or the customer, if it is a person.
+CONTACT_DOMAIN = (
+    "[('commercial_partner_id', '=', partner_id), ('is_company', '=', False),"
+    " ('type', '=', 'contact')]"
+)
 # What the scorecards' last and next visit depend on.
 ACCOUNT_FIELDS = {
     "company_id",
@@ -143,7 +148,7 @@ class KeyAccountVisit(models.Model):
         string="Whom to See",
         ondelete="set null",
         copy=False,
-        domain="[('commercial_partner_id', '=', partner_id)]",
+        domain=CONTACT_DOMAIN,
         help="The contact who should be met. The plan names whoever was seen longest "
         "ago in the tier's required cells.",
     )
@@ -168,7 +173,7 @@ class KeyAccountVisit(models.Model):
         string="Whom We Met",
         copy=False,
         context={"active_test": False},
-        domain="[('commercial_partner_id', '=', partner_id)]",
+        domain=CONTACT_DOMAIN,
         help="Counts for the coverage of the buying centre once the visit is done.",
     )
     cadence_id = fields.Many2one(
@@ -293,7 +298,12 @@ class KeyAccountVisit(models.Model):
     def _compute_name(self):
         for visit in self:
             record = visit.partner_id or visit.lead_id
-            visit.name = record.display_name
+            visit.name = visit._is_shown(record) and record.display_name
+
+    def _is_shown(self, record):
+        """Return whether a computation as superuser may show something of ``record``:
+        on a visit that isn't saved yet, a client can name any."""
+        return bool(self._origin) or record.sudo(False).has_access("read")
 
     @api.depends("partner_id.user_id", "lead_id.user_id")
     def _compute_account_user_id(self):
@@ -327,6 +337,10 @@ class KeyAccountVisit(models.Model):
         for company, visits in self.grouped("company_id").items():
             for visit in visits:
                 account = visit.partner_id.with_company(company)
+                own = visit._origin or company in self.env.companies
+                if not own or not visit._is_shown(visit.partner_id):
+                    visit.engagement_strategy = False
+                    continue
                 visit.engagement_strategy = lines._match(
                     account.account_value_type, account.industry_id, company
                 )._get_html()
@@ -398,19 +412,26 @@ class KeyAccountVisit(models.Model):
                     )
                 )
 
-    @api.constrains("contact_ids", "target_contact_id")
-    def _check_contacts(self):
+    def _check_contacts(self, known=None):
+        """Refuse contacts of other customers, and addresses.
+
+        :param dict known: contacts per visit that were named before: who changed jobs
+            since then stays in the history
+        """
         for visit in self.sudo():
-            strangers = (visit.contact_ids | visit.target_contact_id).filtered(
+            named = visit.contact_ids | visit.target_contact_id
+            strangers = (named - (known or {}).get(visit.id, named.browse())).filtered(
                 lambda contact, visit=visit: (
                     contact.commercial_partner_id != visit.partner_id
+                    or contact.is_company
+                    or contact.type != "contact"
                 )
             )
             if strangers:
                 raise ValidationError(
                     self.env._(
-                        "%(contact)s is no contact of %(customer)s: choose one of this "
-                        "customer's.",
+                        "%(contact)s is no contact person of %(customer)s: choose "
+                        "somebody who works there.",
                         contact=strangers[0].display_name,
                         customer=visit.name,
                     )
@@ -450,6 +471,7 @@ class KeyAccountVisit(models.Model):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = self._get_user_today(user, company)
         visits = super().create(vals_list)
+        visits.filtered("contact_ids")._check_contacts()
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
         visits._update_accounts()
@@ -480,10 +502,25 @@ class KeyAccountVisit(models.Model):
         if vals.get("partner_id"):
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals["partner_id"] = partner.commercial_partner_id.id
+            if self.partner_id.ids not in ([], [vals["partner_id"]]):
+                # They work for the former customer.
+                vals.setdefault("target_contact_id", False)
+                vals.setdefault("contact_ids", [fields.Command.clear()])
         if "date_planned" in vals:
             vals["is_date_fixed"] = True
+        if "target_contact_id" in vals:
+            # Chosen by a person, and so for no cell.
+            vals.update(target_role_id=False, target_level=False)
+        known = {}
+        if {"contact_ids", "target_contact_id"} & vals.keys():
+            known = {
+                visit.id: visit.contact_ids | visit.target_contact_id
+                for visit in self.sudo().with_context(active_test=False)
+            }
         accounts = self.partner_id
         res = super().write(vals) if vals else True
+        if known:
+            self.with_context(active_test=False)._check_contacts(known)
         planned = self.filtered(lambda visit: visit.state == "planned")
         if {"date_planned", "user_id"} & vals.keys():
             planned._update_activities(vals)
@@ -1049,29 +1086,21 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_contacts(self, domain):
         """Choose anew whom to see where a planned visit names a contact who was
-        archived, left, or went to another customer.
+        archived, left or went elsewhere; and, unless a person chose the contact, where
+        another fits the cell, or nobody did so far.
 
         :param domain: limits the visits
         """
-        today = fields.Date.context_today(self)
-        visits = (
-            self.with_context(active_test=False)
-            .search(
-                Domain("state", "=", "planned")
-                & Domain("target_contact_id", "!=", False)
-                & Domain(domain)
+        visits = self.with_context(active_test=False).search(
+            Domain("state", "=", "planned")
+            & (
+                Domain("target_contact_id", "!=", False)
+                | Domain("target_role_id", "!=", False)
+                | Domain("target_level", "!=", False)
             )
-            .filtered(
-                lambda visit: (
-                    not visit.target_contact_id.active
-                    or visit.target_contact_id.commercial_partner_id != visit.partner_id
-                    or (
-                        visit.target_contact_id.left_company_date
-                        and visit.target_contact_id.left_company_date <= today
-                    )
-                )
-            )
+            & Domain(domain)
         )
+        visits = visits.filtered(lambda visit: not visit._is_target_right())
         for company, group in visits.grouped("company_id").items():
             plans = [
                 {
@@ -1082,15 +1111,37 @@ class KeyAccountVisit(models.Model):
                 for visit in group
             ]
             self._choose_targets(company, plans)
+            changed = self.browse()
             for visit, plan in zip(group, plans, strict=True):
-                visit.with_context(key_account_visit_sync=INTERNAL).write(
-                    {
-                        "target_contact_id": plan.get("target_contact_id"),
-                        "target_role_id": plan.get("target_role_id"),
-                        "target_level": plan.get("target_level"),
-                    }
-                )
-            group._update_activity_summaries()
+                target = {
+                    "target_contact_id": plan.get("target_contact_id") or False,
+                    "target_role_id": plan.get("target_role_id") or False,
+                    "target_level": plan.get("target_level") or False,
+                }
+                before = visit.read(list(target), load=None)[0]
+                if any(before[name] != value for name, value in target.items()):
+                    visit.with_context(key_account_visit_sync=INTERNAL).write(target)
+                    changed |= visit
+            changed._update_activity_summaries()
+
+    def _is_target_right(self):
+        """Return whether whoever the planned visit names is there, and in the cell for
+        which the contact was chosen."""
+        contact = self.target_contact_id
+        if not contact:
+            return False
+        left = contact.left_company_date
+        return (
+            contact.active
+            and contact.commercial_partner_id == self.partner_id
+            and contact.company_id in (self.company_id, self.env["res.company"])
+            and not (left and left <= fields.Date.context_today(self))
+            and (
+                not self.target_role_id
+                or self.target_role_id in contact.buying_role_ids
+            )
+            and self.target_level in (contact.decision_level, False)
+        )
 
     # -------------------------------------------------------------------------
     # Generator
@@ -1160,12 +1211,12 @@ class KeyAccountVisit(models.Model):
         lost or came back. What a person moved stays, and so does the visit to win a
         customer back. The generator plans anew where another line asks for a visit."""
         # those who left on a day that was in the future when it was entered
-        self._follow_contacts(
-            [
-                ("company_id", "=", company.id),
-                ("target_contact_id.left_company_date", "!=", False),
-            ]
+        leaving = Domain("company_id", "=", company.id) & Domain(
+            "target_contact_id.left_company_date", "!=", False
         )
+        if partner_ids is not None:
+            leaving &= Domain("partner_id", "in", partner_ids)
+        self._follow_contacts(leaving)
         self.env.flush_all()
         lines = self.env["key.account.cadence"]._get_lines(company)
         rows = self.env.execute_query(
@@ -1384,8 +1435,7 @@ class KeyAccountVisit(models.Model):
                            (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
                                FILTER (WHERE state = 'cancelled'
                                        AND date_resume IS NOT NULL
-                                       AND (loss_id = loss.id
-                                            OR date_cancelled > loss.date)))[1]
+                                       AND loss_id = loss.id))[1]
                                AS resume
                       FROM key_account_visit
                      WHERE partner_id = loss.partner_id

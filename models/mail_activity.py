@@ -19,8 +19,8 @@ class MailActivity(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         if not self.env.su:
-            for vals in vals_list:
-                vals.pop("is_key_account_visit", None)
+            # explicitly, as a client's context may hold a default
+            vals_list = [{**vals, "is_key_account_visit": False} for vals in vals_list]
         return super().create(vals_list)
 
     def write(self, vals):

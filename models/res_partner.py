@@ -10,7 +10,6 @@ TIER_FIELDS = {
     "account_tier_locked_until",
     "account_tier_lock_reason",
 }
-# What is decided on the account, and shown on its contacts.
 # What people decide about an account, apart from its tier.
 DECIDED_FIELDS = {"account_value_type", "executive_sponsor_id", "relationship_level"}
 # What contacts copy from their account, and what they don't keep when they become
@@ -89,6 +88,10 @@ class ResPartner(models.Model):
     # Core lets searches through this field past the rules of activities, which here
     # hide those of visits.
     activity_ids = fields.One2many(bypass_search_access=False)
+    # And reads these as superuser.
+    activity_summary = fields.Char(related_sudo=False)
+    activity_type_id = fields.Many2one(related_sudo=False)
+    activity_type_icon = fields.Char(related_sudo=False)
     # The figures of the key-account tab, all read from the scorecard by one query. Not
     # Monetary: rounding would read the currency for each opened form.
     key_account_scorecard_id = fields.Many2one(
@@ -224,6 +227,28 @@ class ResPartner(models.Model):
             )
         return text
 
+    def _search_activity_state(self, operator, value):
+        """Search by the activities that the user may read: core's statement counts
+        all of them."""
+        if operator not in ("in", "not in") or self.env.user.has_group(
+            "sales_team.group_sale_salesman_all_leads"
+        ):
+            return super()._search_activity_state(operator, value)
+        today = fields.Date.context_today(self)
+        late, due, later = (
+            Domain("activity_ids", "any", [("date_deadline", compare, today)])
+            for compare in ("<", "=", ">")
+        )
+        domains = {
+            "overdue": late,
+            "today": due & ~late,
+            "planned": later & ~late & ~due,
+            False: ~(late | due | later),
+        }
+        if operator == "not in":
+            value = domains.keys() - set(value)
+        return Domain.OR(domains[state] for state in value if state in domains)
+
     def _search_last_visit_date(self, operator, value):
         return self._search_scorecard_date("last_visit_date", operator, value)
 
@@ -261,7 +286,8 @@ class ResPartner(models.Model):
 
     @api.constrains("account_tier_id")
     def _check_account_tier_company(self):
-        for partner in self.sudo():
+        # Contacts only copy: they must not fail for what is wrong with their account.
+        for partner in self.sudo().filtered(lambda p: p == p.commercial_partner_id):
             tier_company = partner.account_tier_id.company_id
             if tier_company and tier_company != self.env.company:
                 raise ValidationError(
@@ -342,7 +368,7 @@ class ResPartner(models.Model):
         if {"parent_id", "is_company"} & vals.keys():
             contacts = self.filtered(lambda p: p != p.commercial_partner_id)
         res = super().write(vals)
-        contacts._drop_copied_tier()
+        contacts._drop_copied_fields()
         if "account_value_type" in vals:
             accounts = self.filtered(lambda p: p == p.commercial_partner_id)
             self.env["key.account.scorecard"].sudo()._update_value_types(accounts.ids)
@@ -362,6 +388,22 @@ class ResPartner(models.Model):
         if vals.get("parent_id") or vals.get("is_company") is not None:
             Visit._follow_commercial_entity(self)
             self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
+        return res
+
+    def unlink(self):
+        accounts = self.sudo().commercial_partner_id - self
+        orphans = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search(
+                [("commercial_partner_id", "in", self.ids), ("id", "not in", self.ids)]
+            )
+        )
+        res = super().unlink()
+        orphans = orphans.exists()
+        orphans._drop_copied_fields()
+        cards = self.env["key.account.scorecard"].sudo()
+        cards._refresh_relationships(accounts.exists().ids)
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -428,13 +470,11 @@ class ResPartner(models.Model):
         """
         if self.env.su or self.env.context.get("key_account_merge") is INTERNAL:
             return
-        user = self.env.user
-        if user.has_group("sales_team.group_sale_salesman_all_leads"):
-            return
-        if not user.has_group("sales_team.group_sale_salesman"):
+        if not self.env.user.has_group("sales_team.group_sale_salesman"):
             raise AccessError(self.env._("Only sales decides about accounts."))
-        for account in self.sudo().commercial_partner_id:
-            if account.user_id and account.user_id != user:
+        for partner in self:
+            if not partner._is_own_account():
+                account = partner.sudo().commercial_partner_id
                 raise AccessError(
                     self.env._(
                         "%(account)s is an account of %(user)s: you decide on your own "
@@ -443,6 +483,18 @@ class ResPartner(models.Model):
                         user=account.user_id.name,
                     )
                 )
+
+    def _is_own_account(self):
+        """Return whether the user may see and decide all about the account: it is the
+        user's or nobody's, or the user sees everybody's."""
+        self.ensure_one()
+        user = self.env.user
+        account = self.sudo().commercial_partner_id
+        return (
+            self.env.su
+            or account.user_id in (user, user.browse())
+            or user.has_group("sales_team.group_sale_salesman_all_leads")
+        )
 
     def _mail_track(self, tracked_fields, initial_values):
         # Core copies an account's values to its contacts: told once is enough.
@@ -580,16 +632,19 @@ class ResPartner(models.Model):
             cards.search(
                 [("partner_id", "in", partners.ids), ("company_id", "=", company.id)]
             ).write({"tier_id": tier.id, "tier_since": today})
+        # Which contacts are required depends on the tier.
+        cards._refresh_relationships(changed.ids)
 
-    def _drop_copied_tier(self):
+    def _drop_copied_fields(self):
         """An account that was a contact before starts without what was decided about
         its former company, in every company."""
         accounts = self.filtered(lambda p: p == p.commercial_partner_id).sudo()
         if accounts:
             for company in self.env["res.company"].sudo().search(Domain.TRUE):
-                accounts.with_company(company).write(
-                    dict.fromkeys(DROPPED_FIELDS, False)
-                )
+                # it never was on that level itself: no change to remember
+                accounts.with_company(company).with_context(
+                    key_account_skip_change=INTERNAL
+                ).write(dict.fromkeys(DROPPED_FIELDS, False))
 
     def _copy_account_fields(self):
         """Let the contacts of an account show what it says, in every company: core
@@ -603,6 +658,45 @@ class ResPartner(models.Model):
                 contacts.with_company(company).write(
                     account._convert_fields_to_values(sorted(COPIED_FIELDS))
                 )
+
+    def _get_levels(self):
+        """Return {company: level} in every company."""
+        companies = self.env["res.company"].sudo().search(Domain.TRUE)
+        return {
+            company: self.sudo().with_company(company).relationship_level
+            for company in companies
+        }
+
+    def _follow_merge(self, levels, accounts):
+        """Bring in step what core changed past the ORM when it merged partners into
+        this account.
+
+        :param dict levels: the levels before: they are decided, not inherited
+        :param accounts: other accounts that took part
+        """
+        self.ensure_one()
+        for company, level in levels.items():
+            account = self.with_company(company)
+            if account.relationship_level != level:
+                account.with_context(
+                    key_account_skip_change=INTERNAL
+                ).relationship_level = level
+        self._copy_account_fields()
+        cards = self.env["key.account.scorecard"]
+        cards.search([("partner_id", "=", self.id)])._copy_salesperson()
+        cards._update_visit_dates(self.ids)
+        cards._update_value_types(self.ids)
+        cards._refresh_relationships((self | accounts).ids)
+        self.env["key.account.loss"]._follow_merge(self)
+        # whose they are now
+        for model, name in (
+            ("key.account.visit", "account_user_id"),
+            ("key.account.tier.change", "partner_user_id"),
+            ("key.account.relationship.change", "partner_user_id"),
+            ("key.account.relationship.evidence", "partner_user_id"),
+        ):
+            records = self.env[model].search([("partner_id", "=", self.id)])
+            self.env.add_to_compute(records._fields[name], records)
 
     def _hand_over_account(self, previous_users):
         """Give scorecard, history and planned visits to the new salesperson."""
@@ -620,6 +714,10 @@ class ResPartner(models.Model):
             [("partner_id", "in", accounts.ids), ("state", "=", "planned")],
             order="date_planned, id",
         )
+        # The target isn't lost: nobody has to be won back.
+        win_back = planned.filtered(lambda v: v.loss_id and v.partner_id != target)
+        win_back._close(reason)
+        planned -= win_back
         for visits in planned.grouped(lambda v: (v.company_id, v.track)).values():
             own = visits.filtered(lambda visit: visit.partner_id == target)
             (visits - (own or visits)[:1])._close(reason)

@@ -3,6 +3,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..const import DECISION_LEVELS, STANCES
 from .key_account_scorecard import DEFAULT_MONTHS
@@ -85,27 +86,38 @@ class ResPartner(models.Model):
     def _search_last_met_date(self, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:
             return NotImplemented
-        done = Domain("company_id", "=", self.env.company.id) & Domain(
-            "state", "=", "done"
-        )
-        if operator == "in" and False in value:
-            # never met, or on one of the other days
-            rest = [day for day in value if day]
-            return ~self._get_met_domain(done) | self._get_met_domain(
-                done & Domain("date_done", "in", rest)
-            )
-        if operator in ("<", "<="):
-            # the last one counts, not any
-            later = ">=" if operator == "<" else ">"
-            return self._get_met_domain(done) & ~self._get_met_domain(
-                done & Domain("date_done", later, value)
-            )
-        return self._get_met_domain(done & Domain("date_done", operator, value))
+        if operator == "in":
+            days = [day for day in value if day]
+            found = Domain("id", "in", self._get_met_sql(SQL("IN"), tuple(days)))
+            if not days:
+                found = Domain.FALSE
+            if False in value:
+                found |= Domain("id", "not in", self._get_met_sql())
+            return found
+        return Domain("id", "in", self._get_met_sql(SQL(operator), value))
 
-    def _get_met_domain(self, domain):
-        """Return the domain on contacts who were met at a visit that fits."""
-        visits = self.env["key.account.visit"].search(domain)
-        return Domain("id", "in", visits.sudo().contact_ids.ids)
+    def _get_met_sql(self, operator=None, value=None):
+        """Return a query for the contacts whose last visit compares with ``value``, by
+        the rules of visits; without an operator for all who were met."""
+        visits = self.env["key.account.visit"]._search(
+            Domain("company_id", "=", self.env.company.id)
+            & Domain("state", "=", "done")
+        )
+        compared = SQL("TRUE")
+        if operator:
+            compared = SQL("MAX(visit.date_done) %s %s", operator, value)
+        return SQL(
+            """(
+            SELECT rel.contact_id
+              FROM key_account_visit_contact_rel rel
+              JOIN key_account_visit visit ON visit.id = rel.visit_id
+             WHERE visit.id IN %s
+             GROUP BY rel.contact_id
+            HAVING %s)
+            """,
+            visits.subselect(),
+            compared,
+        )
 
     # -------------------------------------------------------------------------
     # CRUD
@@ -160,7 +172,8 @@ class ResPartner(models.Model):
         )
         action["domain"] = [
             ("commercial_partner_id", "=", account.id),
-            ("id", "!=", account.id),
+            ("type", "=", "contact"),
+            ("is_company", "=", False),
         ]
         action["context"] = {
             "default_parent_id": account.id,
@@ -179,6 +192,7 @@ class ResPartner(models.Model):
         dates as ISO strings, the period in months.
 
         :return: a dict, see the widget ``key_account_buying_center``
+        :raise AccessError: without the right to read customers, or outside sales
         """
         self.ensure_one()
         self.check_access("read")
@@ -192,8 +206,6 @@ class ResPartner(models.Model):
                 ("commercial_partner_id", "=", account.id),
                 ("company_id", "in", [self.env.company.id, False]),
                 ("type", "=", "contact"),
-                "|",
-                ("id", "!=", account.id),
                 ("is_company", "=", False),
             ],
             ["name", "function", "decision_level", "stance", "left_company_date"],
@@ -216,14 +228,18 @@ class ResPartner(models.Model):
                 "last_met": contact.last_met_date
                 and fields.Date.to_string(contact.last_met_date),
                 "is_recent": bool(contact.last_met_date)
+                and contact.last_met_date <= today
                 and contact.last_met_date + period > today,
                 "has_left": bool(contact.left_company_date)
                 and contact.left_company_date <= today,
             }
             for contact in contacts
         ]
+        # Those with own documents only see whom they met, not whom a colleague met:
+        # better to say nothing than "never met".
+        is_own = account._is_own_account()
         required = []
-        for cell in tier.cell_ids:
+        for cell in tier.cell_ids if is_own else ():
             level, role = cell.decision_level, cell.role_id.id
             required.append(
                 {
@@ -243,6 +259,7 @@ class ResPartner(models.Model):
             "account": {"id": account.id, "name": account.display_name},
             "current_contact_id": self != account and self.id,
             "can_edit": account.has_access("write"),
+            "is_own": is_own,
             "period_months": months,
             "coverage": card.coverage if card.required_count else False,
             "single_threaded": card.is_single_threaded,
@@ -261,8 +278,16 @@ class ResPartner(models.Model):
         :param from_role_id: the role of the column that it leaves, or False
         :param to_role_id: the role of the column it goes to, or False: take it off
         :param level: the decision level of the row, or False to leave it as it is
+        :raise AccessError: without the right to write customers, or outside sales
+        :raise UserError: if there is no such role or level
         """
         self.ensure_one()
+        known = self.env["key.account.buying.role"].browse(to_role_id or []).exists()
+        levels = dict(self._fields["decision_level"].selection)
+        if bool(to_role_id) != bool(known) or (level and level not in levels):
+            raise UserError(
+                self.env._("This cell doesn't exist any more: reload the page.")
+            )
         roles = self.buying_role_ids.ids
         if from_role_id and from_role_id != to_role_id:
             roles = [role for role in roles if role != from_role_id]
@@ -286,5 +311,6 @@ class ResPartner(models.Model):
                 accounts.ids
             )
             self.env["key.account.visit"].sudo()._follow_contacts(
-                [("target_contact_id", "in", self.ids)]
+                Domain("partner_id", "in", accounts.ids)
+                | Domain("target_contact_id", "child_of", self.ids)
             )

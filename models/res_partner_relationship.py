@@ -36,9 +36,13 @@ class ResPartner(models.Model):
         groups=SALES,
         copy=False,
         tracking=True,
-        domain=[("share", "=", False)],
+        domain=lambda self: [
+            ("share", "=", False),
+            ("company_ids", "in", self.env.company.ids),
+        ],
         help="The executive of ours who visits this customer. Executive visits go to "
-        "the sponsor, else to the leader of the sales team.",
+        "the sponsor, who sees them also without sales rights, else to the leader of "
+        "the sales team.",
     )
     # From the scorecard, which the key-account tab reads anyway.
     suggested_relationship_level = fields.Selection(
@@ -51,7 +55,7 @@ class ResPartner(models.Model):
     )
     relationship_direction = fields.Selection(
         [("promotion", "Promotion"), ("demotion", "Demotion")],
-        string="Proposes",
+        string="Evidence For",
         compute="_compute_relationship",
         groups=SALES,
     )
@@ -139,7 +143,8 @@ class ResPartner(models.Model):
 
     @api.constrains("executive_sponsor_id")
     def _check_executive_sponsor_id(self):
-        for partner in self.sudo():
+        # Contacts only copy: they must not fail for what is wrong with their account.
+        for partner in self.sudo().filtered(lambda p: p == p.commercial_partner_id):
             sponsor = partner.executive_sponsor_id
             if sponsor and (
                 sponsor.share or self.env.company not in sponsor.company_ids
@@ -160,6 +165,8 @@ class ResPartner(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         partners = super().create(vals_list)
+        raised = self.browse()
+        default = self._get_default_level()
         for partner, vals in zip(partners, vals_list, strict=True):
             # sudo: those outside sales create customers, and don't see these fields
             decided = partner.sudo()
@@ -170,12 +177,15 @@ class ResPartner(models.Model):
             if partner == decided.commercial_partner_id:
                 level = decided.relationship_level
                 sponsor = decided.executive_sponsor_id
-            if not sponsor and (level or "transactional") == "transactional":
+            if not sponsor and (level or default) == default:
                 continue
             partner._check_can_decide_on_account()
-            if not partner._can_set_level(level, from_level="transactional"):
+            if not partner._can_set_level(level, from_level=default):
                 partner._refuse_level()
-            decided._log_relationship_change({partner.id: "transactional"})
+            if partner == decided.commercial_partner_id:
+                raised |= partner
+        if raised:
+            raised.sudo()._log_relationship_change(dict.fromkeys(raised.ids, default))
         return partners
 
     def write(self, vals):
@@ -194,11 +204,19 @@ class ResPartner(models.Model):
         res = super().write(vals)
         if previous:
             self.sudo().browse(previous)._log_relationship_change(previous)
+        if vals.get("parent_id") or vals.get("is_company") is not None:
+            self._move_relationship_to_account()
         if "executive_sponsor_id" in vals:
             self.env["key.account.visit"].sudo()._follow_sponsor(
                 self.sudo().filtered(lambda p: p == p.commercial_partner_id)
             )
         return res
+
+    @api.model
+    def _get_default_level(self):
+        """Return the level of customers of whom nobody has said anything."""
+        field = self._fields["relationship_level"]
+        return field.get_company_dependent_fallback(self) or "transactional"
 
     def _can_set_level(self, level, from_level=None):
         """Return whether the user may move the account to ``level`` without asking."""
@@ -238,6 +256,8 @@ class ResPartner(models.Model):
 
     def action_view_relationship_evidence(self):
         self.ensure_one()
+        self.check_access("read")
+        self.env["key.account.scorecard"].check_access("read")
         account = self.commercial_partner_id
         self.env["key.account.scorecard"].sudo()._ensure(account.ids, self.env.company)
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -247,6 +267,7 @@ class ResPartner(models.Model):
             ("partner_id", "=", account.id),
             ("company_id", "=", self.env.company.id),
         ]
+        action["context"] = {"key_account_partner_id": account.id}
         action["display_name"] = self.env._("Evidence: %s", account.display_name)
         return action
 
@@ -257,6 +278,21 @@ class ResPartner(models.Model):
         )
         action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
         action["context"] = {}
+        return action
+
+    def action_view_relationship_history(self):
+        """Draw the account's level over time."""
+        self.ensure_one()
+        account = self.commercial_partner_id
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_relationship_history_action"
+        )
+        graph = self.env.ref(
+            "crm_key_account.key_account_relationship_history_view_graph_account"
+        )
+        action["views"] = [(graph.id, "graph"), (False, "pivot"), (False, "list")]
+        action["domain"] = [("partner_id", "=", account.id)]
+        action["display_name"] = self.env._("Level: %s", account.display_name)
         return action
 
     # -------------------------------------------------------------------------
@@ -291,12 +327,7 @@ class ResPartner(models.Model):
         cards = self.env["key.account.scorecard"].sudo()
         cards._ensure(self.ids, company)
         cards._refresh_relationships(self.ids)
-        gaps = {
-            card.partner_id: card.relationship_gap
-            for card in cards.search(
-                [("partner_id", "in", self.ids), ("company_id", "=", company.id)]
-            )
-        }
+        gaps = self._get_gaps(company)
         return changes.create(
             [
                 {
@@ -313,6 +344,53 @@ class ResPartner(models.Model):
             ]
         )
 
+    def _get_gaps(self, company):
+        """Return {customer: criteria that don't hold}."""
+        cards = self.env["key.account.scorecard"].sudo()
+        return {
+            card.partner_id: card.relationship_gap
+            for card in cards.search(
+                [("partner_id", "in", self.ids), ("company_id", "=", company.id)]
+            )
+        }
+
+    def _move_relationship_to_account(self):
+        """Give what was said about accounts that became contacts to their account."""
+        contacts = self.sudo().filtered(lambda p: p != p.commercial_partner_id)
+        if not contacts:
+            return
+        self.env["key.account.relationship.change"].sudo().search(
+            [("partner_id", "in", contacts.ids), ("state", "=", "proposed")]
+        ).write({"state": "rejected", "note": self.env._("Now a contact")})
+        cards = self.env["key.account.scorecard"].sudo()
+        self.env["key.account.relationship.change"].sudo().create(
+            [
+                {
+                    "partner_id": card.partner_id.id,
+                    "company_id": card.company_id.id,
+                    "from_level": card.relationship_level,
+                    "to_level": "transactional",
+                    "state": "applied",
+                    "reason": self.env._(
+                        "Now a contact of %s",
+                        card.partner_id.commercial_partner_id.display_name,
+                    ),
+                    "proposed_user_id": self.env.uid,
+                    "user_id": self.env.uid,
+                }
+                for card in cards.search(
+                    [
+                        ("partner_id", "in", contacts.ids),
+                        ("relationship_level", "not in", [False, "transactional"]),
+                    ]
+                )
+            ]
+        )
+        evidence = self.env["key.account.relationship.evidence"].sudo()
+        for said in evidence.search([("partner_id", "in", contacts.ids)]):
+            said.partner_id = said.partner_id.commercial_partner_id
+        cards._refresh_relationships((contacts | contacts.commercial_partner_id).ids)
+
     def _log_relationship_change(self, previous_levels):
         """Keep the history, the scorecard and the planned visits in step with a level
         that was written on the customer, in the current company."""
@@ -328,17 +406,23 @@ class ResPartner(models.Model):
         if self.env.context.get("key_account_skip_change") is not INTERNAL:
             changes = self.env["key.account.relationship.change"]
             today = fields.Date.context_today(self)
-            changes.search(
+            gaps = self._get_gaps(company)
+            pending = changes.search(
                 [
                     ("partner_id", "in", changed.ids),
                     ("company_id", "=", company.id),
                     ("state", "=", "proposed"),
                 ]
-            ).write(
+            )
+            meant = pending.filtered(
+                lambda change: change.to_level == change.partner_id.relationship_level
+            )
+            meant.write({"state": "applied", "user_id": self.env.uid, "date": today})
+            # Nobody said no to the others: without a user they don't count as such.
+            (pending - meant).write(
                 {
                     "state": "rejected",
-                    "note": self.env._("Set by hand"),
-                    "user_id": self.env.uid,
+                    "note": self.env._("Set by hand to another level"),
                     "date": today,
                 }
             )
@@ -352,11 +436,12 @@ class ResPartner(models.Model):
                         "state": "applied",
                         "reason": self.env.context.get("key_account_reason")
                         or self.env._("Set by hand"),
+                        "gap": gaps.get(partner),
                         "proposed_user_id": self.env.uid,
                         "user_id": self.env.uid,
                         "date": today,
                     }
-                    for partner in changed
+                    for partner in changed - meant.partner_id
                 ]
             )
         cards = self.env["key.account.scorecard"]

@@ -44,6 +44,8 @@ class KeyAccountRelationshipStatus(models.Model):
     def _table_query(self):
         policies = self.env["key.account.policy"]
         companies = self.env.companies
+        # The screen of one account: reading by id says nothing of it.
+        account_id = self.env.context.get("key_account_partner_id")
         return SQL(
             """
             SELECT card_id::bigint * %(factor)s + criterion_id AS id,
@@ -53,7 +55,8 @@ class KeyAccountRelationshipStatus(models.Model):
             factor=ID_FACTOR,
             levels=SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
             status=self.env["key.account.relationship.criterion"]._get_status_sql(
-                {company.id: policies._get_today(company) for company in companies}
+                {company.id: policies._get_today(company) for company in companies},
+                [account_id] if isinstance(account_id, int) else None,
             ),
         )
 
@@ -74,7 +77,7 @@ class KeyAccountRelationshipStatus(models.Model):
                 status.finding = status.note
             elif criterion.measure in ("won_share", "coverage"):
                 status.finding = self.env._(
-                    "%(actual).0f %%, at least %(needed).0f %% needed",
+                    "%(actual)g %%, at least %(needed)g %% needed",
                     actual=status.actual,
                     needed=needed,
                 )

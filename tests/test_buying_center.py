@@ -118,14 +118,27 @@ class TestCoverage(BuyingCenterCommon):
 
     def test_strangers_are_refused(self):
         stranger = self._create_contact("Eve", account=self._create_partner("Rival"))
-        with self.assertRaisesRegex(ValidationError, "no contact of"):
+        with self.assertRaisesRegex(ValidationError, "no contact person of"):
             self._visit(stranger)
         visit = self._visit(self.ann)
-        with self.assertRaisesRegex(ValidationError, "no contact of"):
+        with self.assertRaisesRegex(ValidationError, "no contact person of"):
             visit.target_contact_id = stranger
         # who changes jobs stays in the history
         self.ann.parent_id = stranger.parent_id
         self.assertEqual(visit.contact_ids, self.ann)
+
+    def test_tier_by_hand_counts_at_once(self):
+        self._visit(self.ann, self.policy._get_today(self.company))
+        account = self.account.with_user(self.manager)
+        account.account_tier_id = self.tier_b
+        self.assertEqual(self._get_card(self.account).required_count, 0)
+        account.account_tier_id = self.tier_a
+        self.assertEqual(self._get_card(self.account).covered_count, 3)
+        # the same transaction reads what was written
+        self.assertEqual(self.account.key_account_coverage, 75)
+        self._visit(self.bob, self.policy._get_today(self.company))
+        self.bob.decision_level = "working"
+        self.assertEqual(self.account.key_account_coverage, 100)
 
     def test_tier_without_cells(self):
         self._set_tier(self.account, self.tier_c)
@@ -428,10 +441,53 @@ class TestTargets(BuyingCenterCommon):
         self.assertEqual(visit.state, "planned")
         self.assertNotEqual(visit.target_contact_id, self.ann)
 
+    def test_cell_changes(self):
+        visit = self._plan()
+        self.assertIn("see Ann (Top)", visit.activity_id.summary)
+        # Ann is nobody's top any more, and somebody else is
+        cy = self._create_contact("Cy", decision_level="top")
+        self.assertEqual(visit.target_contact_id, self.ann)
+        self.ann.decision_level = "working"
+        self.assertEqual(visit.target_contact_id, cy)
+        self.assertIn("see Cy (Top)", visit.activity_id.summary)
+
+    def test_somebody_becomes_known(self):
+        (self.ann | self.bob).active = False
+        visit = self._plan()
+        self.assertIn("find out who it is: Top", visit.activity_id.summary)
+        cy = self._create_contact("Cy", decision_level="top", stance="neutral")
+        self.assertEqual(visit.target_contact_id, cy)
+
+    def test_executive_sees_the_top(self):
+        self.env["key.account.cadence"].create(
+            {"company_id": self.company.id, "track": "executive"}
+        )
+        self.tier_a.cell_ids.filtered("decision_level").unlink()
+        boss = self._create_contact("Boss", decision_level="top")
+        self.ann.decision_level = "middle"
+        self.Visit._plan_now(self.account, self.company)
+        visit = self._get_planned(self.account, "executive")
+        # no required cell is theirs, and they are whom executives see
+        self.assertEqual(visit.target_contact_id, boss)
+        self.assertEqual(self._get_planned(self.account).target_contact_id, self.ann)
+
+    def test_who_was_met_stays_when_others_are_added(self):
+        visit = self._visit(self.ann)
+        self.ann.parent_id = self._create_partner("Rival")
+        visit.with_user(self.rep).contact_ids = [Command.link(self.bob.id)]
+        self.assertEqual(visit.contact_ids, self.ann | self.bob)
+
+    def test_addresses_are_nobody_to_meet(self):
+        address = self._create_contact("Warehouse", type="delivery")
+        for nobody in (address, self.account):
+            with self.assertRaisesRegex(ValidationError, "no contact person"):
+                self._visit(nobody)
+
     def test_by_hand(self):
         visit = self._plan()
         visit.with_user(self.rep).target_contact_id = self.bob
         self.assertIn("see Bob", visit.activity_id.summary)
+        self.assertNotIn("Top", visit.activity_id.summary)
         self.bob.stance = "champion"  # no reason to choose somebody else
         self.assertEqual(visit.target_contact_id, self.bob)
         with self.assertRaises(AccessError):
@@ -496,12 +552,21 @@ class TestChooseTarget(BaseCase):
     def test_choice(self, cells, contacts, executive):
         target = choose_target(cells, contacts, executive)
         if not cells:
-            self.assertIsNone(target)
-            return
+            if not (executive and any(c.level == "top" for c in contacts)):
+                self.assertIsNone(target)
+                return
         cell, contact = target
-        self.assertIn(cell, cells)
         tops = [c for c in contacts if c.level == "top"]
+        if executive and tops:
+            # never anybody else, and in a required cell, if one is theirs
+            self.assertIn(contact, tops)
+            if any(matches(c, x) for c in tops for x in cells):
+                self.assertIn(cell, cells)
+            else:
+                self.assertEqual(cell, (None, "top"))
+                return
         pool = tops if executive and tops else contacts
+        self.assertIn(cell, cells)
         if contact is None:
             self.assertFalse(any(matches(c, x) for c in pool for x in cells))
             self.assertEqual(cell, cells[0])
@@ -581,6 +646,8 @@ class TestMap(BuyingCenterCommon):
         result = self._get_map(self.rep2)
         self.assertFalse(result["coverage"])
         self.assertFalse(result["contacts"][0]["last_met"])
+        self.assertFalse(result["is_own"])
+        self.assertFalse(result["required"])
         internal = self._create_user("ka_internal4", "base.group_partner_manager")
         with self.assertRaises(AccessError):
             self._get_map(internal)

@@ -1,6 +1,7 @@
 from datetime import date
 
 from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
 from psycopg2 import IntegrityError
 
 from odoo import Command
@@ -8,7 +9,6 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
-from ..const import RELATIONSHIP_LEVELS
 from .common import SALES, TODAY, KeyAccountCommon
 
 
@@ -294,7 +294,10 @@ class TestMeasures(RelationshipCommon):
         evidence.action_withdraw()
         today = evidence.date_withdrawn
         self.assertEqual(self._get_state(criterion, today), "lapsed")
-        self._record(criterion, today)
+        # whoever mistook the day says it again
+        self._record(criterion, date(2025, 3, 18))
+        self.assertEqual(self._get_state(criterion), "lapsed")
+        self._record(criterion, today - relativedelta(days=9))
         self.assertEqual(self._get_state(criterion, today), "holds")
 
     def _record(self, criterion, day):
@@ -637,6 +640,166 @@ class TestLadder(RelationshipCommon):
         self.assertEqual(proposal.state, "rejected")
         self.assertFalse(self._get_proposal())
 
+    def test_evidence_that_falls_without_a_date(self):
+        """The only champion leaves: nothing lapsed on a day, and yet it was true."""
+        self._create_criterion("supporters", name="Champion")
+        contact = self._create_contact(stance="champion")
+        self._record(self.preferred)
+        self._update()
+        self.account.relationship_level = "preferred_supplier"
+        self._update()
+        self.assertFalse(self._get_proposal())
+        contact.active = False
+        self._update()
+        proposal = self._get_proposal()
+        self.assertEqual(proposal.to_level, "transactional")
+        self.assertEqual(proposal.gap_text, "Missing: Champion")
+        # it stays until the evidence is back
+        self._update(TODAY + relativedelta(days=1))
+        self.assertEqual(self._get_proposal(), proposal)
+        contact.active = True
+        self._update(TODAY + relativedelta(days=2))
+        self.assertFalse(self._get_proposal())
+
+    def test_setting_a_level_is_no_rejection(self):
+        self._record(self.preferred | self.partner, date(2025, 4, 1))
+        self.account.relationship_level = "partner"
+        self._update()
+        proposal = self._get_proposal()
+        self._update(date(2026, 4, 1))
+        proposal = self._get_proposal()
+        self.assertEqual(proposal.to_level, "transactional")
+        self.account.with_user(self.manager).relationship_level = "preferred_supplier"
+        self.assertEqual(proposal.state, "rejected")
+        self.assertFalse(proposal.user_id)
+        self._update(date(2026, 4, 2))
+        proposal = self._get_proposal()
+        self.assertEqual(proposal.to_level, "transactional")
+        # the proposed level itself is what was proposed, applied
+        self.account.with_user(self.manager).relationship_level = "transactional"
+        self.assertEqual(proposal.state, "applied")
+        self.assertEqual(proposal.user_id, self.manager)
+
+    def test_contacts_and_lost_accounts_propose_nothing(self):
+        self._record(self.preferred, date(2025, 4, 1))
+        self.account.relationship_level = "preferred_supplier"
+        self._update(date(2026, 4, 1))
+        proposal = self._get_proposal()
+        self.env["key.account.loss"].create(
+            {
+                "partner_id": self.account.id,
+                "company_id": self.company.id,
+                "reason_id": self.env.ref("crm_key_account.churn_reason_price").id,
+                "date": date(2026, 4, 1),
+            }
+        )
+        card = self._update(date(2026, 4, 1))
+        self.assertEqual(proposal.state, "rejected")
+        self.assertFalse(card.relationship_direction)
+        self.account.action_key_account_return()
+        self._update(date(2026, 4, 1))
+        proposal = self._get_proposal()
+        self.assertTrue(proposal)
+        # bought by another customer
+        parent = self._create_partner("Parent")
+        parent.relationship_level = "partner"
+        self.account.write({"parent_id": parent.id, "is_company": False})
+        self.assertEqual(proposal.state, "rejected")
+        evidence = self.Evidence.search([("criterion_id", "=", self.preferred.id)])
+        self.assertEqual(evidence.partner_id, parent)
+        card = self._update(date(2026, 4, 1))
+        self.assertFalse(card.relationship_direction)
+        self.assertFalse(self._get_proposal())
+
+    def test_private_default_changes_nothing(self):
+        self.env["ir.default"].set(
+            "res.partner", "relationship_level", "partner", user_id=self.manager.id
+        )
+        cards = self.Card.with_user(self.manager)
+        cards.sudo()._update_relationships(self.company, today=TODAY)
+        card = self._get_card(self.account)
+        self.assertEqual(card.relationship_level, "transactional")
+
+    def test_many_at_once(self):
+        """As many queries for one account as for ten."""
+
+        def create(number):
+            self.env.flush_all()
+            before = self.cr.sql_log_count
+            partners = self.env["res.partner"].create(
+                [
+                    {
+                        "name": f"Account {n}",
+                        "is_company": True,
+                        "relationship_level": "preferred_supplier",
+                    }
+                    for n in range(number)
+                ]
+            )
+            self.env.flush_all()
+            return partners, self.cr.sql_log_count - before
+
+        create(1)
+        one, count_one = create(1)
+        ten, count_ten = create(10)
+        # core's own part grows a little with the number of records
+        self.assertLess(count_ten, count_one + 10)
+        self._record(self.preferred, account=one)
+        for partner in ten:
+            self._record(self.preferred, account=partner)
+        (one | ten).write({"relationship_level": "transactional"})
+        self._update()
+
+        def accept(partners):
+            cards = self.Card.search([("partner_id", "in", partners.ids)])
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            cards.action_accept_level()
+            self.env.flush_all()
+            return self.cr.sql_log_count - before
+
+        count_one = accept(one)
+        self.assertLess(accept(ten), count_one + 20)
+        self.assertEqual(set(ten.mapped("relationship_level")), {"preferred_supplier"})
+
+    def test_history_over_time(self):
+        """The level at the end of each month; what was rejected never was."""
+        self.Change.create(
+            [
+                {
+                    "partner_id": self.account.id,
+                    "company_id": self.company.id,
+                    "to_level": level,
+                    "state": state,
+                    "date": day,
+                }
+                for level, state, day in (
+                    ("preferred_supplier", "applied", date(2026, 1, 31)),
+                    ("strategic_alliance", "rejected", date(2026, 2, 10)),
+                    ("partner", "applied", date(2026, 4, 1)),
+                    ("transactional", "applied", date(2026, 4, 1)),
+                )
+            ]
+        )
+        self.env.flush_all()
+        History = self.env["key.account.relationship.history"].with_user(self.rep)
+        with freeze_time("2026-05-20"):
+            rows = History.search([("partner_id", "=", self.account.id)], order="month")
+            self.assertEqual(
+                [(str(row.month)[:7], row.level) for row in rows],
+                [
+                    ("2026-01", "preferred_supplier"),
+                    ("2026-02", "preferred_supplier"),
+                    ("2026-03", "preferred_supplier"),
+                    ("2026-04", "transactional"),
+                    ("2026-05", "transactional"),
+                ],
+            )
+            action = self.account.with_user(self.rep).action_view_relationship_history()
+            self.assertEqual(History.search_count(action["domain"]), 5)
+            other = History.with_user(self.rep2)
+            self.assertFalse(other.search([("partner_id", "=", self.account.id)]))
+
     def test_rejected_demotion_keeps_quiet(self):
         self._record(self.preferred, date(2025, 1, 1))
         self.account.relationship_level = "preferred_supplier"
@@ -780,6 +943,13 @@ class TestLadder(RelationshipCommon):
                     self._create_criterion(measure, **values)
         with self.assertRaisesRegex(ValidationError, "choose what it measures"):
             self._create_criterion(None, kind="automatic")
+        with self.assertRaisesRegex(ValidationError, "choose what it measures"):
+            self.Criterion.create(
+                [
+                    {"name": name, "level": "partner", "kind": "automatic"}
+                    for name in ("One", "Two")
+                ]
+            )
         with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
             self._create_criterion(None, level=False, name="No level")
         with self.assertRaises(ValueError):
@@ -789,7 +959,15 @@ class TestLadder(RelationshipCommon):
         self._create_criterion("contacts_met", minimum_count=2)
         with self.assertRaisesRegex(ValidationError, "asks for the same"):
             self._create_criterion("contacts_met", level="partner", minimum_count=2)
-        self._create_criterion("contacts_met", level="partner", minimum_count=3)
+        other = self._create_criterion("contacts_met", level="partner", minimum_count=3)
+        with self.assertRaisesRegex(ValidationError, "asks for the same"):
+            other.minimum_count = 2
+        other.minimum_count = 3  # the refused value is still in the cache
+        # a shared one meets those of every company
+        with self.assertRaisesRegex(ValidationError, "asks for the same"):
+            self._create_criterion("contacts_met", minimum_count=3, company_id=False)
+        elsewhere = self._create_company("Elsewhere")
+        self._create_criterion("contacts_met", minimum_count=3, company_id=elsewhere.id)
         with self.assertRaisesRegex(ValidationError, "asks for the same"):
             self._create_criterion(name="they PREFER us ", level="partner")
         with self.assertRaisesRegex(ValidationError, "asks for the same"):
@@ -829,22 +1007,17 @@ class TestLadder(RelationshipCommon):
 
     def test_merge(self):
         """The proposal and the level of the account that stays."""
-        source = self._create_partner("Kestrel Ltd")
+        source = self._create_partner("Kestrel Ltd", user_id=self.rep2.id)
         self._propose()
-        self._propose(account=source)
+        self._propose(account=source, user=self.rep2)
         evidence = self._record(self.preferred, account=source)
         self.env["base.partner.merge.automatic.wizard"]._merge(
             (self.account | source).ids, self.account
         )
         self.assertEqual(evidence.partner_id, self.account)
+        self.assertEqual(evidence.partner_user_id, self.rep)
         changes = self.Change.search([("partner_id", "=", self.account.id)])
         self.assertEqual(sorted(changes.mapped("state")), ["proposed", "rejected"])
-
-    def test_level_names_are_the_public_ones(self):
-        self.assertEqual(
-            [level for level, _ in RELATIONSHIP_LEVELS],
-            ["transactional", "preferred_supplier", "partner", "strategic_alliance"],
-        )
 
 
 @tagged("post_install", "-at_install")
@@ -935,10 +1108,9 @@ class TestExecutive(RelationshipCommon):
                 "interval_count": 3,
             }
         )
-        self.Visit._generate(self.account)
+        self.Visit._plan_now(self.account, self.company)
         visit = self._get_planned(self.account)
-        if visit:
-            self.assertEqual(visit.cadence_id.interval_unit, "week")
+        self.assertEqual(visit.cadence_id.interval_unit, "week")
         self.account.relationship_level = "partner"
         self.assertEqual(
             self._get_planned(self.account).cadence_id.interval_unit, "day"

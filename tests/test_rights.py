@@ -22,6 +22,7 @@ MODELS = [
     "key.account.relationship.criterion",
     "key.account.relationship.evidence",
     "key.account.relationship.status",
+    "key.account.relationship.history",
     "key.account.relationship.change",
     "key.account.relationship.set",
     "key.account.relationship.decide",

@@ -14,15 +14,12 @@ class MergePartnerAutomatic(models.TransientModel):
         target = dst_partner or self._get_ordered_partner(partner_ids)[-1:]
         if target in partners:
             (partners - target).sudo()._prepare_key_account_merge(target.sudo())
+        levels = target._get_levels() if target else {}
+        accounts = partners.sudo().commercial_partner_id
         res = super()._merge(partner_ids, dst_partner, extra_checks)
         target = target.exists().commercial_partner_id
         if target:
-            target.sudo()._copy_account_fields()
-            cards = self.env["key.account.scorecard"].sudo()
-            cards._update_visit_dates(target.ids)
-            cards._update_value_types(target.ids)
-            cards._refresh_relationships(target.ids)
-            self.env["key.account.loss"].sudo()._follow_merge(target)
+            target.sudo()._follow_merge(levels, accounts.exists())
         return res
 
     def _update_values(self, src_partners, dst_partner):

@@ -75,6 +75,18 @@ class KeyAccountRelationshipSet(models.TransientModel):
         for wizard in self:
             wizard.is_proposal = not wizard.partner_id._can_set_level(wizard.level)
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        wizards = super().create(vals_list)
+        # Their names are shown: nobody reads those of customers out of reach.
+        wizards.partner_id.check_access("read")
+        return wizards
+
+    def write(self, vals):
+        res = super().write(vals)
+        self.partner_id.check_access("read")
+        return res
+
     def action_set(self):
         """Write the level, or leave a proposal for what a sales administrator decides.
 

@@ -69,6 +69,7 @@ beforeEach(() => {
         account: {id: ACCOUNT, name: "Kestrel"},
         current_contact_id: false,
         can_edit: true,
+        is_own: true,
         period_months: 6,
         coverage: 57.14,
         single_threaded: true,
@@ -424,6 +425,18 @@ test("read only: no plus, no pencil, forms that can't be edited", async () => {
     expect(".o_buying_center_list").toHaveCount(1);
     await contains(card(BOB)).click();
     expect(".modal .o_form_readonly").toHaveCount(1);
+});
+
+test("a colleague's account: who met whom isn't shown", async () => {
+    Object.assign(data, {is_own: false, required: [], coverage: false});
+    for (const contact of data.contacts) {
+        contact.last_met = false;
+    }
+    await openMap();
+    expect(card(ANN)).toHaveCount(2);
+    expect(".o_buying_center").not.toHaveText(/never met/);
+    expect(".o_buying_center_mark").toHaveCount(0);
+    expect(".o_buying_center_sponsor button").toHaveCount(0);
 });
 
 test("read only and no contacts", async () => {

@@ -175,6 +175,10 @@ export class BuyingCenterField extends Component {
     }
 
     getLastMet({last_met}) {
+        if (!this.data.is_own) {
+            // Who met whom at a colleague's customer isn't ours to see
+            return "";
+        }
         return last_met
             ? _t("met %s", toLocaleDateString(deserializeDate(last_met)))
             : _t("never met");
