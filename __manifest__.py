@@ -49,11 +49,13 @@
         "demo/res_users_demo.xml",
         "demo/resource_demo.xml",
         "demo/res_partner_demo.xml",
+        "demo/res_partner_relationship_demo.xml",
         "demo/account_move_demo.xml",
         "demo/crm_lead_demo.xml",
         "demo/key_account_visit_done_demo.xml",
         "demo/key_account_visit_demo.xml",
         "demo/key_account_run_demo.xml",
+        "demo/key_account_relationship_demo.xml",
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {

@@ -36,15 +36,18 @@ def choose_target(cells, contacts, executive=False):
 
     :param cells: the required cells, in their order
     :param contacts: those who can be met: neither archived nor gone
-    :param executive: an executive sees the top level, if anybody is known there, be
-        it in a required cell or not
+    :param executive: an executive sees the top level and nobody else, be it in a
+        required cell or not
     """
     cells = list(cells)
     if executive:
         tops = [contact for contact in contacts if contact.level == "top"]
-        target = _choose(cells, tops) or _choose([(None, "top")], tops)
-        if target:
-            return target
+        return (
+            _choose(cells, tops)
+            or _choose([(None, "top")], tops)
+            or (cells and ((None, "top"), None))
+            or None
+        )
     return _choose(cells, contacts) or (cells and (cells[0], None)) or None
 
 

@@ -281,16 +281,16 @@ class KeyAccountRelationshipChange(models.Model):
                           AND rejected.direction = 'demotion'
                           AND rejected.user_id IS NOT NULL
                           AND rejected.date > %(today)s::date - %(quiet)s)
-                   -- nor after somebody set the level, knowing what had lapsed
+                   -- nor after somebody approved it, knowing what had lapsed
                    AND NOT EXISTS (
-                       SELECT FROM key_account_relationship_change set_anyway
-                        WHERE set_anyway.partner_id = card.partner_id
-                          AND set_anyway.company_id = card.company_id
-                          AND set_anyway.state = 'applied'
-                          AND set_anyway.to_level = card.relationship_level
-                          AND set_anyway.user_id IS NOT NULL
-                          AND set_anyway.gap @> '[{"state": "lapsed"}]'
-                          AND set_anyway.date > %(today)s::date - %(quiet)s)
+                       SELECT FROM key_account_relationship_change approved
+                        WHERE approved.partner_id = card.partner_id
+                          AND approved.company_id = card.company_id
+                          AND approved.state = 'applied'
+                          AND approved.to_level = card.relationship_level
+                          AND approved.user_id != approved.proposed_user_id
+                          AND approved.gap @> '[{"state": "lapsed"}]'
+                          AND approved.date > %(today)s::date - %(quiet)s)
                     ON CONFLICT (partner_id, company_id) WHERE state = 'proposed'
                     DO NOTHING
                 """,

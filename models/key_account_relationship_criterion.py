@@ -99,7 +99,13 @@ class KeyAccountRelationshipCriterion(models.Model):
     )
 
     @api.depends(
-        "kind", "measure", "months", "quarters", "minimum_count", "minimum_share"
+        "kind",
+        "measure",
+        "months",
+        "quarters",
+        "minimum_count",
+        "minimum_share",
+        "role_ids",
     )
     @api.depends_context("lang")
     def _compute_parameter_text(self):
@@ -119,6 +125,11 @@ class KeyAccountRelationshipCriterion(models.Model):
                     texts[name]
                     for name in MEASURE_PARAMETERS.get(criterion.measure, [])
                 )
+                if criterion.measure == "supporters" and criterion.role_ids:
+                    roles = ", ".join(criterion.role_ids.mapped("name"))
+                    text = self.env._(
+                        "%(text)s among %(roles)s", text=text, roles=roles
+                    )
             criterion.parameter_text = text
 
     @api.depends("level")

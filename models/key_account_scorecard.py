@@ -258,7 +258,7 @@ class KeyAccountScorecard(models.Model):
     def _get_thread_text(self):
         """Return in words how many contacts were met by how many of us."""
         if not self.met_contact_count:
-            return self.env._("No contact was met yet")
+            return self.env._("No contact was met within the tier's period")
         return self.env._(
             "Contacts met: %(contacts)s, by colleagues: %(users)s",
             contacts=self.met_contact_count,
@@ -531,7 +531,8 @@ class KeyAccountScorecard(models.Model):
                      WHERE state = 'holds'
                      GROUP BY partner_id
                 ), numbers AS (
-                    SELECT accounts.id, partner_id, level, supported_before, is_compared,
+                    SELECT accounts.id, partner_id, level, supported_before,
+                           is_compared,
                            array_position(%(levels)s, level::varchar) AS number,
                            %(supported)s AS supported
                       FROM accounts

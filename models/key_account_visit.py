@@ -499,6 +499,28 @@ class KeyAccountVisit(models.Model):
                     closed[0].name,
                 )
             )
+        self._complete_values(vals)
+        known = {}
+        if {"contact_ids", "target_contact_id"} & vals.keys():
+            known = {
+                visit.id: visit.contact_ids | visit.target_contact_id
+                for visit in self.sudo().with_context(active_test=False)
+            }
+        accounts = self.partner_id
+        res = super().write(vals) if vals else True
+        if known:
+            self.with_context(active_test=False)._check_contacts(known)
+        self.filtered(lambda visit: visit.state == "planned")._carry_to_activities(vals)
+        if ACCOUNT_FIELDS & vals.keys():
+            self._update_accounts(accounts)
+        if RELATIONSHIP_FIELDS & vals.keys():
+            self._update_relationships(accounts, vals)
+        if state:
+            self._change_state(state)
+        return res
+
+    def _complete_values(self, vals):
+        """Add to ``vals`` what follows from what a person writes."""
         if vals.get("partner_id"):
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals["partner_id"] = partner.commercial_partner_id.id
@@ -511,30 +533,14 @@ class KeyAccountVisit(models.Model):
         if "target_contact_id" in vals:
             # Chosen by a person, and so for no cell.
             vals.update(target_role_id=False, target_level=False)
-        known = {}
-        if {"contact_ids", "target_contact_id"} & vals.keys():
-            known = {
-                visit.id: visit.contact_ids | visit.target_contact_id
-                for visit in self.sudo().with_context(active_test=False)
-            }
-        accounts = self.partner_id
-        res = super().write(vals) if vals else True
-        if known:
-            self.with_context(active_test=False)._check_contacts(known)
-        planned = self.filtered(lambda visit: visit.state == "planned")
+
+    def _carry_to_activities(self, vals):
         if {"date_planned", "user_id"} & vals.keys():
-            planned._update_activities(vals)
+            self._update_activities(vals)
         if {"partner_id", "lead_id"} & vals.keys():
-            planned._move_activities()
+            self._move_activities()
         if "target_contact_id" in vals:
-            planned._update_activity_summaries()
-        if ACCOUNT_FIELDS & vals.keys():
-            self._update_accounts(accounts)
-        if RELATIONSHIP_FIELDS & vals.keys():
-            self._update_relationships(accounts, vals)
-        if state:
-            self._change_state(state)
-        return res
+            self._update_activity_summaries()
 
     def unlink(self):
         accounts = self.partner_id
@@ -1662,6 +1668,8 @@ class KeyAccountVisit(models.Model):
             )
         tier = self.env["key.account.tier"].browse(item.tier_id or [])
         interval = line.with_env(self.env)._get_interval_text(item.own_interval)
+        if line.track == "executive":
+            interval = self.env._("executive visit %s", interval)
         start = f"{tier.name}, {interval}" if tier else interval
         call = line.track == "contact"
         if not item.last_done:

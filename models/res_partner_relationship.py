@@ -309,13 +309,16 @@ class ResPartner(models.Model):
         self._check_can_decide_on_account()
         company = self.env.company
         changes = self.env["key.account.relationship.change"].sudo()
+        cards = self.env["key.account.scorecard"].sudo()
+        cards._ensure(self.ids, company)
+        cards._refresh_relationships(self.ids)
+        proposed = [
+            ("partner_id", "in", self.ids),
+            ("company_id", "=", company.id),
+            ("state", "=", "proposed"),
+        ]
         pending = changes.search(
-            [
-                ("partner_id", "in", self.ids),
-                ("company_id", "=", company.id),
-                ("state", "=", "proposed"),
-            ],
-            limit=1,
+            [*proposed, ("proposed_user_id", "!=", False)], limit=1
         )
         if pending:
             raise UserError(
@@ -324,9 +327,16 @@ class ResPartner(models.Model):
                     pending.partner_id.display_name,
                 )
             )
-        cards = self.env["key.account.scorecard"].sudo()
-        cards._ensure(self.ids, company)
-        cards._refresh_relationships(self.ids)
+        # What a person proposes takes the place of what the evidence proposed.
+        changes.search([*proposed, ("proposed_user_id", "=", False)]).write(
+            {
+                "state": "rejected",
+                "note": self.env._("Proposed anew by %s", self.env.user.name),
+                "date": fields.Date.context_today(self),
+            }
+        )
+        # the new one must not meet it in the unique index
+        changes.flush_model()
         gaps = self._get_gaps(company)
         return changes.create(
             [

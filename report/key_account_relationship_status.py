@@ -73,7 +73,9 @@ class KeyAccountRelationshipStatus(models.Model):
                 "won_share": criterion.minimum_share,
                 "coverage": criterion.minimum_share,
             }.get(criterion.kind == "automatic" and criterion.measure)
-            if not needed:
+            if not needed and status.evidence_id.date_withdrawn:
+                status.finding = self.env._("Withdrawn: %s", status.note)
+            elif not needed:
                 status.finding = status.note
             elif criterion.measure in ("won_share", "coverage"):
                 status.finding = self.env._(

@@ -322,3 +322,166 @@ class TestAttacks(KeyAccountCommon):
         self.env.invalidate_all()
         self.assertTrue(last.key_account_computed_at)
         self.assertFalse(other.key_account_computed_at)
+
+
+@tagged("post_install", "-at_install")
+class TestNewDoors(KeyAccountCommon):
+    """Ways around the rules that were found once."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.employee = cls._create_user("ka_employee", "base.group_user")
+        cls.account = cls._create_partner("Kestrel")
+        cls.visit = cls.Visit.create(
+            {
+                "partner_id": cls.account.id,
+                "user_id": cls.rep.id,
+                "date_planned": "2030-01-07",
+                "summary": "Key account, weekly",
+            }
+        )
+
+    def test_summaries_on_the_customer(self):
+        """Core reads the next activity's summary as superuser."""
+        self.env.flush_all()
+        for user in (self.employee, self.rep2):
+            self.env.invalidate_all()
+            account = self.account.with_user(user)
+            row = account.read(["activity_summary", "activity_type_id"])[0]
+            self.assertFalse(row["activity_summary"])
+            self.assertFalse(row["activity_type_id"])
+            for domain in (
+                [("activity_summary", "=ilike", "key%")],
+                [("activity_state", "=", "planned")],
+                [("activity_state", "in", ["planned", "overdue"])],
+            ):
+                self.assertFalse(account.search([("id", "=", account.id), *domain]))
+            self.assertTrue(
+                account.search(
+                    [("id", "=", account.id), ("activity_state", "=", False)]
+                )
+            )
+        for user in (self.rep, self.leader):
+            self.env.invalidate_all()
+            account = self.account.with_user(user)
+            self.assertEqual(account.activity_summary, "Key account, weekly")
+            for state, found in (("planned", account), ("today", account.browse())):
+                self.assertEqual(
+                    account.search(
+                        [("id", "=", account.id), ("activity_state", "=", state)]
+                    ),
+                    found,
+                )
+
+    def test_onchange_shows_no_strangers(self):
+        lead = self.env["crm.lead"].create(
+            {"name": "Secret", "user_id": self.rep2.id, "company_id": self.company.id}
+        )
+        values = self.Visit.with_user(self.rep).onchange(
+            {"lead_id": lead.id}, ["lead_id"], {"name": {}}
+        )
+        self.assertFalse(values["value"].get("name"))
+
+    def test_leads_are_not_classed_by_hand(self):
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "user_id": self.rep.id, "company_id": self.company.id}
+        )
+        for vals in (
+            {"account_tier_id": self.tier_a.id},
+            {"relationship_level": "partner"},
+        ):
+            with self.assertRaises(AccessError):
+                lead.with_user(self.rep).write(vals)
+
+    def test_evidence_is_not_born_withdrawn(self):
+        criterion = self.env["key.account.relationship.criterion"].search(
+            [("kind", "=", "judged")], limit=1
+        )
+        evidence = (
+            self.env["key.account.relationship.evidence"]
+            .with_user(self.rep)
+            .with_context(
+                default_date_withdrawn="2020-01-01",
+                default_withdrawn_user_id=self.manager.id,
+            )
+            .create(
+                {
+                    "partner_id": self.account.id,
+                    "criterion_id": criterion.id,
+                    "note": "Seen",
+                }
+            )
+        )
+        self.assertFalse(evidence.date_withdrawn)
+        self.assertFalse(evidence.withdrawn_user_id)
+
+    def test_merging_gives_no_level(self):
+        other = self._create_partner("Alliance", user_id=self.rep2.id)
+        other.relationship_level = "strategic_alliance"
+        done = self.Visit.create(
+            {
+                "partner_id": other.id,
+                "user_id": self.rep2.id,
+                "state": "done",
+                "date_done": "2026-01-05",
+                "date_planned": "2026-01-05",
+            }
+        )
+        self.env["base.partner.merge.automatic.wizard"]._merge(
+            (self.account | other).ids, self.account
+        )
+        self.env.invalidate_all()
+        self.assertEqual(self.account.relationship_level, "transactional")
+        # the history is the salesperson's whose account it is now
+        self.assertEqual(done.account_user_id, self.rep)
+        self.assertTrue(done.with_user(self.rep).has_access("read"))
+
+    def test_contact_of_an_account_whose_sponsor_left(self):
+        self.account.executive_sponsor_id = self.leader
+        elsewhere = self._create_company("Elsewhere")
+        self.leader.write(
+            {"company_id": elsewhere.id, "company_ids": [Command.set(elsewhere.ids)]}
+        )
+        contact = (
+            self.env["res.partner"]
+            .with_user(self.employee)
+            .sudo()
+            .create({"name": "Ann", "parent_id": self.account.id})
+        )
+        self.assertEqual(contact.commercial_partner_id, self.account)
+
+    def test_deleted_account_leaves_no_level(self):
+        contact = self.env["res.partner"].create(
+            {"name": "Ann", "parent_id": self.account.id}
+        )
+        self.account.relationship_level = "partner"
+        self.assertEqual(contact.relationship_level, "partner")
+        self.visit.action_cancel()
+        self.account.unlink()
+        self.env.invalidate_all()
+        self.assertEqual(contact.relationship_level, "transactional")
+
+    def test_far_east(self):
+        """Where the rep is, tomorrow has begun: evidence counts at once."""
+        self.company.resource_calendar_id.tz = "America/Los_Angeles"
+        self.rep.tz = "Pacific/Kiritimati"
+        criterion = self.env["key.account.relationship.criterion"].search(
+            [("kind", "=", "judged")], limit=1
+        )
+        with freeze_time("2026-03-18 12:00:00"):
+            evidence = (
+                self.env["key.account.relationship.evidence"]
+                .with_user(self.rep)
+                .with_context(tz="Pacific/Kiritimati")
+                .create(
+                    {
+                        "partner_id": self.account.id,
+                        "criterion_id": criterion.id,
+                        "note": "Seen",
+                    }
+                )
+            )
+            self.assertEqual(str(evidence.date), "2026-03-18")
+            evidence.action_withdraw()
+            self.assertGreaterEqual(evidence.date_withdrawn, evidence.date)

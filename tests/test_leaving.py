@@ -181,9 +181,13 @@ class TestLosing(LeavingCommon):
         company = self._create_company("Elsewhere")
         foreign = self._create_partner("Foreign", company_id=company.id)
         self.rep.company_ids += company
+        with self.assertRaises(AccessError):
+            self._open_wizard(foreign)
+        wizards = self.env["key.account.loss.set"].with_user(self.rep)
+        wizards = wizards.with_context(allowed_company_ids=(self.company | company).ids)
         with self.assertRaisesRegex(UserError, "is a customer of Elsewhere"):
-            self._open_wizard(foreign).with_context(
-                allowed_company_ids=(self.company | company).ids
+            wizards.create(
+                {"partner_id": foreign.id, "reason_id": self.price.id}
             ).action_set()
         with (
             self.assertRaises(UniqueViolation),
@@ -205,7 +209,8 @@ class TestLosing(LeavingCommon):
         form.date_win_back = TODAY + 30 * DAY
         form.save().action_set()
         self.assertTrue(self._get_card(self.partner).is_lost)
-        with Form(self.Loss.search([]).with_user(self.manager)) as form:
+        loss = self.Loss.search([("partner_id", "=", self.partner.id)])
+        with Form(loss.with_user(self.manager)) as form:
             form.note = "They went bankrupt"
 
     def test_day_of_the_user(self):

@@ -34,7 +34,7 @@ class TestMigrations(KeyAccountCommon):
             [("field_id.name", "=", "relationship_level")]
         ).unlink()
         self.assertFalse(partner.relationship_level)
-        self.env.ref("crm_key_account.churn_reason_price").unlink()
+        self.env.ref("crm_key_account.churn_reason_quality").unlink()
         # before: no cells, no levels anywhere, and a tier that somebody deleted
         (tier | ordinary).cell_ids.unlink()
         self.env["ir.model.data"].search(
@@ -49,7 +49,7 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.1.0/pre-lead-relationship-level.py")
         self._migrate("19.0.1.1.0/post-relationships.py")
         self.assertEqual(partner.relationship_level, "transactional")
-        self.assertTrue(self.env.ref("crm_key_account.churn_reason_price").active)
+        self.assertTrue(self.env.ref("crm_key_account.churn_reason_quality").active)
         self.assertEqual(lead.relationship_level, "transactional")
         card = self._get_card(partner)
         self.assertEqual(card.relationship_level, "transactional")

@@ -55,7 +55,9 @@ class KeyAccountRelationshipSet(models.TransientModel):
     @api.depends("partner_id")
     def _compute_level(self):
         for wizard in self:
-            wizard.level = wizard.partner_id.suggested_relationship_level
+            account = wizard.partner_id
+            suggested = account.suggested_relationship_level
+            wizard.level = suggested != account.relationship_level and suggested
 
     @api.depends("partner_id")
     @api.depends_context("company")
