@@ -152,6 +152,11 @@ class KeyAccountVisit(models.Model):
         help="The contact who should be met. The plan names whoever was seen longest "
         "ago in the tier's required cells.",
     )
+    # For lists: a contact's full name starts with the customer's.
+    target_name = fields.Char(
+        related="target_contact_id.name",
+        string="Whom to See (Name)",
+    )
     target_role_id = fields.Many2one(
         "key.account.buying.role",
         string="For the Role",
@@ -471,7 +476,12 @@ class KeyAccountVisit(models.Model):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = self._get_user_today(user, company)
         visits = super().create(vals_list)
-        visits.filtered("contact_ids")._check_contacts()
+        # what planning chose is right
+        visits.filtered(
+            lambda visit: (
+                visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
+            )
+        )._check_contacts()
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
         visits._update_accounts()

@@ -26,7 +26,6 @@ class ResPartner(models.Model):
     """The buying centre: who plays which part at the customer's, and whom we met."""
 
     # A file for each concern: in one, they would be more than anybody reads.
-    # pylint: disable-next=consider-merging-classes-inherited
     _inherit = "res.partner"
 
     buying_role_ids = fields.Many2many(

@@ -16,7 +16,6 @@ class ResPartner(models.Model):
     """The relationship ladder, and the executive sponsor."""
 
     # A file for each concern: in one, they would be more than anybody reads.
-    # pylint: disable-next=consider-merging-classes-inherited
     _inherit = "res.partner"
 
     # Transactional unless somebody said otherwise: see data/ir_default_data.xml.

@@ -486,6 +486,8 @@ class TestTargets(BuyingCenterCommon):
         for nobody in (address, self.account):
             with self.assertRaisesRegex(ValidationError, "no contact person"):
                 self._visit(nobody)
+            with self.assertRaisesRegex(ValidationError, "no contact person"):
+                self._visit(target_contact_id=nobody.id)
 
     def test_by_hand(self):
         visit = self._plan()
