@@ -252,14 +252,9 @@ class KeyAccountLoss(models.Model):
     def _mark_returned(self):
         """Close the losses as of today."""
         today = fields.Date.context_today(self)
-        for loss in self:
-            # the day of the loss may be that of a colleague further east
-            loss.write(
-                {
-                    "date_returned": max(today, loss.date),
-                    "returned_user_id": self.env.uid,
-                }
-            )
+        # the day of the loss may be that of a colleague further east
+        for day, losses in self.grouped(lambda loss: max(today, loss.date)).items():
+            losses.write({"date_returned": day, "returned_user_id": self.env.uid})
 
     def _return(self):
         """Close the losses, and let the cadence go on in place of what was planned to

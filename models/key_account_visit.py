@@ -1134,8 +1134,12 @@ class KeyAccountVisit(models.Model):
                     "target_role_id": plan.get("target_role_id") or False,
                     "target_level": plan.get("target_level") or False,
                 }
-                before = visit.read(list(target), load=None)[0]
-                if any(before[name] != value for name, value in target.items()):
+                before = [
+                    visit.target_contact_id.id,
+                    visit.target_role_id.id,
+                    visit.target_level,
+                ]
+                if before != list(target.values()):
                     visit.with_context(key_account_visit_sync=INTERNAL).write(target)
                     changed |= visit
             changed._update_activity_summaries()

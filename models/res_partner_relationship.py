@@ -396,8 +396,12 @@ class ResPartner(models.Model):
             ]
         )
         evidence = self.env["key.account.relationship.evidence"].sudo()
-        for said in evidence.search([("partner_id", "in", contacts.ids)]):
-            said.partner_id = said.partner_id.commercial_partner_id
+        for account, said in (
+            evidence.search([("partner_id", "in", contacts.ids)])
+            .grouped(lambda said: said.partner_id.commercial_partner_id)
+            .items()
+        ):
+            said.partner_id = account
         cards._refresh_relationships((contacts | contacts.commercial_partner_id).ids)
 
     def _log_relationship_change(self, previous_levels):
