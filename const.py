@@ -17,6 +17,27 @@ LEVEL_NUMBERS = {
 # Salespeople move their accounts up to here; what lies above is proposed.
 HIGHEST_FREE_LEVEL = LEVEL_NUMBERS["preferred_supplier"]
 
+# What is going on with a customer, the best reason to spend time on it first.
+ENGAGEMENT_STAGES = [
+    ("quotation", "Quotation"),
+    ("contract", "Contract"),
+    ("opportunity", "Opportunity"),
+    ("lead", "Lead"),
+    ("target", "Target"),
+]
+STAGE_NUMBERS = {
+    stage: number for number, (stage, _) in enumerate(ENGAGEMENT_STAGES, start=1)
+}
+# Least experienced first.
+SENIORITIES = [
+    ("trainee", "Trainee"),
+    ("regular", "Regular"),
+    ("senior", "Senior"),
+]
+SENIORITY_NUMBERS = {
+    seniority: number for number, (seniority, _) in enumerate(SENIORITIES, start=1)
+}
+
 DECISION_LEVELS = [("top", "Top"), ("middle", "Middle"), ("working", "Working")]
 STANCES = [
     ("champion", "Champion"),

@@ -1,4 +1,6 @@
 from . import crm_lead
+from . import crm_team_member
+from . import key_account_backlog
 from . import key_account_buying_role
 from . import key_account_cadence
 from . import key_account_churn_reason
@@ -13,6 +15,8 @@ from . import key_account_tier
 from . import key_account_tier_cell
 from . import key_account_tier_change
 from . import key_account_visit
+from . import key_account_visit_planning
+from . import key_account_visit_follow
 from . import mail_activity
 from . import res_company
 from . import res_config_settings

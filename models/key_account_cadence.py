@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..const import RELATIONSHIP_LEVELS
+from ..const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 
 TRACKS = [
     ("visit", "Visit"),
@@ -36,6 +36,11 @@ class KeyAccountCadence(models.Model):
         RELATIONSHIP_LEVELS,
         help="Leave empty for customers on every level.",
     )
+    engagement_stage = fields.Selection(
+        ENGAGEMENT_STAGES,
+        help="Leave empty for customers in every stage. A quotation is out, a contract "
+        "is running, an opportunity or a lead is open, or none of these: a target.",
+    )
     track = fields.Selection(
         TRACKS,
         required=True,
@@ -56,12 +61,39 @@ class KeyAccountCadence(models.Model):
         help="Type of the planned activity. Leave empty for that of the track.",
     )
 
+    on_route = fields.Boolean(
+        string="Only on Route",
+        help="No special trip: planned only for days on which the salesperson is near "
+        "anyway.",
+    )
+    escalate_after_days = fields.Integer(
+        string="Escalate After (days)",
+        help="The sales team's leader gets one activity when a visit is overdue for so "
+        "many days. 0: never.",
+    )
+    follow_up_days = fields.Integer(
+        string="Follow Up After (days)",
+        default=2,
+        help="Working days after the visit, to thank and recap. 0: no follow-up.",
+    )
+
     @api.constrains("interval_count", "interval_unit")
     def _check_interval(self):
         for line in self:
             if line.interval_count < 1:
                 raise ValidationError(
                     self.env._("The interval must be at least 1: enter 1 or more.")
+                )
+
+    @api.constrains("escalate_after_days", "follow_up_days")
+    def _check_days(self):
+        for line in self:
+            if line.escalate_after_days < 0 or line.follow_up_days < 0:
+                raise ValidationError(
+                    self.env._(
+                        "Days to escalate and to follow up must be 0 or more: enter 0 "
+                        "for never."
+                    )
                 )
 
     @api.depends(

@@ -14,6 +14,12 @@ class ResCompany(models.Model):
         string="Planning Horizon (days)",
         default=14,
     )
+    key_account_daily_capacity = fields.Integer(
+        string="Visits per Day",
+        default=6,
+        help="How many visits and calls a salesperson can make on a full working day, "
+        "unless the member of the sales team says otherwise.",
+    )
     key_account_digest = fields.Boolean(
         string="Daily Visit Digest",
         default=True,
@@ -25,6 +31,14 @@ class ResCompany(models.Model):
             if not 1 <= company.key_account_horizon_days <= 365:
                 raise ValidationError(
                     self.env._("The planning horizon must be from 1 to 365 days.")
+                )
+
+    @api.constrains("key_account_daily_capacity")
+    def _check_key_account_daily_capacity(self):
+        for company in self:
+            if not 1 <= company.key_account_daily_capacity <= 100:
+                raise ValidationError(
+                    self.env._("The visits per day must be from 1 to 100.")
                 )
 
     @api.model

@@ -12,6 +12,10 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.key_account_horizon_days",
         readonly=False,
     )
+    key_account_daily_capacity = fields.Integer(
+        related="company_id.key_account_daily_capacity",
+        readonly=False,
+    )
     key_account_digest = fields.Boolean(
         related="company_id.key_account_digest",
         readonly=False,

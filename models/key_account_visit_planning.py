@@ -1,0 +1,833 @@
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import psycopg2.errors
+
+from odoo import api, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, format_date, mute_logger, split_every
+
+from ..engine import buying_center
+from ..engine import cadence as engine
+from .key_account_cadence import TRACK_MODES, TRACKS
+from .key_account_visit import BATCH_SIZE
+
+_logger = logging.getLogger(__name__)
+
+
+class Due(NamedTuple):
+    """An account (or a lead without one) that is to be visited on a track."""
+
+    partner_id: int | None
+    lead_id: int | None
+    tier_id: int | None
+    user_id: int | None
+    own_interval: int
+    last_done: object
+    resume: object
+    track: str = "visit"
+    level: str | None = None
+    sponsor_id: int | None = None
+    # the account is lost, and this is the visit to win it back
+    loss_id: int | None = None
+
+
+class KeyAccountVisit(models.Model):
+    """The generator: what is due, for whom, on which day."""
+
+    _inherit = "key.account.visit"
+
+    # -------------------------------------------------------------------------
+    # Generator
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _generate(self, partners=None, company=None, today=None):
+        """Plan the visits that are due within the horizon. Doesn't commit.
+
+        Running it again, or twice at once, makes nothing twice.
+
+        :param partners: customers to plan for; default: all, and the open leads that
+            have no customer yet
+        :param company: default: the current company
+        :param date today: default: today in each salesperson's time zone
+        :return: the visits made
+        """
+        company = company or self.env.company
+        self = self.sudo()
+        partner_ids = lead_ids = None
+        if partners is not None:
+            partner_ids = partners.sudo().commercial_partner_id.ids
+            lead_ids = []
+        self._close_outdated(company, partner_ids)
+        due = self._get_due(company, [key for key, _ in TRACKS], partner_ids, lead_ids)
+        return self._create_due(company, due, today=today)
+
+    @api.model
+    def _cron_generate(self):
+        """Plan for every company, with a commit after each batch."""
+        cron = self.env["ir.cron"]
+        for company in self.env["res.company"].search(
+            [("key_account_planning", "=", True)]
+        ):
+            visits = self.with_company(company)
+            try:
+                with self.env.cr.savepoint():
+                    visits._close_outdated(company)
+                    due = visits._get_due(company, [key for key, _ in TRACKS])
+                    plans = visits._get_plans(company, due)
+            except Exception:
+                # The other companies' visits don't depend on this one.
+                _logger.exception("Planning visits of company %s failed", company.id)
+                continue
+            cron._commit_progress(remaining=len(plans))
+            for batch in split_every(BATCH_SIZE, plans):
+                visits._create_batch(company, batch)
+                if not cron._commit_progress(len(batch)):
+                    return
+
+    @api.model
+    def _plan_now(self, partners, company):
+        """Bring the planned visits of ``partners`` in line with the cadence at once,
+        however far away they are: somebody has just decided about the customers."""
+        if company.key_account_planning:
+            visits = self.sudo()
+            visits._close_outdated(company, partners.ids)
+            due = visits._get_due(
+                company, [key for key, _ in TRACKS], partners.ids, lead_ids=[]
+            )
+            visits._create_due(company, due, horizon=None)
+
+    @api.model
+    def _close_outdated(self, company, partner_ids=None):
+        """Close generated visits that the cadence doesn't ask for any more: the
+        customer's tier or level changed, or there is no line for it, or the customer is
+        lost or came back. What a person moved stays, and so does the visit to win a
+        customer back. The generator plans anew where another line asks for a visit."""
+        # those who left on a day that was in the future when it was entered
+        leaving = Domain("company_id", "=", company.id) & Domain(
+            "target_contact_id.left_company_date", "!=", False
+        )
+        if partner_ids is not None:
+            leaving &= Domain("partner_id", "in", partner_ids)
+        self._follow_contacts(leaving)
+        self.env.flush_all()
+        lines = self.env["key.account.cadence"]._get_lines(company)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id),
+                       COALESCE(card.relationship_level, lead.relationship_level,
+                                'transactional'),
+                       loss.id
+                  FROM key_account_visit visit
+                  LEFT JOIN key_account_loss loss
+                         ON loss.partner_id = visit.partner_id
+                        AND loss.company_id = visit.company_id
+                        AND loss.date_returned IS NULL
+                  LEFT JOIN key_account_scorecard card
+                         ON card.partner_id = visit.partner_id
+                        AND card.company_id = visit.company_id
+                  LEFT JOIN crm_lead lead
+                         ON lead.id = visit.lead_id AND visit.partner_id IS NULL
+                 WHERE visit.company_id = %s
+                   AND visit.state = 'planned'
+                   -- generated: a cadence line asked for it
+                   AND visit.date_due IS NOT NULL
+                   AND visit.is_date_fixed IS NOT TRUE
+                   AND (visit.loss_id IS DISTINCT FROM loss.id
+                        OR loss.id IS NULL
+                        AND (visit.tier_id IS DISTINCT FROM
+                             COALESCE(card.tier_id, lead.account_tier_id)
+                             OR COALESCE(visit.relationship_level, 'transactional') !=
+                             COALESCE(card.relationship_level, lead.relationship_level,
+                                      'transactional')
+                             OR NOT visit.cadence_id = ANY(%s)
+                             OR visit.cadence_id IS NULL))
+                   AND (%s OR visit.partner_id = ANY(%s))
+                """,
+                company.id,
+                lines.ids,
+                partner_ids is None,
+                partner_ids or [],
+            )
+        )
+        visits = self.browse(row[0] for row in rows)
+        tiers = self.env["key.account.tier"].browse(row[1] for row in rows if row[1])
+        names = {tier.id: tier.name for tier in tiers}
+        none = self.env._("none")
+        levels = dict(
+            self._fields["relationship_level"]._description_selection(self.env)
+        )
+        visits_by_reason = defaultdict(self.browse)
+        losses = self.env["key.account.loss"].browse(row[3] for row in rows if row[3])
+        reasons = {loss.id: loss._get_visit_reason() for loss in losses}
+        for visit, (_, tier_id, level, loss_id) in zip(visits, rows, strict=True):
+            line = self._get_line(lines, tier_id, level, visit)
+            lost = loss_id or visit.loss_id
+            if not lost and line and line == visit.cadence_id:
+                continue
+            reason = self.env._("The cadence changed")
+            old_level = visit.relationship_level or "transactional"
+            if lost:
+                reason = reasons.get(loss_id, self.env._("The customer came back"))
+            elif level != old_level:
+                reason = self.env._(
+                    "Relationship level changed from %(old)s to %(new)s",
+                    old=levels[old_level],
+                    new=levels[level],
+                )
+            elif tier_id != (visit.tier_id.id or None):
+                reason = self.env._(
+                    "Tier changed from %(old)s to %(new)s",
+                    old=visit.tier_id.name or none,
+                    new=names.get(tier_id, none),
+                )
+            visits_by_reason[reason] |= visit
+        for reason, outdated in visits_by_reason.items():
+            for batch in split_every(BATCH_SIZE, outdated.ids, self.browse):
+                batch._close(reason)
+
+    @api.model
+    def _get_line(self, lines, tier_id, level, visit):
+        """Return the line that asks for a planned visit, as :meth:`_get_due` does."""
+        account = visit.partner_id.with_company(visit.company_id)
+        own_interval = account.visit_interval_days if visit.track == "visit" else 0
+        return lines._match(tier_id, visit.track, own_interval, level)
+
+    @api.model
+    def _get_due(self, company, tracks, partner_ids=None, lead_ids=None):
+        """Return a list of (cadence line, :class:`Due`) of the accounts, and the leads
+        without one, that have no planned visit on the track of the line.
+
+        One query per track for accounts and one for leads.
+        """
+        lines = self.env["key.account.cadence"]._get_lines(company)
+        result = []
+        self.env.flush_all()
+        for track in tracks:
+            if track not in lines.mapped("track"):
+                continue
+            line_by_key = {}
+            queries = []
+            if partner_ids is None or partner_ids:
+                queries.append(self._get_due_accounts_sql(company, track, partner_ids))
+            if lead_ids is None or lead_ids:
+                queries.append(self._get_due_leads_sql(company, track, lead_ids))
+            for query in queries:
+                for row in self.env.execute_query(query):
+                    due = Due(*row)
+                    # who is to be won back needs no line for the tier either
+                    any_line = bool(due.own_interval or due.loss_id)
+                    key = (due.tier_id, any_line, due.level)
+                    if key not in line_by_key:
+                        line_by_key[key] = lines._match(
+                            due.tier_id, track, any_line, due.level
+                        )
+                    if line := line_by_key[key]:
+                        result.append((line, due))
+        return result
+
+    def _get_history_sql(self, company, track, column):
+        """Return a query for the last done visit and the day to come back per account
+        (or lead). The day to come back counts when it was given after that visit, and
+        not for a visit to win the account back: it may have returned since."""
+        return SQL(
+            """
+            SELECT *,
+                   CASE WHEN last_done IS NULL OR last_cancelled >= last_done
+                        THEN last_resume END AS resume
+              FROM (
+                    SELECT %(column)s,
+                           MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
+                           MAX(date_cancelled)
+                               FILTER (WHERE date_resume IS NOT NULL
+                                       AND loss_id IS NULL) AS last_cancelled,
+                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
+                               FILTER (WHERE date_resume IS NOT NULL
+                                       AND loss_id IS NULL))[1]
+                               AS last_resume
+                      FROM key_account_visit
+                     WHERE company_id = %(company)s
+                       AND track = %(track)s
+                       AND state IN ('done', 'cancelled')
+                       AND %(column)s IS NOT NULL
+                     GROUP BY 1
+                   ) AS closed
+            """,
+            column=SQL.identifier(column),
+            company=company.id,
+            track=track,
+        )
+
+    def _get_due_accounts_sql(self, company, track, partner_ids):
+        own_interval = SQL("0")
+        if track == "visit":
+            own_interval = SQL(
+                "COALESCE((partner.visit_interval_days ->> %s)::int, 0)",
+                str(company.id),
+            )
+        return SQL(
+            """
+            SELECT card.partner_id, NULL::int, card.tier_id, partner.user_id,
+                   %(own_interval)s, history.last_done,
+                   -- GREATEST skips what is empty
+                   CASE WHEN loss.id IS NULL THEN history.resume
+                        ELSE GREATEST(loss.date_win_back, loss.resume) END,
+                   %(track)s, COALESCE(card.relationship_level, 'transactional'),
+                   (partner.executive_sponsor_id ->> %(company)s::text)::int,
+                   loss.id
+              FROM key_account_scorecard card
+              JOIN res_partner partner
+                ON partner.id = card.partner_id
+               AND partner.commercial_partner_id = partner.id
+               AND partner.active
+               AND (partner.company_id IS NULL OR partner.company_id = %(company)s)
+              LEFT JOIN (%(history)s) AS history
+                ON history.partner_id = card.partner_id
+              LEFT JOIN (%(losses)s) AS loss ON loss.partner_id = card.partner_id
+             WHERE card.company_id = %(company)s
+               AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0
+                    OR card.relationship_level != 'transactional'
+                    OR loss.id IS NOT NULL)
+               -- nobody visits a lost account, but to win it back
+               AND (loss.id IS NULL
+                    OR %(track)s = 'visit'
+                       AND loss.date_win_back IS NOT NULL
+                       AND loss.is_done IS NOT TRUE)
+               AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
+               AND NOT EXISTS (
+                   SELECT FROM key_account_visit planned
+                    WHERE planned.partner_id = card.partner_id
+                      AND planned.company_id = %(company)s
+                      AND planned.track = %(track)s
+                      AND planned.state = 'planned')
+             ORDER BY card.partner_id
+            """,
+            own_interval=own_interval,
+            history=self._get_history_sql(company, track, "partner_id"),
+            losses=self._get_losses_sql(company),
+            company=company.id,
+            everybody=partner_ids is None,
+            partner_ids=list(partner_ids or []),
+            track=track,
+        )
+
+    def _get_losses_sql(self, company):
+        """Return a query for the lost accounts, and what came of winning them back:
+        whether the visit took place, also a few days before the day that was asked
+        for, and the day to come back if it was cancelled."""
+        return SQL(
+            """
+            SELECT loss.id, loss.partner_id, loss.date_win_back,
+                   win_back.is_done, win_back.resume
+              FROM key_account_loss loss
+              LEFT JOIN LATERAL (
+                    SELECT BOOL_OR(state = 'done'
+                                   AND (loss_id = loss.id
+                                        OR date_done >= loss.date_win_back)) AS is_done,
+                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
+                               FILTER (WHERE state = 'cancelled'
+                                       AND date_resume IS NOT NULL
+                                       AND loss_id = loss.id))[1]
+                               AS resume
+                      FROM key_account_visit
+                     WHERE partner_id = loss.partner_id
+                       AND company_id = loss.company_id
+                       AND track = 'visit'
+                   ) AS win_back ON TRUE
+             WHERE loss.company_id = %s
+               AND loss.date_returned IS NULL
+            """,
+            company.id,
+        )
+
+    def _get_due_leads_sql(self, company, track, lead_ids):
+        return SQL(
+            """
+            SELECT NULL::int, lead.id, lead.account_tier_id, lead.user_id,
+                   0, history.last_done, history.resume, %(track)s,
+                   COALESCE(lead.relationship_level, 'transactional'), NULL
+              FROM crm_lead lead
+              LEFT JOIN crm_team team ON team.id = lead.team_id
+              LEFT JOIN res_users owner ON owner.id = lead.user_id
+              LEFT JOIN (%(history)s) AS history ON history.lead_id = lead.id
+             WHERE lead.active
+               AND lead.partner_id IS NULL
+               AND lead.won_status = 'pending'
+               AND lead.account_tier_id IS NOT NULL
+               AND %(lead_company)s = %(company)s
+               AND (%(everybody)s OR lead.id = ANY(%(lead_ids)s))
+               AND NOT EXISTS (
+                   SELECT FROM key_account_visit planned
+                    WHERE planned.lead_id = lead.id
+                      AND planned.partner_id IS NULL
+                      AND planned.track = %(track)s
+                      AND planned.state = 'planned')
+             ORDER BY lead.id
+            """,
+            history=self._get_history_sql(company, track, "lead_id"),
+            lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+            company=company.id,
+            everybody=lead_ids is None,
+            lead_ids=list(lead_ids or []),
+            track=track,
+        )
+
+    @api.model
+    def _get_plans(self, company, due, today=None, horizon=True):
+        """Return the values of the visits to plan.
+
+        :param due: what :meth:`_get_due` returned
+        :param horizon: when False, plan whatever is due, however far away
+        """
+        responsibles = self._get_responsibles(company, [item for _, item in due])
+        users = self.env["res.users"].browse(
+            {user_id for user_id, _ in responsibles.values() if user_id}
+        )
+        no_user = self.env["res.users"]
+        today_by_user = {
+            user.id: today or self._get_user_today(user, company)
+            for user in [*users, no_user]
+        }
+        selected = []
+        for line, item in due:
+            user_id, team_id = responsibles[item]
+            user_today = today_by_user[user_id]
+            count, unit = line.interval_count, line.interval_unit
+            if item.own_interval:
+                count, unit = item.own_interval, "day"
+            days = engine.interval_days(count, unit)
+            date_due = engine.next_due(
+                item.last_done, count, unit, item.resume
+            ) or engine.first_due(item.partner_id or item.lead_id, days, user_today)
+            last_day = user_today + timedelta(days=company.key_account_horizon_days)
+            if not horizon or date_due <= last_day:
+                selected.append((date_due, days, user_today, line, item))
+        if not selected:
+            return []
+        working_days = self._get_working_days(
+            users,
+            company,
+            min(user_today for _, _, user_today, _, _ in selected),
+            max(max(row[0], row[2]) for row in selected)
+            + timedelta(days=engine.MAX_SEARCH_DAYS),
+        )
+        plans = []
+        for date_due, days, user_today, line, item in selected:
+            user_id, team_id = responsibles[item]
+            day = engine.choose_day(date_due, days, user_today, working_days[user_id])
+            if not day:
+                # Away for the whole search: the account stays due, and a run after
+                # the leave plans it.
+                continue
+            plans.append(
+                {
+                    "partner_id": item.partner_id,
+                    "lead_id": item.lead_id,
+                    "company_id": company.id,
+                    "user_id": user_id or False,
+                    "team_id": team_id or False,
+                    "tier_id": item.tier_id,
+                    "relationship_level": item.level,
+                    "cadence_id": line.id,
+                    "loss_id": item.loss_id,
+                    "track": line.track,
+                    "state": "planned",
+                    "date_due": date_due,
+                    "date_planned": day,
+                    "date_latest": date_due
+                    + timedelta(days=engine.tolerance_days(days)),
+                    "summary": (item, line),
+                }
+            )
+        self._write_summaries(plans)
+        self._choose_targets(company, plans)
+        return plans
+
+    @api.model
+    def _choose_targets(self, company, plans):
+        """Name in ``plans`` whom to see: the required cell of the tier that was seen
+        longest ago, and its contact. A fixed number of queries."""
+        tiers = self.env["key.account.tier"].sudo()
+        cells_by_tier = {
+            tier.id: [
+                (cell.role_id.id or None, cell.decision_level or None)
+                for cell in tier.cell_ids
+            ]
+            for tier in tiers.browse(
+                {plan["tier_id"] for plan in plans} - {None, False}
+            )
+        }
+        partner_ids = {
+            plan["partner_id"]
+            for plan in plans
+            if plan["partner_id"] and cells_by_tier.get(plan["tier_id"])
+        }
+        if not partner_ids:
+            return
+        contacts = self._get_target_contacts(company, partner_ids)
+        for plan in plans:
+            target = plan["partner_id"] and buying_center.choose_target(
+                cells_by_tier.get(plan["tier_id"], []),
+                contacts[plan["partner_id"]],
+                executive=plan["track"] == "executive",
+            )
+            if target:
+                (role_id, level), contact = target
+                plan["target_role_id"] = role_id
+                plan["target_level"] = level
+                plan["target_contact_id"] = contact and contact.id
+
+    @api.model
+    def _get_target_contacts(self, company, partner_ids):
+        """Return {account id: contacts that can be met}."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s))
+                SELECT contact.commercial_partner_id, contact.id,
+                       ARRAY(SELECT role_id FROM key_account_buying_role_partner_rel
+                              WHERE partner_id = contact.id),
+                       contact.decision_level,
+                       (SELECT MAX(visit.date_done)
+                          FROM key_account_visit_contact_rel rel
+                          JOIN key_account_visit visit ON visit.id = rel.visit_id
+                         WHERE rel.contact_id = contact.id
+                           AND visit.state = 'done'
+                           AND visit.company_id = todays.company_id)
+                  FROM res_partner contact
+                  JOIN todays ON TRUE
+                 WHERE contact.commercial_partner_id = ANY(%(partners)s)
+                   AND (contact.decision_level IS NOT NULL OR EXISTS (
+                        SELECT FROM key_account_buying_role_partner_rel rel
+                         WHERE rel.partner_id = contact.id))
+                   AND %(present)s
+                """,
+                company=company.id,
+                today=self._get_user_today(self.env["res.users"], company),
+                partners=list(partner_ids),
+                present=self.env[
+                    "key.account.relationship.criterion"
+                ]._get_present_sql(),
+            )
+        )
+        contacts = defaultdict(list)
+        for account_id, contact_id, roles, level, last_met in rows:
+            contacts[account_id].append(
+                buying_center.Contact(contact_id, frozenset(roles), level, last_met)
+            )
+        return contacts
+
+    def _write_summaries(self, plans):
+        """Put the reasons in words, in the language of each salesperson."""
+        texts = {}
+        # all at once, as the reasons below need them
+        self.env["key.account.loss"].browse(
+            {plan["loss_id"] for plan in plans if plan["loss_id"]}
+        ).mapped("reason_id.name")
+        for plan in plans:
+            item, line = plan["summary"]
+            user = self.env["res.users"].browse(plan["user_id"] or [])
+            lang = user.lang or self.env.lang
+            key = (
+                lang,
+                line,
+                item.tier_id,
+                item.own_interval,
+                item.last_done,
+                item.loss_id,
+            )
+            if key not in texts:
+                texts[key] = self.with_context(lang=lang)._get_summary(line, item)
+            plan["summary"] = texts[key]
+
+    def _get_summary(self, line, item):
+        """Return why a visit is planned, such as "Key account, weekly; last visit
+        12 Nov"."""
+        if item.loss_id:
+            # sudo: whoever may plan the visit may say why
+            loss = self.env["key.account.loss"].sudo().browse(item.loss_id)
+            return self.env._(
+                "Win back; lost %(date)s (%(reason)s)",
+                date=format_date(self.env, loss.date, date_format="d MMM"),
+                reason=loss.reason_id.name,
+            )
+        tier = self.env["key.account.tier"].browse(item.tier_id or [])
+        interval = line.with_env(self.env)._get_interval_text(item.own_interval)
+        if line.track == "executive":
+            interval = self.env._("executive visit %s", interval)
+        start = f"{tier.name}, {interval}" if tier else interval
+        call = line.track == "contact"
+        if not item.last_done:
+            if call:
+                return self.env._("%(start)s; no call yet", start=start)
+            return self.env._("%(start)s; not visited yet", start=start)
+        day = format_date(self.env, item.last_done, date_format="d MMM")
+        if call:
+            return self.env._("%(start)s; last call %(date)s", start=start, date=day)
+        return self.env._("%(start)s; last visit %(date)s", start=start, date=day)
+
+    @api.model
+    def _create_due(self, company, due, today=None, horizon=True):
+        """Plan what is due; see :meth:`_get_plans`."""
+        visits = self.browse()
+        plans = self._get_plans(company, due, today, horizon)
+        for batch in split_every(BATCH_SIZE, plans):
+            visits |= self._create_batch(company, batch)
+        return visits
+
+    def _plan_activities(self, plans):
+        """Create the activities of ``plans``; return values of the visits with them.
+
+        Before the visits, so that neither needs an UPDATE; what core would compute
+        and write afterwards is given along.
+        """
+        lines = self.env["key.account.cadence"].sudo()
+        types = {
+            key: lines.browse(key[0])._get_activity_type(key[1]).id
+            for key in {(plan["cadence_id"], plan["track"]) for plan in plans}
+        }
+        Users = self.env["res.users"].sudo()
+        names = {}
+        for model, column in (("res.partner", "partner_id"), ("crm.lead", "lead_id")):
+            records = (
+                self.env[model]
+                .sudo()
+                .browse({plan[column] for plan in plans if plan[column]})
+            )
+            names[column] = {record.id: record.display_name for record in records}
+        model_ids = {
+            "partner_id": self.env["ir.model"]._get_id("res.partner"),
+            "lead_id": self.env["ir.model"]._get_id("crm.lead"),
+        }
+        vals_list = []
+        summaries = self._get_planned_summaries(plans)
+        for plan_number, plan in enumerate(plans):
+            column = "partner_id" if plan["partner_id"] else "lead_id"
+            vals_list.append(
+                {
+                    "res_model_id": model_ids[column],
+                    "res_id": plan[column],
+                    "res_name": names[column][plan[column]],
+                    "activity_type_id": types[plan["cadence_id"], plan["track"]],
+                    "summary": summaries[plan_number],
+                    "note": False,
+                    "date_deadline": plan["date_planned"],
+                    "user_id": plan["user_id"],
+                    "user_tz": Users.browse(plan["user_id"] or []).tz,
+                    "automated": True,
+                    "is_key_account_visit": True,
+                }
+            )
+        activities = (
+            self.env["mail.activity"]
+            .sudo()
+            .with_context(mail_activity_quick_update=True)
+            .create(vals_list)
+        )
+        partners = self.env["res.partner"].sudo()
+        return [
+            {
+                **plan,
+                "activity_id": activity.id,
+                "mode": TRACK_MODES[plan["track"]],
+                "account_user_id": partners.browse(plan["partner_id"] or []).user_id.id,
+            }
+            for plan, activity in zip(plans, activities, strict=True)
+        ]
+
+    def _get_planned_summaries(self, plans):
+        """Return the activities' summaries: the reason and whom to see."""
+        contacts = self.env["res.partner"].sudo()
+        # all names by one query
+        contacts.browse(
+            {
+                plan["target_contact_id"]
+                for plan in plans
+                if plan.get("target_contact_id")
+            }
+        ).mapped("name")
+        summaries = []
+        for plan in plans:
+            user = self.env["res.users"].browse(plan["user_id"] or [])
+            visits = self.with_context(lang=user.lang or self.env.lang)
+            target = visits._get_target_text(
+                contacts.browse(plan.get("target_contact_id") or []),
+                visits.env["key.account.buying.role"].browse(
+                    plan.get("target_role_id") or []
+                ),
+                plan.get("target_level"),
+            )
+            summaries.append(
+                "; ".join(text for text in (plan["summary"], target) if text)
+            )
+        return summaries
+
+    def _create_batch(self, company, plans):
+        """Create visits. Those that another transaction has planned in the meantime
+        are left out: the unique indexes tell."""
+        visits = self.sudo().with_company(company)
+        try:
+            # The conflict is expected: no error in the server's log.
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                return visits.create(visits._plan_activities(plans))
+        except (
+            psycopg2.errors.UniqueViolation,
+            psycopg2.errors.SerializationFailure,
+            ValidationError,
+        ) as error:
+            if len(plans) == 1:
+                # Planned by somebody else, or archived, since we looked.
+                _logger.info("A visit was left out: %s", error)
+                return visits.browse()
+        made = visits.browse()
+        for plan in plans:
+            made |= self._create_batch(company, [plan])
+        return made
+
+    @api.model
+    def _get_responsibles(self, company, due):
+        """Return {due: (user id or False, team id or False)}.
+
+        The salesperson, on the executive track the executive sponsor; if there is none,
+        or one who left, the leader of the team: of the salesperson's own, else of the
+        team of the account's latest lead or order. If there is no leader either,
+        nobody: the visit goes to the unassigned list.
+        """
+        users = self.env["res.users"].browse(
+            ({item.user_id for item in due} | {item.sponsor_id for item in due})
+            - {None}
+        )
+        users = users.with_context(active_test=False)
+        present = users.filtered(
+            lambda user: user.active and not user.share and company in user.company_ids
+        )
+        team_by_user = self._get_user_teams(company, users)
+        present_ids = set(present.ids)
+        result = {}
+        orphans = []
+        for item in due:
+            team = team_by_user.get(item.user_id)
+            user_id = item.sponsor_id if item.track == "executive" else item.user_id
+            if user_id in present_ids:
+                result[item] = (user_id, team.id if team else False)
+            else:
+                orphans.append(item)
+        team_by_account = self._get_account_teams(company, orphans)
+        for item in orphans:
+            team = team_by_user.get(item.user_id)
+            team = team or team_by_account.get((item.partner_id, item.lead_id))
+            leader = team.user_id if team else users.browse()
+            if not leader.active or company not in leader.company_ids:
+                leader = users.browse()
+            result[item] = (leader.id, team.id if team else False)
+        return result
+
+    def _get_user_teams(self, company, users):
+        """Return {user id: team}, for those who left also their former team."""
+        members = (
+            self.env["crm.team.member"]
+            .sudo()
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("user_id", "in", users.ids),
+                    ("crm_team_id.company_id", "in", [company.id, False]),
+                ],
+                order="active, id desc",
+            )
+        )
+        return {member.user_id.id: member.crm_team_id for member in members}
+
+    def _get_account_teams(self, company, due):
+        """Return {(partner id, lead id): team} by the latest lead or order."""
+        if not due:
+            return {}
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT ON (1, 2) partner_id, lead_id, team_id
+                  FROM (
+                        SELECT partner.commercial_partner_id AS partner_id,
+                               NULL::int AS lead_id, document.team_id, document.day
+                          FROM (
+                                SELECT partner_id, team_id, create_date AS day
+                                  FROM crm_lead
+                                 WHERE COALESCE(company_id, %(company)s) = %(company)s
+                                 UNION ALL
+                                SELECT partner_id, team_id, date_order
+                                  FROM sale_order WHERE company_id = %(company)s
+                               ) AS document
+                          JOIN res_partner partner ON partner.id = document.partner_id
+                         WHERE partner.commercial_partner_id = ANY(%(partner_ids)s)
+                         UNION ALL
+                        SELECT NULL, id, team_id, create_date
+                          FROM crm_lead
+                         WHERE id = ANY(%(lead_ids)s)
+                       ) AS teams
+                 WHERE team_id IS NOT NULL
+                 ORDER BY 1, 2, day DESC
+                """,
+                company=company.id,
+                partner_ids=[item.partner_id for item in due if item.partner_id],
+                lead_ids=[item.lead_id for item in due if item.lead_id],
+            )
+        )
+        teams = self.env["crm.team"].sudo()
+        return {
+            (partner_id, lead_id): teams.browse(team_id)
+            for partner_id, lead_id, team_id in rows
+        }
+
+    @api.model
+    def _get_working_days(self, users, company, start, end):
+        """Return {user id: set of dates} of the days from ``start`` to ``end`` on which
+        the users work, in their own time zones: leaves and public holidays are out.
+
+        ``False`` stands for nobody: the company's calendar. A few queries per calendar
+        and time zone, not per user.
+        """
+        groups = defaultdict(lambda: self.env["resource.resource"].sudo())
+        user_resources = {}
+        for user in users.sudo():
+            resources = user.resource_ids.filtered(
+                lambda resource: resource.company_id == company
+            )
+            resource = (resources or user.resource_ids)[:1]
+            calendar = resource.calendar_id or company.sudo().resource_calendar_id
+            key = (calendar, self._get_user_tz(user, company))
+            groups[key] |= resource
+            user_resources[user.id] = (key, resource.id or False)
+        nobody = self.env["res.users"]
+        key = (
+            company.sudo().resource_calendar_id,
+            self._get_user_tz(nobody, company),
+        )
+        groups[key] |= self.env["resource.resource"].sudo()
+        user_resources[False] = (key, False)
+        days = {}
+        for (calendar, tz), resources in groups.items():
+            intervals = calendar._work_intervals_batch(
+                tz.localize(datetime.combine(start, datetime.min.time())),
+                tz.localize(datetime.combine(end, datetime.max.time())),
+                resources=resources,
+                # Core leaves out other companies' holidays for resources only.
+                domain=[
+                    ("time_type", "=", "leave"),
+                    ("company_id", "in", [company.id, False]),
+                ],
+                tz=tz,
+            )
+            days[calendar, tz] = {
+                resource_id: {begin.astimezone(tz).date() for begin, _, _ in slots}
+                for resource_id, slots in intervals.items()
+            }
+        return {
+            user_id: days[key].get(resource_id, set())
+            for user_id, (key, resource_id) in user_resources.items()
+        }
