@@ -17,6 +17,7 @@
         "data/key_account_relationship_criterion_data.xml",
         "data/key_account_cadence_data.xml",
         "data/key_account_cadence_executive_data.xml",
+        "data/key_account_cadence_route_data.xml",
         "data/key_account_churn_reason_data.xml",
         "data/key_account_engagement_data.xml",
         "data/ir_cron_data.xml",

@@ -15,7 +15,9 @@ from . import key_account_tier
 from . import key_account_tier_cell
 from . import key_account_tier_change
 from . import key_account_visit
+from . import key_account_visit_hours
 from . import key_account_visit_planning
+from . import key_account_visit_rhythm
 from . import key_account_visit_follow
 from . import mail_activity
 from . import res_company

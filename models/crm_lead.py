@@ -4,7 +4,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
-from ..const import RELATIONSHIP_LEVELS
+from ..const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+
+FOLLOWING_FIELDS = {"account_tier_id", "engagement_stage", "relationship_level"}
 
 
 class CrmLead(models.Model):
@@ -31,6 +33,14 @@ class CrmLead(models.Model):
         store=True,
         groups="sales_team.group_sale_salesman",
         help="Level of the customer. Without a customer: transactional.",
+    )
+    engagement_stage = fields.Selection(
+        ENGAGEMENT_STAGES,
+        compute="_compute_engagement_stage",
+        store=True,
+        groups="sales_team.group_sale_salesman",
+        help="What is going on: a quotation is out, a contract is running, an "
+        "opportunity or a lead is open, or none of these: a target.",
     )
     last_visit_date = fields.Date(
         string="Last Visit",
@@ -92,6 +102,32 @@ class CrmLead(models.Model):
                 lead.relationship_level = (
                     account.commercial_partner_id.relationship_level or "transactional"
                 )
+
+    @api.depends(
+        "order_ids.state", "order_ids.invoice_status", "type", "active", "won_status"
+    )
+    def _compute_engagement_stage(self):
+        carts = self.env["sale.order"]._fields.get("website_id")
+        for lead in self:
+            # sudo: orders of colleagues count too
+            orders = lead.sudo().order_ids
+            if orders.filtered(
+                lambda order: (
+                    order.state == "sent"
+                    or (order.state == "draft" and not (carts and order.website_id))
+                )
+            ):
+                lead.engagement_stage = "quotation"
+            elif orders.filtered(
+                lambda order: (
+                    order.state == "sale" and order.invoice_status != "invoiced"
+                )
+            ):
+                lead.engagement_stage = "contract"
+            elif not lead.active or lead.won_status != "pending":
+                lead.engagement_stage = "target"
+            else:
+                lead.engagement_stage = lead.type
 
     @api.depends("partner_id.commercial_partner_id", "company_id")
     @api.depends_context("uid")
@@ -165,10 +201,11 @@ class CrmLead(models.Model):
     # -------------------------------------------------------------------------
 
     def write(self, vals):
-        if {"account_tier_id", "relationship_level"} & vals.keys() and not self.env.su:
+        if FOLLOWING_FIELDS & vals.keys() and not self.env.su:
             raise AccessError(
                 self.env._(
-                    "Tier and level of a lead follow its customer: nobody sets them."
+                    "Tier, level and stage of a lead follow its customer and orders: "
+                    "nobody sets them."
                 )
             )
         Visit = self.env["key.account.visit"].sudo()

@@ -1,7 +1,12 @@
+from collections import defaultdict
+
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 from ..const import ENGAGEMENT_STAGES
-from .key_account_cadence import TRACKS
+from ..engine import planner
+from ..engine.cadence import interval_days
+from .key_account_cadence import TRACK_MODES, TRACKS
 
 
 class KeyAccountBacklog(models.Model):
@@ -119,3 +124,104 @@ class KeyAccountBacklog(models.Model):
     def _compute_account_user_id(self):
         for row in self:
             row.account_user_id = (row.partner_id or row.lead_id).user_id
+
+    @api.model
+    def _replace(self, company, rows, tracks, partner_ids=None, lead_ids=None):
+        """Make ``rows`` the backlog of the accounts and leads in question; see
+        :meth:`key.account.visit._plan`. Rows that are right stay as they are."""
+        domain = Domain("company_id", "=", company.id) & Domain("track", "in", tracks)
+        if partner_ids is not None or lead_ids is not None:
+            accounts = Domain("partner_id", "!=", False)
+            if partner_ids is not None:
+                accounts = Domain("partner_id", "in", partner_ids)
+            leads = Domain("partner_id", "=", False)
+            if lead_ids is not None:
+                leads &= Domain("lead_id", "in", lead_ids)
+            domain &= accounts | leads
+        known = {row._get_key(): row for row in self.search(domain)}
+        new = []
+        for values in rows:
+            key = (
+                values["partner_id"] or 0,
+                values["lead_id"] or 0,
+                values["track"],
+            )
+            row = known.pop(key, None)
+            if row is None:
+                new.append(values)
+                continue
+            before = row._convert_to_write({name: row[name] for name in values})
+            changed = {
+                name: value
+                for name, value in values.items()
+                if (before[name] or False) != (value or False)
+            }
+            if changed:
+                row.write(changed)
+        self.union(*known.values()).unlink()
+        self.create(new)
+
+    def _get_key(self):
+        return (
+            self.partner_id.id or 0,
+            0 if self.partner_id else self.lead_id.id,
+            self.track,
+        )
+
+    @api.model
+    def _get_waiting(self, users):
+        """Return {user id: list of :class:`planner.Due`}, in every company."""
+        waiting = defaultdict(list)
+        for row in self.search([("user_id", "in", users.ids)]):
+            line = row.cadence_id
+            account = row.partner_id.with_company(row.company_id)
+            own = account.visit_interval_days if row.track == "visit" else 0
+            count, unit = (own, "day") if own else (line.interval_count, "day")
+            if not own:
+                unit = line.interval_unit
+            partner_id, lead_id, track = row._get_key()
+            waiting[row.user_id.id].append(
+                planner.Due(
+                    (partner_id, lead_id, row.company_id.id, track),
+                    row.date_due,
+                    interval_days(count, unit),
+                    row.tier_id.sequence,
+                    load=row._get_load(),
+                    on_route=line.on_route,
+                )
+            )
+        return waiting
+
+    def _get_load(self):
+        mode = TRACK_MODES[self.track]
+        return self.env["key.account.visit"]._get_mode_load(mode)
+
+    def _assign_responsibles(self):
+        """Give the rows to whoever is responsible now."""
+        groups = self.env["key.account.visit"]._group_by_responsible(self)
+        for (user_id, team_id), rows in groups.items():
+            rows.write({"user_id": user_id, "team_id": team_id})
+
+    @api.model
+    def _forget(self, visits):
+        """Remove what has a planned visit now."""
+        planned = visits.filtered(lambda visit: visit.state == "planned")
+        if not planned:
+            return
+        keys = {
+            (
+                visit.company_id.id,
+                visit.partner_id.id or 0,
+                0 if visit.partner_id else visit.lead_id.id,
+                visit.track,
+            )
+            for visit in planned
+        }
+        rows = self.search(
+            Domain("partner_id", "in", planned.partner_id.ids)
+            | (
+                Domain("partner_id", "=", False)
+                & Domain("lead_id", "in", planned.lead_id.ids)
+            )
+        )
+        rows.filtered(lambda row: (row.company_id.id, *row._get_key()) in keys).unlink()

@@ -97,17 +97,25 @@ class KeyAccountCadence(models.Model):
                 )
 
     @api.depends(
-        "tier_id", "relationship_level", "track", "interval_count", "interval_unit"
+        "tier_id",
+        "relationship_level",
+        "engagement_stage",
+        "track",
+        "interval_count",
+        "interval_unit",
     )
     def _compute_display_name(self):
         tracks = dict(self._fields["track"]._description_selection(self.env))
         levels = dict(
             self._fields["relationship_level"]._description_selection(self.env)
         )
+        stages = dict(self._fields["engagement_stage"]._description_selection(self.env))
         for line in self:
             who = line.tier_id.name or self.env._("All tiers")
             if line.relationship_level:
                 who = f"{who}, {levels[line.relationship_level]}"
+            if line.engagement_stage:
+                who = f"{who}, {stages[line.engagement_stage]}"
             line.display_name = (
                 f"{who}: {tracks.get(line.track)}, {line._get_interval_text()}"
             )
@@ -117,19 +125,21 @@ class KeyAccountCadence(models.Model):
         """Return the lines in force in ``company``, in matching order."""
         return self.sudo().search([("company_id", "in", [company.id, False])])
 
-    def _match(self, tier_id, track, own_interval=0, level=None):
-        """Return the first line of ``self`` for a tier and a level of relationship on a
-        track, or an empty one.
+    def _match(self, tier_id, track, own_interval=0, level=None, stage=None):
+        """Return the first line of ``self`` for a tier, a level of relationship and a
+        stage of engagement on a track, or an empty one.
 
         A customer with an interval of its own, or one that is to be won back, needs no
         line for its tier: any line of the track says how the visit is made.
         """
         lines = self.filtered(lambda line: line.track == track)
         level = level or "transactional"
+        stage = stage or "target"
         matching = lines.filtered(
             lambda line: (
                 line.tier_id.id in (tier_id, False)
                 and line.relationship_level in (level, False)
+                and line.engagement_stage in (stage, False)
             )
         )
         return matching[:1] or (lines[:1] if own_interval else lines.browse())

@@ -246,8 +246,7 @@ class KeyAccountLoss(models.Model):
                 [("company_id", "=", company.id)],
             )
             if loss.date_win_back and company.key_account_planning:
-                due = visits._get_due(company, ["visit"], loss.partner_id.ids, [])
-                visits._create_due(company, due, horizon=None)
+                visits._plan(company, ["visit"], loss.partner_id.ids, [], horizon=False)
 
     def _mark_returned(self):
         """Close the losses as of today."""

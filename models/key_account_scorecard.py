@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..const import RELATIONSHIP_LEVELS
+from ..const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS, STAGE_NUMBERS
 from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
@@ -111,6 +111,12 @@ class KeyAccountScorecard(models.Model):
         readonly=True,
         ondelete="set null",
         help="The tier that the figures alone would give.",
+    )
+    engagement_stage = fields.Selection(
+        ENGAGEMENT_STAGES,
+        readonly=True,
+        help="What is going on: a quotation is out, a contract is running, an "
+        "opportunity or a lead is open, or none of these: a target.",
     )
     relationship_level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
     suggested_relationship_level = fields.Selection(
@@ -333,6 +339,75 @@ class KeyAccountScorecard(models.Model):
             ["key_account_scorecard_id", "last_visit_date", "next_visit_date"]
         )
         self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])
+
+    @api.model
+    def _update_engagement_stages(self, company, partner_ids=None):
+        """Note what is going on with the accounts of ``company``, by their quotations,
+        orders that aren't invoiced yet, and open leads: the best reason to spend time
+        on them counts. One statement.
+
+        :param partner_ids: limits the accounts; None: all
+        """
+        self.env.flush_all()
+        carts = SQL()
+        if self.env["sale.order"]._fields.get("website_id"):
+            # A cart is no quotation.
+            carts = SQL("AND (sale.state != 'draft' OR sale.website_id IS NULL)")
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH documents AS (
+                    SELECT partner.commercial_partner_id AS partner_id,
+                           CASE WHEN sale.state = 'sale' THEN %(contract)s
+                                ELSE %(quotation)s END AS number
+                      FROM sale_order sale
+                      JOIN res_partner partner ON partner.id = sale.partner_id
+                     WHERE sale.company_id = %(company)s
+                       AND (sale.state IN ('draft', 'sent')
+                            OR sale.state = 'sale'
+                               AND sale.invoice_status IS DISTINCT FROM 'invoiced')
+                       %(carts)s
+                     UNION ALL
+                    SELECT partner.commercial_partner_id,
+                           CASE WHEN lead.type = 'lead' THEN %(lead)s
+                                ELSE %(opportunity)s END
+                      FROM crm_lead lead
+                      LEFT JOIN crm_team team ON team.id = lead.team_id
+                      LEFT JOIN res_users owner ON owner.id = lead.user_id
+                      JOIN res_partner partner ON partner.id = lead.partner_id
+                     WHERE lead.active
+                       AND lead.won_status = 'pending'
+                       AND %(lead_company)s = %(company)s
+                ), stages AS (
+                    SELECT card.id,
+                           (ARRAY[%(stages)s])[COALESCE(MIN(documents.number),
+                                                        %(target)s)] AS stage
+                      FROM key_account_scorecard card
+                      LEFT JOIN documents ON documents.partner_id = card.partner_id
+                     WHERE card.company_id = %(company)s
+                       AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
+                     GROUP BY card.id
+                )
+                UPDATE key_account_scorecard card
+                   SET engagement_stage = stages.stage
+                  FROM stages
+                 WHERE card.id = stages.id
+                   AND card.engagement_stage IS DISTINCT FROM stages.stage
+                """,
+                contract=STAGE_NUMBERS["contract"],
+                quotation=STAGE_NUMBERS["quotation"],
+                lead=STAGE_NUMBERS["lead"],
+                opportunity=STAGE_NUMBERS["opportunity"],
+                target=STAGE_NUMBERS["target"],
+                stages=SQL(", ").join(SQL("%s", stage) for stage in STAGE_NUMBERS),
+                carts=carts,
+                lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+                company=company.id,
+                everybody=partner_ids is None,
+                partner_ids=list(partner_ids or []),
+            )
+        )
+        self.invalidate_model(["engagement_stage"], flush=False)
 
     @api.model
     def _refresh_relationships(self, partner_ids):

@@ -16,6 +16,7 @@ from ..const import (
     ENGAGEMENT_STAGES,
     INTERNAL,
     RELATIONSHIP_LEVELS,
+    STAGE_NUMBERS,
 )
 from ..engine import buying_center
 from ..engine import cadence as engine
@@ -24,6 +25,7 @@ from .key_account_cadence import TRACK_MODES, TRACKS
 _logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
+EASTERNMOST = "Pacific/Kiritimati"
 # Written by planning and by the buttons, never by a client.
 SYSTEM_FIELDS = {
     "account_user_id",
@@ -33,6 +35,7 @@ SYSTEM_FIELDS = {
     "close_reason",
     "date_cancelled",
     "date_due",
+    "date_escalated",
     "date_latest",
     "date_resume",
     "engagement_stage",
@@ -258,6 +261,17 @@ class KeyAccountVisit(models.Model):
         help="What was going on with the customer when the visit was planned; kept up "
         "to date every night.",
     )
+    stage_sequence = fields.Integer(
+        compute="_compute_stage_sequence",
+        store=True,
+        help="Orders the visits of a day.",
+    )
+    date_escalated = fields.Date(
+        string="Escalated On",
+        readonly=True,
+        copy=False,
+        help="The sales team's leader was told that the visit is overdue.",
+    )
     calendar_event_id = fields.Many2one(
         "calendar.event",
         string="Meeting",
@@ -332,6 +346,11 @@ class KeyAccountVisit(models.Model):
             day = visit.date_done or visit.date_planned
             parts = [visit.name, day and format_date(self.env, day)]
             visit.display_name = ", ".join(part for part in parts if part)
+
+    @api.depends("engagement_stage")
+    def _compute_stage_sequence(self):
+        for visit in self:
+            visit.stage_sequence = STAGE_NUMBERS[visit.engagement_stage or "target"]
 
     @api.depends("track")
     def _compute_mode(self):
@@ -489,6 +508,7 @@ class KeyAccountVisit(models.Model):
         )._check_contacts()
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
+        self.env["key.account.backlog"].sudo()._forget(visits)
         visits._update_accounts()
         visits._update_relationships()
         return visits
@@ -549,7 +569,29 @@ class KeyAccountVisit(models.Model):
             # Chosen by a person, and so for no cell.
             vals.update(target_role_id=False, target_level=False)
 
+    def _extend_windows(self):
+        """A visit that a person moved has the usual time after its new day."""
+        synced = self.filtered("date_latest").with_context(
+            key_account_visit_sync=INTERNAL
+        )
+        for days, visits in synced.grouped(
+            lambda visit: engine.tolerance_days(visit._get_interval_days())
+        ).items():
+            for day, group in visits.grouped("date_planned").items():
+                group.date_latest = day + timedelta(days=days)
+
+    def _get_interval_days(self):
+        """Return the length of the cadence's interval, or of the customer's own, in
+        days; 0 without either."""
+        account = self.partner_id.with_company(self.company_id)
+        if self.track == "visit" and account.visit_interval_days:
+            return account.visit_interval_days
+        line = self.cadence_id
+        return line and engine.interval_days(line.interval_count, line.interval_unit)
+
     def _carry_to_activities(self, vals):
+        if "date_planned" in vals:
+            self._extend_windows()
         if {"date_planned", "user_id"} & vals.keys():
             self._update_activities(vals)
         if {"partner_id", "lead_id"} & vals.keys():
@@ -590,10 +632,21 @@ class KeyAccountVisit(models.Model):
     def _copy_tier(self):
         """Note the customer's tier on visits that a person planned or logged."""
         synced = self.sudo().with_context(key_account_visit_sync=INTERNAL)
+        cards = self.env["key.account.scorecard"].sudo()
+        stages = {
+            (card.partner_id, card.company_id): card.engagement_stage
+            for card in cards.search([("partner_id", "in", self.partner_id.ids)])
+        }
         for visit in synced.filtered(lambda visit: not visit.tier_id):
             account = visit.partner_id.with_company(visit.company_id)
             visit.tier_id = account.account_tier_id or visit.lead_id.account_tier_id
             visit.relationship_level = account.relationship_level
+            if visit.state == "planned":
+                visit.engagement_stage = (
+                    stages.get((visit.partner_id, visit.company_id))
+                    or (not visit.partner_id and visit.lead_id.engagement_stage)
+                    or "target"
+                )
 
     def _change_state(self, state):
         """Written from outside, a state takes the same way as the buttons."""
@@ -697,6 +750,11 @@ class KeyAccountVisit(models.Model):
         return datetime.now(self._get_user_tz(user, company)).date()
 
     @api.model
+    def _get_latest_today(self):
+        """Return today's date where the day begins first."""
+        return datetime.now(pytz.timezone(EASTERNMOST)).date()
+
+    @api.model
     def _get_user_tz(self, user, company):
         return pytz.timezone(
             user.sudo().tz or company.sudo().resource_calendar_id.tz or "UTC"
@@ -748,7 +806,10 @@ class KeyAccountVisit(models.Model):
 
     def _prepare_document_values(self):
         """Return the activity's link to the document that the visit is about."""
-        record = self.partner_id or self.lead_id
+        return self._get_document_values(self.partner_id or self.lead_id)
+
+    @api.model
+    def _get_document_values(self, record):
         return {
             "res_model_id": self.env["ir.model"]._get_id(record._name),
             "res_id": record.id,
@@ -779,6 +840,7 @@ class KeyAccountVisit(models.Model):
             planned.write(
                 {"date_planned": vals["date_deadline"], "is_date_fixed": True}
             )
+            planned._extend_windows()
         if "user_id" in vals:
             planned.write({"user_id": vals["user_id"]})
         if vals.get("feedback"):
@@ -825,15 +887,12 @@ class KeyAccountVisit(models.Model):
             lambda visit: (visit.company_id, visit.track)
         ).items():
             if company.key_account_planning:
-                self._create_due(
+                self._plan(
                     company,
-                    self._get_due(
-                        company,
-                        [track],
-                        visits.partner_id.ids,
-                        visits.filtered(lambda visit: not visit.partner_id).lead_id.ids,
-                    ),
-                    horizon=None,
+                    [track],
+                    visits.partner_id.ids,
+                    visits.filtered(lambda visit: not visit.partner_id).lead_id.ids,
+                    horizon=False,
                 )
 
     def _cancel(self, reason, date_resume=None, unlink_activities=True):

@@ -21,6 +21,9 @@ class KeyAccountVisit(models.Model):
     def _close_for_partners(self, partners, reason, domain=()):
         """Close the planned visits of ``partners``."""
         if partners:
+            self.env["key.account.backlog"].search(
+                [("partner_id", "in", partners.ids), *domain]
+            ).unlink()
             self.search(
                 [
                     ("partner_id", "in", partners.ids),
@@ -32,6 +35,11 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_commercial_entity(self, partners):
         """Move the visits of partners that became contacts to their company."""
+        self.env["key.account.backlog"].search(
+            [("partner_id", "in", partners.ids)]
+        ).filtered(
+            lambda row: row.partner_id != row.partner_id.commercial_partner_id
+        ).unlink()
         visits = self.search([("partner_id", "in", partners.ids)])
         for visit in visits.with_context(key_account_visit_sync=INTERNAL):
             account = visit.partner_id.commercial_partner_id
@@ -46,12 +54,22 @@ class KeyAccountVisit(models.Model):
     def _close_for_leads(self, leads, reason):
         """Close the planned visits of leads that have no customer."""
         if leads:
+            self._forget_leads(leads)
             self.search(self._get_planned_lead_domain(leads))._close(reason)
+
+    @api.model
+    def _forget_leads(self, leads):
+        """Remove leads from the backlog: they are closed, or planned by another
+        customer or company from now on."""
+        self.env["key.account.backlog"].search(
+            [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
+        ).unlink()
 
     @api.model
     def _follow_lead_customer(self, leads):
         """Move the visits of leads to the customer that they got. Where the customer
         has a planned visit already, that one stays."""
+        self._forget_leads(leads)
         for visit in self.search(
             [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
         ):
@@ -79,6 +97,7 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_lead_company(self, leads):
         """Move the planned visits of leads without customer to the leads' companies."""
+        self._forget_leads(leads)
         for visit in self.search(self._get_planned_lead_domain(leads)):
             if visit.lead_id.company_id != visit.company_id:
                 visit.with_context(
@@ -89,6 +108,9 @@ class KeyAccountVisit(models.Model):
     def _hand_over_leads(self, leads, previous_users):
         """Give the planned visits of leads without customer to the leads' salespersons;
         see :meth:`_hand_over_partners`."""
+        self.env["key.account.backlog"].search(
+            [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
+        )._assign_responsibles()
         self.search(self._get_planned_lead_domain(leads)).filtered(
             lambda visit: (
                 not previous_users[visit.lead_id.id]
@@ -129,6 +151,9 @@ class KeyAccountVisit(models.Model):
 
         :param dict previous_users: id of the salesperson before, per partner id
         """
+        self.env["key.account.backlog"].search(
+            [("partner_id", "in", partners.ids)]
+        )._assign_responsibles()
         visits = self.search(
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
@@ -142,6 +167,9 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _hand_over_lost_users(self, users):
         """Give on the planned visits of users who left, or left the company."""
+        self.env["key.account.backlog"].search(
+            [("user_id", "in", users.ids)]
+        )._assign_responsibles()
         self.search([("user_id", "in", users.ids), ("state", "=", "planned")]).filtered(
             lambda visit: (
                 not visit.user_id.active
@@ -151,33 +179,39 @@ class KeyAccountVisit(models.Model):
 
     def _assign_responsibles(self):
         """Give the visits, with their activities, to whoever is responsible now."""
-        for company, visits in self.grouped("company_id").items():
+        for (user_id, team_id), visits in self._group_by_responsible(self).items():
+            visits.with_context(key_account_visit_sync=INTERNAL).write(
+                {"user_id": user_id, "team_id": team_id}
+            )
+            visits._update_activities({"user_id": user_id})
+
+    @api.model
+    def _group_by_responsible(self, records):
+        """Return {(user id, team id): records} of visits, or of the backlog, by who is
+        responsible for them now."""
+        result = defaultdict(records.browse)
+        for company, group in records.grouped("company_id").items():
             dues = [
                 Due(
-                    visit.partner_id.id or None,
-                    None if visit.partner_id else visit.lead_id.id,
+                    record.partner_id.id or None,
+                    None if record.partner_id else record.lead_id.id,
                     None,
-                    (visit.partner_id or visit.lead_id).user_id.id or None,
+                    (record.partner_id or record.lead_id).user_id.id or None,
                     0,
                     None,
                     None,
-                    track=visit.track,
-                    sponsor_id=visit.partner_id.with_company(
+                    track=record.track,
+                    sponsor_id=record.partner_id.with_company(
                         company
                     ).executive_sponsor_id.id
                     or None,
                 )
-                for visit in visits
+                for record in group
             ]
             responsibles = self._get_responsibles(company, dues)
-            by_responsible = defaultdict(self.browse)
-            for visit, due in zip(visits, dues, strict=True):
-                by_responsible[responsibles[due]] |= visit
-            for (user_id, team_id), group in by_responsible.items():
-                group.with_context(key_account_visit_sync=INTERNAL).write(
-                    {"user_id": user_id, "team_id": team_id}
-                )
-                group._update_activities({"user_id": user_id})
+            for record, due in zip(group, dues, strict=True):
+                result[responsibles[due]] |= record
+        return result
 
     @api.model
     def _follow_sponsor(self, partners):

@@ -1,6 +1,6 @@
 import logging
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import psycopg2.errors
@@ -10,12 +10,25 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date, mute_logger, split_every
 
-from ..engine import buying_center
+from ..const import STAGE_NUMBERS
+from ..engine import buying_center, planner
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
 from .key_account_visit import BATCH_SIZE
 
 _logger = logging.getLogger(__name__)
+
+TRACK_KEYS = [key for key, _ in TRACKS]
+# How much of a day's capacity a visit takes: four calls are as long as a visit.
+MODE_LOADS = {
+    "on_site": planner.VISIT_LOAD,
+    "online": planner.VISIT_LOAD,
+    "phone": planner.CALL_LOAD,
+    "mail": planner.CALL_LOAD,
+}
+# Without a tier or a stage: after all others.
+NO_RANK = 1000
+UNLIMITED = 10**9
 
 
 class Due(NamedTuple):
@@ -33,6 +46,9 @@ class Due(NamedTuple):
     sponsor_id: int | None = None
     # the account is lost, and this is the visit to win it back
     loss_id: int | None = None
+    stage: str | None = None
+    # since the last visit
+    escalated: object = None
 
 
 class KeyAccountVisit(models.Model):
@@ -62,9 +78,10 @@ class KeyAccountVisit(models.Model):
         if partners is not None:
             partner_ids = partners.sudo().commercial_partner_id.ids
             lead_ids = []
-        self._close_outdated(company, partner_ids)
-        due = self._get_due(company, [key for key, _ in TRACKS], partner_ids, lead_ids)
-        return self._create_due(company, due, today=today)
+        self._prepare_plan(company, partner_ids, today)
+        visits = self._plan(company, TRACK_KEYS, partner_ids, lead_ids, today)
+        self._escalate(company, partner_ids, today)
+        return visits
 
     @api.model
     def _cron_generate(self):
@@ -76,9 +93,11 @@ class KeyAccountVisit(models.Model):
             visits = self.with_company(company)
             try:
                 with self.env.cr.savepoint():
-                    visits._close_outdated(company)
-                    due = visits._get_due(company, [key for key, _ in TRACKS])
-                    plans = visits._get_plans(company, due)
+                    visits._prepare_plan(company)
+                    due = visits._get_due(company, TRACK_KEYS)
+                    plans, leftovers = visits._get_plans(company, due)
+                    backlog = self.env["key.account.backlog"].sudo()
+                    backlog._replace(company, leftovers, TRACK_KEYS)
             except Exception:
                 # The other companies' visits don't depend on this one.
                 _logger.exception("Planning visits of company %s failed", company.id)
@@ -88,6 +107,8 @@ class KeyAccountVisit(models.Model):
                 visits._create_batch(company, batch)
                 if not cron._commit_progress(len(batch)):
                     return
+            visits._escalate(company)
+            cron._commit_progress()
 
     @api.model
     def _plan_now(self, partners, company):
@@ -96,10 +117,42 @@ class KeyAccountVisit(models.Model):
         if company.key_account_planning:
             visits = self.sudo()
             visits._close_outdated(company, partners.ids)
-            due = visits._get_due(
-                company, [key for key, _ in TRACKS], partners.ids, lead_ids=[]
-            )
-            visits._create_due(company, due, horizon=None)
+            visits._plan(company, TRACK_KEYS, partners.ids, [], horizon=False)
+
+    @api.model
+    def _prepare_plan(self, company, partner_ids=None, today=None):
+        """Bring what is planned up to date, before more is planned."""
+        try:
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                self.env["key.account.scorecard"].sudo()._update_engagement_stages(
+                    company, partner_ids
+                )
+        except psycopg2.errors.SerializationFailure:
+            _logger.info("Another transaction updates the stages of engagement")
+        self._mark_missed(company, partner_ids, today)
+        self._close_outdated(company, partner_ids)
+        self._close_off_route(company, partner_ids, today)
+
+    @api.model
+    def _plan(
+        self, company, tracks, partner_ids=None, lead_ids=None, today=None, horizon=True
+    ):
+        """Plan what is due, and note in the backlog what fits on no day.
+
+        :param partner_ids: accounts to plan for; None: all
+        :param lead_ids: leads without account to plan for; None: all
+        :param horizon: when False, plan whatever is due, however far away
+        :return: the visits made
+        """
+        due = self._get_due(company, tracks, partner_ids, lead_ids)
+        plans, leftovers = self._get_plans(company, due, today, horizon)
+        self.env["key.account.backlog"].sudo()._replace(
+            company, leftovers, tracks, partner_ids, lead_ids
+        )
+        visits = self.browse()
+        for batch in split_every(BATCH_SIZE, plans):
+            visits |= self._create_batch(company, batch)
+        return visits
 
     @api.model
     def _close_outdated(self, company, partner_ids=None):
@@ -122,6 +175,8 @@ class KeyAccountVisit(models.Model):
                 SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id),
                        COALESCE(card.relationship_level, lead.relationship_level,
                                 'transactional'),
+                       COALESCE(card.engagement_stage, lead.engagement_stage,
+                                'target'),
                        loss.id
                   FROM key_account_visit visit
                   LEFT JOIN key_account_loss loss
@@ -145,6 +200,9 @@ class KeyAccountVisit(models.Model):
                              OR COALESCE(visit.relationship_level, 'transactional') !=
                              COALESCE(card.relationship_level, lead.relationship_level,
                                       'transactional')
+                             OR COALESCE(visit.engagement_stage, 'target') !=
+                             COALESCE(card.engagement_stage, lead.engagement_stage,
+                                      'target')
                              OR NOT visit.cadence_id = ANY(%s)
                              OR visit.cadence_id IS NULL))
                    AND (%s OR visit.partner_id = ANY(%s))
@@ -163,10 +221,12 @@ class KeyAccountVisit(models.Model):
             self._fields["relationship_level"]._description_selection(self.env)
         )
         visits_by_reason = defaultdict(self.browse)
-        losses = self.env["key.account.loss"].browse(row[3] for row in rows if row[3])
+        stages = dict(self._fields["engagement_stage"]._description_selection(self.env))
+        losses = self.env["key.account.loss"].browse(row[4] for row in rows if row[4])
         reasons = {loss.id: loss._get_visit_reason() for loss in losses}
-        for visit, (_, tier_id, level, loss_id) in zip(visits, rows, strict=True):
-            line = self._get_line(lines, tier_id, level, visit)
+        for visit, row in zip(visits, rows, strict=True):
+            _, tier_id, level, stage, loss_id = row
+            line = self._get_line(lines, tier_id, level, stage, visit)
             lost = loss_id or visit.loss_id
             if not lost and line and line == visit.cadence_id:
                 continue
@@ -186,24 +246,118 @@ class KeyAccountVisit(models.Model):
                     old=visit.tier_id.name or none,
                     new=names.get(tier_id, none),
                 )
+            elif stage != (visit.engagement_stage or "target"):
+                reason = self.env._(
+                    "Stage changed from %(old)s to %(new)s",
+                    old=stages[visit.engagement_stage or "target"],
+                    new=stages[stage],
+                )
             visits_by_reason[reason] |= visit
         for reason, outdated in visits_by_reason.items():
             for batch in split_every(BATCH_SIZE, outdated.ids, self.browse):
                 batch._close(reason)
+        self._refresh_stages(company, partner_ids)
 
     @api.model
-    def _get_line(self, lines, tier_id, level, visit):
+    def _refresh_stages(self, company, partner_ids=None):
+        """Note on planned visits what is going on with the customer today, which orders
+        the visits of a day."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account_visit visit
+                   SET engagement_stage = stages.stage,
+                       stage_sequence = stages.sequence
+                  FROM (
+                        SELECT planned.id, COALESCE(card.engagement_stage,
+                               lead.engagement_stage, 'target') AS stage,
+                               numbers.sequence
+                          FROM key_account_visit planned
+                          LEFT JOIN key_account_scorecard card
+                                 ON card.partner_id = planned.partner_id
+                                AND card.company_id = planned.company_id
+                          LEFT JOIN crm_lead lead
+                                 ON lead.id = planned.lead_id
+                                AND planned.partner_id IS NULL
+                          JOIN (SELECT UNNEST(%(stages)s) AS stage,
+                                       UNNEST(%(sequences)s) AS sequence) AS numbers
+                            ON numbers.stage = COALESCE(card.engagement_stage,
+                               lead.engagement_stage, 'target')
+                         WHERE planned.company_id = %(company)s
+                           AND planned.state = 'planned'
+                           AND (%(all)s OR planned.partner_id = ANY(%(partners)s))
+                       ) AS stages
+                 WHERE visit.id = stages.id
+                   AND visit.engagement_stage IS DISTINCT FROM stages.stage
+             RETURNING visit.id
+                """,
+                stages=list(STAGE_NUMBERS),
+                sequences=list(STAGE_NUMBERS.values()),
+                company=company.id,
+                all=partner_ids is None,
+                partners=list(partner_ids or []),
+            )
+        )
+        ids = [row[0] for row in self.env.cr.fetchall()]
+        self.browse(ids).invalidate_recordset(["engagement_stage", "stage_sequence"])
+
+    @api.model
+    def _close_off_route(self, company, partner_ids=None, today=None):
+        """Close visits that were planned for a day on which their salesperson would be
+        near, where the others of that day have gone. The generator looks for another
+        day. What a person moved stays."""
+        domain = Domain("company_id", "=", company.id) & Domain(
+            [
+                ("state", "=", "planned"),
+                ("cadence_id.on_route", "=", True),
+                ("is_date_fixed", "=", False),
+                ("user_id", "!=", False),
+            ]
+        )
+        if partner_ids is not None:
+            domain &= Domain("partner_id", "in", partner_ids)
+        visits = self.search(domain)
+        if not visits:
+            return
+        nearness = company._get_key_account_nearness()
+        booked = self._get_booked(visits.user_id, with_areas=True)
+        anchors = defaultdict(list)
+        for user_id, others in booked.items():
+            for other in others:
+                if not other.on_route:
+                    anchors[user_id, other.day].append(other.area)
+        areas = self._get_areas(visits.partner_id.ids)
+        stray = visits.filtered(
+            lambda visit: (
+                visit.date_planned >= (today or visit._get_today())
+                and not any(
+                    nearness.is_near(
+                        areas.get(visit.partner_id.id, planner.NOWHERE), area
+                    )
+                    for area in anchors[visit.user_id.id, visit.date_planned]
+                )
+            )
+        )
+        stray._close(self.env._("Nothing else to do nearby on that day"))
+
+    @api.model
+    def _get_line(self, lines, tier_id, level, stage, visit):
         """Return the line that asks for a planned visit, as :meth:`_get_due` does."""
         account = visit.partner_id.with_company(visit.company_id)
         own_interval = account.visit_interval_days if visit.track == "visit" else 0
-        return lines._match(tier_id, visit.track, own_interval, level)
+        return lines._match(tier_id, visit.track, own_interval, level, stage)
 
     @api.model
-    def _get_due(self, company, tracks, partner_ids=None, lead_ids=None):
+    def _get_due(
+        self, company, tracks, partner_ids=None, lead_ids=None, include_planned=False
+    ):
         """Return a list of (cadence line, :class:`Due`) of the accounts, and the leads
         without one, that have no planned visit on the track of the line.
 
         One query per track for accounts and one for leads.
+
+        :param include_planned: also those that have one
         """
         lines = self.env["key.account.cadence"]._get_lines(company)
         result = []
@@ -214,32 +368,41 @@ class KeyAccountVisit(models.Model):
             line_by_key = {}
             queries = []
             if partner_ids is None or partner_ids:
-                queries.append(self._get_due_accounts_sql(company, track, partner_ids))
+                queries.append(
+                    self._get_due_accounts_sql(
+                        company, track, partner_ids, include_planned
+                    )
+                )
             if lead_ids is None or lead_ids:
-                queries.append(self._get_due_leads_sql(company, track, lead_ids))
+                queries.append(
+                    self._get_due_leads_sql(company, track, lead_ids, include_planned)
+                )
             for query in queries:
                 for row in self.env.execute_query(query):
                     due = Due(*row)
                     # who is to be won back needs no line for the tier either
                     any_line = bool(due.own_interval or due.loss_id)
-                    key = (due.tier_id, any_line, due.level)
+                    key = (due.tier_id, any_line, due.level, due.stage)
                     if key not in line_by_key:
                         line_by_key[key] = lines._match(
-                            due.tier_id, track, any_line, due.level
+                            due.tier_id, track, any_line, due.level, due.stage
                         )
                     if line := line_by_key[key]:
                         result.append((line, due))
         return result
 
     def _get_history_sql(self, company, track, column):
-        """Return a query for the last done visit and the day to come back per account
-        (or lead). The day to come back counts when it was given after that visit, and
-        not for a visit to win the account back: it may have returned since."""
+        """Return a query for the last done visit, the day to come back and the day of
+        an escalation per account (or lead). The day to come back counts when it was
+        given after that visit, and not for a visit to win the account back: it may have
+        returned since. An escalation counts until the next visit."""
         return SQL(
             """
             SELECT *,
                    CASE WHEN last_done IS NULL OR last_cancelled >= last_done
-                        THEN last_resume END AS resume
+                        THEN last_resume END AS resume,
+                   CASE WHEN last_done IS NULL OR last_escalated > last_done
+                        THEN last_escalated END AS escalated
               FROM (
                     SELECT %(column)s,
                            MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
@@ -249,11 +412,12 @@ class KeyAccountVisit(models.Model):
                            (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
                                FILTER (WHERE date_resume IS NOT NULL
                                        AND loss_id IS NULL))[1]
-                               AS last_resume
+                               AS last_resume,
+                           MAX(date_escalated) AS last_escalated
                       FROM key_account_visit
                      WHERE company_id = %(company)s
                        AND track = %(track)s
-                       AND state IN ('done', 'cancelled')
+                       AND state != 'planned'
                        AND %(column)s IS NOT NULL
                      GROUP BY 1
                    ) AS closed
@@ -263,7 +427,7 @@ class KeyAccountVisit(models.Model):
             track=track,
         )
 
-    def _get_due_accounts_sql(self, company, track, partner_ids):
+    def _get_due_accounts_sql(self, company, track, partner_ids, include_planned=False):
         own_interval = SQL("0")
         if track == "visit":
             own_interval = SQL(
@@ -279,7 +443,8 @@ class KeyAccountVisit(models.Model):
                         ELSE GREATEST(loss.date_win_back, loss.resume) END,
                    %(track)s, COALESCE(card.relationship_level, 'transactional'),
                    (partner.executive_sponsor_id ->> %(company)s::text)::int,
-                   loss.id
+                   loss.id, card.engagement_stage,
+                   GREATEST(history.escalated, backlog.date_escalated)
               FROM key_account_scorecard card
               JOIN res_partner partner
                 ON partner.id = card.partner_id
@@ -289,6 +454,10 @@ class KeyAccountVisit(models.Model):
               LEFT JOIN (%(history)s) AS history
                 ON history.partner_id = card.partner_id
               LEFT JOIN (%(losses)s) AS loss ON loss.partner_id = card.partner_id
+              LEFT JOIN key_account_backlog backlog
+                ON backlog.partner_id = card.partner_id
+               AND backlog.company_id = card.company_id
+               AND backlog.track = %(track)s
              WHERE card.company_id = %(company)s
                AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0
                     OR card.relationship_level != 'transactional'
@@ -299,12 +468,12 @@ class KeyAccountVisit(models.Model):
                        AND loss.date_win_back IS NOT NULL
                        AND loss.is_done IS NOT TRUE)
                AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
-               AND NOT EXISTS (
+               AND (%(include_planned)s OR NOT EXISTS (
                    SELECT FROM key_account_visit planned
                     WHERE planned.partner_id = card.partner_id
                       AND planned.company_id = %(company)s
                       AND planned.track = %(track)s
-                      AND planned.state = 'planned')
+                      AND planned.state = 'planned'))
              ORDER BY card.partner_id
             """,
             own_interval=own_interval,
@@ -314,6 +483,7 @@ class KeyAccountVisit(models.Model):
             everybody=partner_ids is None,
             partner_ids=list(partner_ids or []),
             track=track,
+            include_planned=include_planned,
         )
 
     def _get_losses_sql(self, company):
@@ -345,28 +515,34 @@ class KeyAccountVisit(models.Model):
             company.id,
         )
 
-    def _get_due_leads_sql(self, company, track, lead_ids):
+    def _get_due_leads_sql(self, company, track, lead_ids, include_planned=False):
         return SQL(
             """
             SELECT NULL::int, lead.id, lead.account_tier_id, lead.user_id,
                    0, history.last_done, history.resume, %(track)s,
-                   COALESCE(lead.relationship_level, 'transactional'), NULL
+                   COALESCE(lead.relationship_level, 'transactional'), NULL::int,
+                   NULL::int, lead.engagement_stage,
+                   GREATEST(history.escalated, backlog.date_escalated)
               FROM crm_lead lead
               LEFT JOIN crm_team team ON team.id = lead.team_id
               LEFT JOIN res_users owner ON owner.id = lead.user_id
               LEFT JOIN (%(history)s) AS history ON history.lead_id = lead.id
+              LEFT JOIN key_account_backlog backlog
+                ON backlog.lead_id = lead.id
+               AND backlog.partner_id IS NULL
+               AND backlog.track = %(track)s
              WHERE lead.active
                AND lead.partner_id IS NULL
                AND lead.won_status = 'pending'
                AND lead.account_tier_id IS NOT NULL
                AND %(lead_company)s = %(company)s
                AND (%(everybody)s OR lead.id = ANY(%(lead_ids)s))
-               AND NOT EXISTS (
+               AND (%(include_planned)s OR NOT EXISTS (
                    SELECT FROM key_account_visit planned
                     WHERE planned.lead_id = lead.id
                       AND planned.partner_id IS NULL
                       AND planned.track = %(track)s
-                      AND planned.state = 'planned')
+                      AND planned.state = 'planned'))
              ORDER BY lead.id
             """,
             history=self._get_history_sql(company, track, "lead_id"),
@@ -375,11 +551,13 @@ class KeyAccountVisit(models.Model):
             everybody=lead_ids is None,
             lead_ids=list(lead_ids or []),
             track=track,
+            include_planned=include_planned,
         )
 
     @api.model
     def _get_plans(self, company, due, today=None, horizon=True):
-        """Return the values of the visits to plan.
+        """Return the values of the visits to plan, and of the backlog: what is due in
+        the horizon and fits on no day.
 
         :param due: what :meth:`_get_due` returned
         :param horizon: when False, plan whatever is due, however far away
@@ -388,14 +566,18 @@ class KeyAccountVisit(models.Model):
         users = self.env["res.users"].browse(
             {user_id for user_id, _ in responsibles.values() if user_id}
         )
-        no_user = self.env["res.users"]
         today_by_user = {
             user.id: today or self._get_user_today(user, company)
-            for user in [*users, no_user]
+            for user in [*users, users.browse()]
         }
-        selected = []
+        horizon_days = company.key_account_horizon_days
+        tiers = self.env["key.account.tier"].browse(
+            {item.tier_id for _, item in due} - {None}
+        )
+        ranks = {tier.id: tier.sequence for tier in tiers}
+        selected = defaultdict(dict)
         for line, item in due:
-            user_id, team_id = responsibles[item]
+            user_id = responsibles[item][0]
             user_today = today_by_user[user_id]
             count, unit = line.interval_count, line.interval_unit
             if item.own_interval:
@@ -404,49 +586,211 @@ class KeyAccountVisit(models.Model):
             date_due = engine.next_due(
                 item.last_done, count, unit, item.resume
             ) or engine.first_due(item.partner_id or item.lead_id, days, user_today)
-            last_day = user_today + timedelta(days=company.key_account_horizon_days)
-            if not horizon or date_due <= last_day:
-                selected.append((date_due, days, user_today, line, item))
-        if not selected:
-            return []
-        working_days = self._get_working_days(
-            users,
-            company,
-            min(user_today for _, _, user_today, _, _ in selected),
-            max(max(row[0], row[2]) for row in selected)
-            + timedelta(days=engine.MAX_SEARCH_DAYS),
-        )
-        plans = []
-        for date_due, days, user_today, line, item in selected:
-            user_id, team_id = responsibles[item]
-            day = engine.choose_day(date_due, days, user_today, working_days[user_id])
-            if not day:
-                # Away for the whole search: the account stays due, and a run after
-                # the leave plans it.
+            if horizon and date_due > user_today + timedelta(days=horizon_days):
                 continue
-            plans.append(
-                {
-                    "partner_id": item.partner_id,
-                    "lead_id": item.lead_id,
-                    "company_id": company.id,
-                    "user_id": user_id or False,
-                    "team_id": team_id or False,
-                    "tier_id": item.tier_id,
-                    "relationship_level": item.level,
-                    "cadence_id": line.id,
-                    "loss_id": item.loss_id,
-                    "track": line.track,
-                    "state": "planned",
-                    "date_due": date_due,
-                    "date_planned": day,
-                    "date_latest": date_due
-                    + timedelta(days=engine.tolerance_days(days)),
-                    "summary": (item, line),
-                }
+            key = (item.partner_id or 0, item.lead_id or 0, company.id, line.track)
+            selected[user_id or False][key] = (
+                planner.Due(
+                    key,
+                    date_due,
+                    days,
+                    ranks.get(item.tier_id, NO_RANK),
+                    STAGE_NUMBERS.get(item.stage, NO_RANK),
+                    MODE_LOADS[TRACK_MODES[line.track]],
+                    line.on_route and TRACK_MODES[line.track] == "on_site",
+                ),
+                line,
+                item,
             )
+        if not selected:
+            return [], []
+        slots = self._get_slots(company, selected, today_by_user)
+        plans, leftovers = [], []
+        for line, item in due:
+            user_id, team_id = responsibles[item]
+            key = (item.partner_id or 0, item.lead_id or 0, company.id, line.track)
+            if key not in selected[user_id or False]:
+                continue
+            wanted = selected[user_id or False][key][0]
+            slot = slots[user_id or False][key]
+            values = {
+                "partner_id": item.partner_id,
+                "lead_id": item.lead_id,
+                "company_id": company.id,
+                "user_id": user_id or False,
+                "team_id": team_id or False,
+                "tier_id": item.tier_id,
+                "engagement_stage": item.stage or "target",
+                "cadence_id": line.id,
+                "track": line.track,
+                "date_due": wanted.date_due,
+                "date_escalated": item.escalated,
+            }
+            user_today = today_by_user[user_id]
+            if slot.day:
+                tolerance = engine.tolerance_days(wanted.days)
+                plans.append(
+                    {
+                        **values,
+                        "relationship_level": item.level,
+                        "loss_id": item.loss_id,
+                        "state": "planned",
+                        "date_planned": slot.day,
+                        "date_latest": max(wanted.date_due, slot.day)
+                        + timedelta(days=tolerance),
+                        "summary": (item, line),
+                    }
+                )
+            elif wanted.date_due <= user_today + timedelta(days=horizon_days):
+                leftovers.append(
+                    {
+                        **values,
+                        "reason": slot.reason,
+                        "overdue_ratio": planner.overdue_ratio(
+                            wanted.date_due, wanted.days, user_today
+                        ),
+                    }
+                )
         self._write_summaries(plans)
         self._choose_targets(company, plans)
-        return plans
+        return plans, leftovers
+
+    @api.model
+    def _get_slots(self, company, selected, today_by_user):
+        """Return {user id: {key: slot}} by the planner.
+
+        :param selected: {user id: {key: (planner.Due, cadence line, Due)}}
+        """
+        users = self.env["res.users"].browse(user_id for user_id in selected if user_id)
+        end = max(
+            max(wanted.date_due, today_by_user[user_id])
+            for user_id, rows in selected.items()
+            for wanted, _, _ in rows.values()
+        )
+        capacities = self._get_day_capacities(
+            users,
+            company,
+            min(today_by_user[user_id] for user_id in selected),
+            end + timedelta(days=engine.MAX_SEARCH_DAYS),
+        )
+        routed = any(
+            wanted.on_route
+            for rows in selected.values()
+            for wanted, _, _ in rows.values()
+        )
+        booked = self._get_booked(users, with_areas=routed)
+        waiting = self.env["key.account.backlog"].sudo()._get_waiting(users)
+        areas = {}
+        if routed:
+            areas = self._get_areas(
+                item.partner_id
+                for rows in selected.values()
+                for _, _, item in rows.values()
+            )
+        slots = {}
+        for user_id, rows in selected.items():
+            capacity = capacities[user_id]
+            slots[user_id] = planner.plan(
+                [
+                    wanted._replace(area=areas.get(item.partner_id, planner.NOWHERE))
+                    for wanted, _, item in rows.values()
+                ],
+                booked[user_id],
+                {
+                    # nobody's time is no limit: somebody has to be found first
+                    day: visits * planner.VISIT_LOAD if user_id else UNLIMITED
+                    for day, visits in capacity.items()
+                },
+                today_by_user[user_id],
+                company.key_account_horizon_days,
+                [row for row in waiting[user_id] if row.key not in rows],
+                company._get_key_account_nearness(),
+            )
+        return slots
+
+    @api.model
+    def _get_mode_load(self, mode):
+        """Return how much of a day a visit takes, in quarters of a visit on site."""
+        return MODE_LOADS[mode]
+
+    @api.model
+    def _get_booked(self, users, with_areas=False):
+        """Return {user id: list of :class:`planner.Booked`} of what is planned for
+        ``users``, in every company: they have one agenda."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT visit.user_id, COALESCE(visit.partner_id, 0),
+                       CASE WHEN visit.partner_id IS NULL THEN visit.lead_id ELSE 0 END,
+                       visit.company_id, visit.track, visit.date_planned, visit.mode,
+                       line.interval_count, line.interval_unit,
+                       CASE WHEN visit.track = 'visit'
+                            THEN (partner.visit_interval_days
+                                  ->> visit.company_id::text)::int END,
+                       COALESCE(line.on_route, FALSE)
+                  FROM key_account_visit visit
+                  LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
+                  LEFT JOIN res_partner partner ON partner.id = visit.partner_id
+                 WHERE visit.state = 'planned'
+                   AND visit.user_id = ANY(%s)
+                """,
+                users.ids,
+            )
+        )
+        areas = self._get_areas(row[1] for row in rows) if with_areas else {}
+        booked = defaultdict(list)
+        for (
+            user_id,
+            partner_id,
+            lead_id,
+            company_id,
+            track,
+            day,
+            mode,
+            count,
+            unit,
+            own,
+            on_route,
+        ) in rows:
+            days = own or (count and engine.interval_days(count, unit)) or 0
+            booked[user_id].append(
+                planner.Booked(
+                    (partner_id, lead_id, company_id, track),
+                    day,
+                    days,
+                    MODE_LOADS[mode],
+                    on_route or mode != "on_site",
+                    areas.get(partner_id, planner.NOWHERE),
+                )
+            )
+        return booked
+
+    @api.model
+    def _get_areas(self, partner_ids):
+        """Return {partner id: :class:`planner.Area`}; coordinates that are no place on
+        earth don't count."""
+        partners = (
+            self.env["res.partner"]
+            .sudo()
+            .with_context(active_test=False)
+            .search_fetch(
+                [("id", "in", list({id_ for id_ in partner_ids if id_}))],
+                ["partner_latitude", "partner_longitude", "country_id", "zip", "city"],
+            )
+        )
+        areas = {}
+        for partner in partners:
+            place = (partner.partner_latitude, partner.partner_longitude)
+            if abs(place[0]) > 90 or abs(place[1]) > 180:
+                place = (0.0, 0.0)
+            areas[partner.id] = planner.Area(
+                *place,
+                partner.country_id.id or 0,
+                (partner.zip or "").replace(" ", ""),
+                partner.city or "",
+            )
+        return areas
 
     @api.model
     def _choose_targets(self, company, plans):
@@ -571,15 +915,6 @@ class KeyAccountVisit(models.Model):
         if call:
             return self.env._("%(start)s; last call %(date)s", start=start, date=day)
         return self.env._("%(start)s; last visit %(date)s", start=start, date=day)
-
-    @api.model
-    def _create_due(self, company, due, today=None, horizon=True):
-        """Plan what is due; see :meth:`_get_plans`."""
-        visits = self.browse()
-        plans = self._get_plans(company, due, today, horizon)
-        for batch in split_every(BATCH_SIZE, plans):
-            visits |= self._create_batch(company, batch)
-        return visits
 
     def _plan_activities(self, plans):
         """Create the activities of ``plans``; return values of the visits with them.
@@ -782,52 +1117,4 @@ class KeyAccountVisit(models.Model):
         return {
             (partner_id, lead_id): teams.browse(team_id)
             for partner_id, lead_id, team_id in rows
-        }
-
-    @api.model
-    def _get_working_days(self, users, company, start, end):
-        """Return {user id: set of dates} of the days from ``start`` to ``end`` on which
-        the users work, in their own time zones: leaves and public holidays are out.
-
-        ``False`` stands for nobody: the company's calendar. A few queries per calendar
-        and time zone, not per user.
-        """
-        groups = defaultdict(lambda: self.env["resource.resource"].sudo())
-        user_resources = {}
-        for user in users.sudo():
-            resources = user.resource_ids.filtered(
-                lambda resource: resource.company_id == company
-            )
-            resource = (resources or user.resource_ids)[:1]
-            calendar = resource.calendar_id or company.sudo().resource_calendar_id
-            key = (calendar, self._get_user_tz(user, company))
-            groups[key] |= resource
-            user_resources[user.id] = (key, resource.id or False)
-        nobody = self.env["res.users"]
-        key = (
-            company.sudo().resource_calendar_id,
-            self._get_user_tz(nobody, company),
-        )
-        groups[key] |= self.env["resource.resource"].sudo()
-        user_resources[False] = (key, False)
-        days = {}
-        for (calendar, tz), resources in groups.items():
-            intervals = calendar._work_intervals_batch(
-                tz.localize(datetime.combine(start, datetime.min.time())),
-                tz.localize(datetime.combine(end, datetime.max.time())),
-                resources=resources,
-                # Core leaves out other companies' holidays for resources only.
-                domain=[
-                    ("time_type", "=", "leave"),
-                    ("company_id", "in", [company.id, False]),
-                ],
-                tz=tz,
-            )
-            days[calendar, tz] = {
-                resource_id: {begin.astimezone(tz).date() for begin, _, _ in slots}
-                for resource_id, slots in intervals.items()
-            }
-        return {
-            user_id: days[key].get(resource_id, set())
-            for user_id, (key, resource_id) in user_resources.items()
         }

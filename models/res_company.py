@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..engine.planner import Nearness
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
@@ -20,6 +22,17 @@ class ResCompany(models.Model):
         help="How many visits and calls a salesperson can make on a full working day, "
         "unless the member of the sales team says otherwise.",
     )
+    key_account_route_radius = fields.Float(
+        string="Near Is Within (km)",
+        default=20.0,
+        help="For visits on a route, where both customers have coordinates.",
+    )
+    key_account_route_zip_length = fields.Integer(
+        string="Same First Characters of the Postal Code",
+        default=3,
+        help="For visits on a route, where a customer has no coordinates. 0: the same "
+        "city.",
+    )
     key_account_digest = fields.Boolean(
         string="Daily Visit Digest",
         default=True,
@@ -32,6 +45,28 @@ class ResCompany(models.Model):
                 raise ValidationError(
                     self.env._("The planning horizon must be from 1 to 365 days.")
                 )
+
+    @api.constrains("key_account_route_radius", "key_account_route_zip_length")
+    def _check_key_account_route(self):
+        for company in self:
+            if not 0 < company.key_account_route_radius <= 1000:
+                raise ValidationError(
+                    self.env._("Near must be more than 0 and at most 1000 km.")
+                )
+            if not 0 <= company.key_account_route_zip_length <= 10:
+                raise ValidationError(
+                    self.env._(
+                        "The first characters of the postal code must be from 1 to 10, "
+                        "or 0 to compare cities."
+                    )
+                )
+
+    def _get_key_account_nearness(self):
+        """Return what counts as near for visits on a route."""
+        company = self.sudo()
+        return Nearness(
+            company.key_account_route_radius, company.key_account_route_zip_length
+        )
 
     @api.constrains("key_account_daily_capacity")
     def _check_key_account_daily_capacity(self):

@@ -16,6 +16,14 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.key_account_daily_capacity",
         readonly=False,
     )
+    key_account_route_radius = fields.Float(
+        related="company_id.key_account_route_radius",
+        readonly=False,
+    )
+    key_account_route_zip_length = fields.Integer(
+        related="company_id.key_account_route_zip_length",
+        readonly=False,
+    )
     key_account_digest = fields.Boolean(
         related="company_id.key_account_digest",
         readonly=False,

@@ -284,6 +284,24 @@ class ResPartner(models.Model):
         cards = Card._search(company & Domain(field, operator, value))
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
+    @api.constrains("partner_latitude", "partner_longitude")
+    def _check_coordinates(self):
+        for partner in self:
+            if abs(partner.partner_latitude) > 90:
+                raise ValidationError(
+                    self.env._(
+                        "The latitude of %s must be from -90 to 90 degrees.",
+                        partner.display_name,
+                    )
+                )
+            if abs(partner.partner_longitude) > 180:
+                raise ValidationError(
+                    self.env._(
+                        "The longitude of %s must be from -180 to 180 degrees.",
+                        partner.display_name,
+                    )
+                )
+
     @api.constrains("account_tier_id")
     def _check_account_tier_company(self):
         # Contacts only copy: they must not fail for what is wrong with their account.

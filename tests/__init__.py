@@ -7,6 +7,8 @@ from . import test_engine
 from . import test_hoot
 from . import test_leaving
 from . import test_migrations
+from . import test_planner
+from . import test_planning
 from . import test_relationship
 from . import test_rights
 from . import test_stock_screens

@@ -526,7 +526,7 @@ class TestTargets(BuyingCenterCommon):
             due = self.Visit._get_due(self.company, ["visit"], partners.ids, [])
             self.env.invalidate_all()
             before = self.cr.sql_log_count
-            plans = self.Visit.sudo()._get_plans(self.company, due, TODAY, False)
+            plans, _ = self.Visit.sudo()._get_plans(self.company, due, TODAY, False)
             self.assertEqual(len(plans), len(partners))
             self.assertTrue(all(plan["target_contact_id"] for plan in plans))
             return self.cr.sql_log_count - before

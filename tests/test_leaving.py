@@ -526,7 +526,7 @@ class TestWinBack(LeavingCommon):
                 self.env.invalidate_all()
                 before = self.cr.sql_log_count
                 due = self.Visit._get_due(self.company, ["visit"], some.ids, [])
-                plans = self.Visit._get_plans(self.company, due)
+                plans, _ = self.Visit._get_plans(self.company, due)
                 self.assertEqual(len(plans), len(some))
                 result = self.cr.sql_log_count - before
             return result

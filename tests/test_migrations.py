@@ -68,3 +68,42 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.1.0/pre-lead-relationship-level.py")
         self._migrate("19.0.1.1.0/post-relationships.py")
         self.assertEqual(len(tier.cell_ids), 7)
+
+    def test_19_0_1_2_0_stages(self):
+        partner = self._create_partner("Kestrel")
+        self.Card._ensure(partner.ids, self.company)
+        values = {"company_id": self.company.id, "partner_id": partner.id}
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": "Quoted", "type": "opportunity", **values},
+                {"name": "Running", "type": "opportunity", **values},
+                {"name": "Open", "type": "opportunity", **values},
+                {"name": "Lead", "type": "lead", **values},
+                {"name": "Lost", "type": "opportunity", "active": False, **values},
+            ]
+        )
+        orders = self.env["sale.order"].create(
+            [{"opportunity_id": lead.id, **values} for lead in leads[:2]]
+        )
+        orders[1].action_confirm()
+        visit = self.Visit.create(values)
+        expected = ["quotation", "contract", "opportunity", "lead", "target"]
+        self.assertEqual(leads.mapped("engagement_stage"), expected)
+        self.env.flush_all()
+        for table, column in (
+            ("crm_lead", "engagement_stage"),
+            ("key_account_visit", "stage_sequence"),
+            ("key_account_scorecard", "engagement_stage"),
+        ):
+            self.cr.execute(
+                SQL(
+                    "UPDATE %s SET %s = NULL",
+                    SQL.identifier(table),
+                    SQL.identifier(column),
+                )
+            )
+        self._migrate("19.0.1.2.0/pre-stages.py")
+        self._migrate("19.0.1.2.0/post-stages.py")
+        self.assertEqual(leads.mapped("engagement_stage"), expected)
+        self.assertEqual(visit.stage_sequence, 5)
+        self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
