@@ -35,6 +35,7 @@
         "views/key_account_buying_role_views.xml",
         "views/key_account_relationship_views.xml",
         "views/key_account_visit_views.xml",
+        "views/key_account_backlog_views.xml",
         "views/key_account_engagement_views.xml",
         "views/key_account_churn_reason_views.xml",
         "views/key_account_loss_views.xml",

@@ -13,5 +13,6 @@ from . import test_relationship
 from . import test_rights
 from . import test_stock_screens
 from . import test_tiering
+from . import test_time_zones
 from . import test_tours
 from . import test_visits

@@ -433,11 +433,11 @@ class TestTargets(BuyingCenterCommon):
 
     def test_contact_who_leaves_later(self):
         visit = self._plan()
-        today = fields.Date.today()
-        with freeze_time(today - timedelta(days=1)):
-            self.ann.left_company_date = today
+        with freeze_time(TODAY - timedelta(days=1)):
+            self.ann.left_company_date = TODAY
             self.assertEqual(visit.target_contact_id, self.ann)
-        self.Visit._generate(self.account)
+        with freeze_time(TODAY):
+            self.Visit._generate(self.account)
         self.assertEqual(visit.state, "planned")
         self.assertNotEqual(visit.target_contact_id, self.ann)
 
