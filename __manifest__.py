@@ -34,8 +34,10 @@
         "views/key_account_cadence_views.xml",
         "views/key_account_buying_role_views.xml",
         "views/key_account_relationship_views.xml",
+        "views/key_account_commitment_views.xml",
         "views/key_account_visit_views.xml",
         "views/key_account_backlog_views.xml",
+        "views/key_account_visit_report_views.xml",
         "views/key_account_engagement_views.xml",
         "views/key_account_churn_reason_views.xml",
         "views/key_account_loss_views.xml",
@@ -58,6 +60,7 @@
         "demo/key_account_visit_demo.xml",
         "demo/key_account_run_demo.xml",
         "demo/key_account_relationship_demo.xml",
+        "demo/key_account_visit_report_demo.xml",
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {

@@ -10,13 +10,15 @@ def uninstall_hook(env):
     the references when it deletes the tiers of the data files. Done activities stay in
     the customers' history.
     """
-    visits = env["key.account.visit"].search([("state", "=", "planned")])
-    visits.activity_id.with_context(key_account_visit_sync=INTERNAL).unlink()
+    env["mail.activity"].search([("is_key_account_visit", "=", True)]).with_context(
+        key_account_visit_sync=INTERNAL
+    ).unlink()
     env.flush_all()
     env.cr.execute(
         "UPDATE crm_lead SET account_tier_id = NULL WHERE account_tier_id IS NOT NULL"
     )
     for table in (
+        "commitment",
         "visit",
         "loss",
         "cadence",

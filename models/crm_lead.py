@@ -288,3 +288,11 @@ class CrmLead(models.Model):
             action["domain"] = [("lead_id", "=", self.id)]
             action["context"] = {"default_lead_id": self.id}
         return action
+
+    def action_log_key_account_visit(self):
+        """Open the report of a visit that just took place.
+
+        :raise UserError: if the customer is archived
+        """
+        self.ensure_one()
+        return self.env["key.account.visit"]._get_log_action(self.partner_id, self)

@@ -39,8 +39,13 @@ SYSTEM_FIELDS = {
     "date_latest",
     "date_resume",
     "engagement_stage",
+    "follow_up_activity_id",
     "is_date_fixed",
     "relationship_level",
+    "report_date",
+    "report_uid",
+    "service_quadrant",
+    "support_activity_id",
     "target_level",
     "target_role_id",
     "loss_id",
@@ -403,18 +408,17 @@ class KeyAccountVisit(models.Model):
                 raise ValidationError(
                     self.env._("A planned visit needs a date: enter the day.")
                 )
-            if visit.state == "done":
-                if not visit.date_done:
-                    raise ValidationError(
-                        self.env._("A done visit needs the day on which it took place.")
+            if visit.state == "done" and not visit.date_done:
+                raise ValidationError(
+                    self.env._("A done visit needs the day on which it took place.")
+                )
+            if visit.date_done and visit.date_done > visit._get_today():
+                raise ValidationError(
+                    self.env._(
+                        "A visit can't be done in the future: enter today or an "
+                        "earlier day."
                     )
-                if visit.date_done > visit._get_today():
-                    raise ValidationError(
-                        self.env._(
-                            "A visit can't be done in the future: enter today or an "
-                            "earlier day."
-                        )
-                    )
+                )
 
     @api.constrains("user_id", "company_id")
     def _check_user(self):
@@ -499,7 +503,9 @@ class KeyAccountVisit(models.Model):
             if vals.get("state") == "done" and not vals.get("date_done"):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = self._get_user_today(user, company)
-        visits = super().create(vals_list)
+        # The log is for corrections of reports: no message and no follower here.
+        untracked = self.with_context(tracking_disable=True)
+        visits = super(KeyAccountVisit, untracked).create(vals_list).with_env(self.env)
         # what planning chose is right
         visits.filtered(
             lambda visit: (
@@ -844,7 +850,7 @@ class KeyAccountVisit(models.Model):
         if "user_id" in vals:
             planned.write({"user_id": vals["user_id"]})
         if vals.get("feedback"):
-            synced.write({"feedback": vals["feedback"]})
+            synced._add_feedback(vals["feedback"])
         if vals.get("active") is False:
             planned._mark_done()
         elif vals.get("active"):
@@ -883,6 +889,10 @@ class KeyAccountVisit(models.Model):
             lambda visit: visit.date_done or visit._get_today()
         ).items():
             visits.write({"state": "done", "date_done": day})
+        self._plan_next()
+
+    def _plan_next(self):
+        """Plan what follows done visits, however far away it is."""
         for (company, track), visits in self.grouped(
             lambda visit: (visit.company_id, visit.track)
         ).items():

@@ -549,6 +549,14 @@ class ResPartner(models.Model):
         action["context"] = {"default_partner_id": account.id}
         return action
 
+    def action_log_key_account_visit(self):
+        """Open the report of a visit that just took place.
+
+        :raise UserError: if the customer is archived
+        """
+        self.ensure_one()
+        return self.env["key.account.visit"]._get_log_action(self)
+
     def action_view_tier_changes(self):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(

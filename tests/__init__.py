@@ -10,6 +10,7 @@ from . import test_migrations
 from . import test_planner
 from . import test_planning
 from . import test_relationship
+from . import test_report
 from . import test_rights
 from . import test_stock_screens
 from . import test_tiering

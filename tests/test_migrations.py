@@ -1,4 +1,5 @@
 import importlib.util
+from datetime import datetime
 from pathlib import Path
 
 from odoo.tests import tagged
@@ -107,3 +108,20 @@ class TestMigrations(KeyAccountCommon):
         self.assertEqual(leads.mapped("engagement_stage"), expected)
         self.assertEqual(visit.stage_sequence, 5)
         self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
+
+    def test_19_0_1_2_0_report(self):
+        done, planned = self.Visit.create(
+            [
+                {
+                    "partner_id": self._create_partner(state).id,
+                    "state": state,
+                    "date_done": state == "done" and "2026-03-10",
+                }
+                for state in ("done", "planned")
+            ]
+        )
+        self._migrate("19.0.1.2.0/post-report.py")
+        # nobody is asked for reports of the time before there were any
+        self.assertEqual(done.report_date, datetime(2026, 3, 10))
+        self.assertFalse(done.report_uid)
+        self.assertFalse(planned.report_date)

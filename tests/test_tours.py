@@ -122,3 +122,19 @@ class TestPhoneTours(TourCommon):
             "/odoo/customer-visits", "key_account_rep_phone", login="ka_rep"
         )
         self._check_next(visit)
+
+    def test_report(self):
+        visit = self._plan_visits()
+        self.env["res.partner"].create(
+            {"name": "Tour Contact", "parent_id": visit.partner_id.id}
+        )
+        self.start_tour(
+            "/odoo/customer-visits", "key_account_report_phone", login="ka_rep"
+        )
+        self._check_next(visit)
+        self.assertEqual(visit.report_uid, self.rep)
+        self.assertEqual(visit.mode, "online")
+        self.assertEqual(
+            sorted(visit.contact_ids.mapped("name")), ["Tour Contact", "Tour Stranger"]
+        )
+        self.assertTrue(visit.follow_up_activity_id)

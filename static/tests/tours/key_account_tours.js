@@ -240,3 +240,94 @@ registry.category("web_tour.tours").add("key_account_ladder_moved", {
         },
     ],
 });
+
+registry.category("web_tour.tours").add("key_account_report_phone", {
+    steps: () => [
+        {
+            content: "Open the visit",
+            trigger: ".o_kanban_record:contains('Tour Customer'):contains('weekly')",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_view button[name=action_open_report]:visible",
+            run: "click",
+        },
+        {
+            content: "Too early: the server says what is missing",
+            trigger: ".modal button[name=action_report]:visible",
+            run: "click",
+        },
+        {
+            trigger: ".modal:contains('Please say: whom you met')",
+        },
+        {
+            trigger: ".modal:contains('Please say') .btn-primary",
+            run: "click",
+        },
+        {
+            content: "Whom",
+            trigger: ".modal .o_contact_chip:contains('Tour Contact')",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_contact_chip.active:contains('Tour Contact')",
+        },
+        {
+            content: "Somebody whom nobody knew",
+            trigger: ".modal .o_contact_chips_add",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_contact_chips_new input",
+            run: "edit Tour Stranger",
+        },
+        {
+            trigger: ".modal .o_contact_chips_new .btn-primary",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_contact_chip.active:contains('Tour Stranger')",
+        },
+        {
+            content: "How",
+            trigger: ".modal .o_field_widget[name=mode] :contains('Online'):last",
+            run: "click",
+        },
+        {
+            content: "Reached",
+            trigger:
+                ".modal .o_field_widget[name=objective_reached] :contains('Partly'):last",
+            run: "click",
+        },
+        {
+            content: "What next",
+            trigger: ".modal .o_field_widget[name=next_step] input",
+            run: "edit Send the offer",
+        },
+        {
+            trigger: ".modal button[name=action_report]:visible",
+            run: "click",
+        },
+        {
+            content: "The next visit is there",
+            trigger: ".o_notification:contains('Next visit') a",
+        },
+        {
+            trigger: "body:not(:has(.modal))",
+        },
+        {
+            content: "The visit is reported",
+            trigger:
+                ".o_form_view .o_field_widget[name=next_step]:contains('Send the offer')",
+        },
+        {
+            trigger: ".o_back_button, .breadcrumb-item a",
+            run: "click",
+        },
+        {
+            content: "The next one is planned by the cadence",
+            trigger:
+                ".o_kanban_record:contains('Tour Customer'):contains('last visit')",
+        },
+    ],
+});

@@ -1,0 +1,875 @@
+from collections import defaultdict
+from datetime import timedelta
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import format_date, plaintext2html
+
+from ..const import INTERNAL
+from ..engine import cadence as engine
+
+# What the report says: corrected by its author for a week.
+REPORT_FIELDS = {
+    "contact_ids",
+    "feedback",
+    "is_manager_needed",
+    "mode",
+    "needs",
+    "next_date",
+    "next_step",
+    "next_theme",
+    "objections",
+    "objective",
+    "objective_reached",
+    "service_attitude",
+    "service_speed",
+    "support_needed",
+}
+CORRECTION_DAYS = 7
+# For visits that no cadence line asked for.
+FOLLOW_UP_DAYS = 2
+QUADRANTS = {
+    ("fast", "friendly"): "quality",
+    ("fast", "unfriendly"): "factory",
+    ("slow", "friendly"): "friendly",
+    ("slow", "unfriendly"): "indifferent",
+}
+# A logged visit takes these over from the planned one in whose place it took place.
+PLAN_FIELDS = [
+    "activity_id",
+    "cadence_id",
+    "calendar_event_id",
+    "date_due",
+    "date_latest",
+    "date_planned",
+    "engagement_stage",
+    "is_date_fixed",
+    "loss_id",
+    "relationship_level",
+    "summary",
+    "target_contact_id",
+    "target_level",
+    "target_role_id",
+    "tier_id",
+]
+
+
+class KeyAccountVisit(models.Model):
+    """After the visit: the report, and what follows from it."""
+
+    _name = "key.account.visit"
+    _inherit = ["key.account.visit", "mail.thread"]
+
+    # Tracked are corrections of a report, see _track_prepare
+    contact_ids = fields.Many2many(tracking=True)
+    mode = fields.Selection(tracking=True)
+    feedback = fields.Text(tracking=True)
+    objective = fields.Char(tracking=True)
+
+    date_visited = fields.Date(
+        string="When",
+        compute="_compute_date_visited",
+        readonly=False,
+        help="The day on which the visit took place.",
+    )
+    objective_reached = fields.Selection(
+        [
+            ("reached", "Reached"),
+            ("partly", "Partly"),
+            ("not_reached", "Not reached"),
+        ],
+        copy=False,
+        tracking=True,
+        help="Whether the visit achieved what it was to achieve.",
+    )
+    next_step = fields.Char(
+        string="What Next",
+        copy=False,
+        tracking=True,
+        help="What happens now, and who does it.",
+    )
+    next_date = fields.Date(
+        string="Next Visit On",
+        copy=False,
+        tracking=True,
+        help="The day that the customer was promised. Empty: the cadence decides.",
+    )
+    next_theme = fields.Char(
+        copy=False,
+        tracking=True,
+        help="The objective of the next visit.",
+    )
+    needs = fields.Text(
+        copy=False,
+        tracking=True,
+        help="What the customer needs, in the customer's own words.",
+    )
+    objections = fields.Text(
+        copy=False,
+        tracking=True,
+        help="What speaks against us, and what was answered.",
+    )
+    service_speed = fields.Selection(
+        [("fast", "Fast"), ("slow", "Slow")],
+        copy=False,
+        tracking=True,
+        help="How fast we handle what the customer asks for, as the customer sees it.",
+    )
+    service_attitude = fields.Selection(
+        [("friendly", "Friendly"), ("unfriendly", "Unfriendly")],
+        copy=False,
+        tracking=True,
+        help="How we treat the customer, as the customer sees it.",
+    )
+    service_quadrant = fields.Selection(
+        [
+            ("quality", "Quality"),
+            ("factory", "Factory"),
+            ("friendly", "Friendly"),
+            ("indifferent", "Indifferent"),
+        ],
+        string="Service",
+        compute="_compute_service_quadrant",
+        store=True,
+        help="Quality: fast and friendly. Factory: fast, but unfriendly. Friendly: "
+        "slow, but friendly. Indifferent: slow and unfriendly.",
+    )
+    is_manager_needed = fields.Boolean(
+        string="Support Needed",
+        copy=False,
+        tracking=True,
+        help="The sales team's leader gets an activity when the report is given.",
+    )
+    support_needed = fields.Char(
+        string="Which Support",
+        copy=False,
+        tracking=True,
+        help="What the leader should do.",
+    )
+    commitment_ids = fields.One2many(
+        "key.account.commitment",
+        "visit_id",
+        copy=False,
+        help="What we promised the customer. Each with a date becomes an activity.",
+    )
+    commitments = fields.Text(
+        compute="_compute_commitments",
+        inverse="_inverse_commitments",
+        help="The commitments, one a line. A new line is due on the day of the "
+        "follow-up; a line that is taken out is no commitment any more.",
+    )
+    report_date = fields.Datetime(
+        string="Reported On",
+        readonly=True,
+        copy=False,
+        help="When the report was given. Empty on a done visit: it is to be reported.",
+    )
+    report_uid = fields.Many2one(
+        "res.users",
+        string="Reported By",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+    )
+    can_report = fields.Boolean(compute="_compute_can_report")
+    follow_up_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Follow-up",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    support_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Leader's Activity",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+
+    _to_report_idx = models.Index(
+        "(user_id) WHERE state = 'done' AND report_date IS NULL"
+    )
+
+    # -------------------------------------------------------------------------
+    # Computes
+    # -------------------------------------------------------------------------
+
+    @api.depends("date_done", "user_id", "company_id")
+    def _compute_date_visited(self):
+        for visit in self:
+            visit.date_visited = visit.date_done or visit._get_today()
+
+    @api.depends("service_speed", "service_attitude")
+    def _compute_service_quadrant(self):
+        for visit in self:
+            ratings = (visit.service_speed, visit.service_attitude)
+            visit.service_quadrant = QUADRANTS.get(ratings, False)
+
+    @api.depends("commitment_ids.name")
+    def _compute_commitments(self):
+        for visit in self:
+            names = visit.commitment_ids.mapped("name")
+            visit.commitments = "\n".join(name for name in names if name)
+
+    def _inverse_commitments(self):
+        vals_list = []
+        dropped = self.env["key.account.commitment"]
+        days = self.sudo()._get_follow_up_days()
+        for visit in self:
+            lines = [line.strip() for line in (visit.commitments or "").splitlines()]
+            lines = list(dict.fromkeys(line for line in lines if line))
+            known = visit.commitment_ids
+            dropped |= known.filtered(
+                lambda commitment, lines=lines: (
+                    commitment.state == "open" and commitment.name not in lines
+                )
+            )
+            vals_list += [
+                {"visit_id": visit.id, "name": line, "date_deadline": days[visit.id]}
+                for line in lines
+                if line not in known.mapped("name")
+            ]
+        dropped.unlink()
+        self.env["key.account.commitment"].create(vals_list)
+
+    @api.depends("state", "report_date", "report_uid")
+    @api.depends_context("uid")
+    def _compute_can_report(self):
+        for visit in self:
+            visit.can_report = (
+                visit.state == "planned"
+                or visit.state == "done"
+                and (not visit.report_date or visit._can_correct())
+            )
+
+    # -------------------------------------------------------------------------
+    # Constraints
+    # -------------------------------------------------------------------------
+
+    @api.constrains("next_date")
+    def _check_next_date(self):
+        for visit in self.filtered("next_date"):
+            if visit.next_date < visit._get_today():
+                raise ValidationError(
+                    self.env._(
+                        "The next visit can't be in the past: choose today or a later "
+                        "day."
+                    )
+                )
+            if visit.date_done and visit.next_date <= visit.date_done:
+                raise ValidationError(
+                    self.env._(
+                        "The next visit comes after this one: choose a later day."
+                    )
+                )
+
+    def _can_correct(self):
+        """Return whether the user, also when the code runs as superuser, may change
+        what the report says."""
+        self.ensure_one()
+        user = self.env.user
+        last = fields.Datetime.now() - timedelta(days=CORRECTION_DAYS)
+        return (
+            user.id == SUPERUSER_ID
+            or user.has_group("sales_team.group_sale_salesman_all_leads")
+            or (self.sudo().report_uid == user and self.report_date > last)
+        )
+
+    def _check_correction(self):
+        """Refuse to change reports of others, or of more than a week ago.
+
+        :raise AccessError: if the user may not
+        """
+        for visit in self.filtered("report_date"):
+            if visit._can_correct():
+                continue
+            if visit.sudo().report_uid == self.env.user:
+                raise AccessError(
+                    self.env._(
+                        "The report on %s is more than a week old: ask a manager to "
+                        "correct it.",
+                        visit.name,
+                    )
+                )
+            raise AccessError(
+                self.env._(
+                    "The report on %(visit)s is by %(author)s: ask its author or a "
+                    "manager to correct it.",
+                    visit=visit.name,
+                    author=visit.sudo().report_uid.name or self.env._("nobody"),
+                )
+            )
+
+    def _check_answers(self):
+        """Refuse a report that leaves one of the four questions open."""
+        missing = []
+        # A lead without customer has no contacts that we could have met
+        if self.partner_id and not self.contact_ids:
+            missing.append(self.env._("whom you met"))
+        if not self.mode:
+            missing.append(self.env._("how you met"))
+        if not self.objective_reached:
+            missing.append(self.env._("whether you reached the objective"))
+        if not self.next_step:
+            missing.append(self.env._("what comes next"))
+        if missing:
+            raise UserError(
+                self.env._(
+                    "The report on %(visit)s isn't complete. Please say: %(missing)s.",
+                    visit=self.name,
+                    missing=", ".join(missing),
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        visits = super().create([self._name_day(vals) for vals in vals_list])
+        visits.filtered(lambda visit: visit.state == "done").sudo()._replace_planned()
+        return visits
+
+    def write(self, vals):
+        vals = self._name_day(vals)
+        if not self.env.su and REPORT_FIELDS & vals.keys():
+            self._check_correction()
+        res = super().write(vals)
+        reported = self.sudo().filtered("report_date")
+        if {"next_date", "next_theme"} & vals.keys():
+            reported._keep_promises()
+        if {"is_manager_needed", "support_needed"} & vals.keys():
+            reported._notify_managers()
+        return res
+
+    def unlink(self):
+        visits = self.sudo()
+        visits.commitment_ids.unlink()
+        visits._unlink_tasks()
+        visits.support_activity_id.filtered("active").unlink()
+        return super().unlink()
+
+    @api.model
+    def _name_day(self, vals):
+        """The report asks for the day under another name, with today as its default:
+        while a visit is planned, it has none."""
+        if "date_visited" not in vals:
+            return vals
+        vals = dict(vals)
+        vals["date_done"] = vals.pop("date_visited")
+        return vals
+
+    # -------------------------------------------------------------------------
+    # The visit's own log
+    # -------------------------------------------------------------------------
+
+    def _track_prepare(self, fields_iter):
+        # Only what changes in a report that was given is told: planning stays quick
+        return super(KeyAccountVisit, self.filtered("report_date"))._track_prepare(
+            fields_iter
+        )
+
+    def _message_auto_subscribe(self, updated_values, followers_existing_policy="skip"):
+        # Nobody is told of an assignment: the daily digest does that
+        return True
+
+    def _mail_get_partner_fields(self, introspect_fields=False):
+        # No mail to customers: nothing suggests them
+        return []
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_open_report(self):
+        """Open the report of a planned or done visit.
+
+        :raise UserError: if the visit was cancelled or missed
+        :raise AccessError: if the user may not report it, or not correct it any more
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_reportable()
+        self._check_correction()
+        return self._get_report_action({"res_id": self.id})
+
+    def action_report(self, values=None):
+        """Give the report: mark a planned visit done, keep what was promised and call
+        for support. A report that was given already is corrected.
+
+        :param dict values: what the report says, written before; without a visit, one
+            is logged with them
+        :return: a notification that names the next visit
+        :raise UserError: if one of the four questions is open, or the visit was
+            cancelled or missed
+        :raise AccessError: if the user may not report it, or not correct it any more
+        """
+        if not self:
+            self = self.create({"state": "done", **(values or {})})
+        elif values:
+            self.write(values)
+        self.ensure_one()
+        self.check_access("write")
+        self._check_reportable()
+        self._check_correction()
+        self._check_answers()
+        if self.report_date:
+            return {"type": "ir.actions.act_window_close"}
+        if self.state == "planned":
+            self.action_done(self.feedback)
+        # sudo: the checks above are the right to report
+        visit = self.sudo()
+        visit.write({"report_date": fields.Datetime.now(), "report_uid": self.env.uid})
+        visit._create_follow_ups()
+        visit._plan_next()
+        visit._keep_promises()
+        visit._notify_managers()
+        return visit._get_next_notification()
+
+    def action_log(self):
+        """Open the report of a visit that wasn't planned; its customer is chosen
+        there."""
+        return self._get_log_action()
+
+    @api.readonly
+    @api.model
+    def get_report_contacts(self, partner_id):
+        """Return whom one may have met at a customer's: its contact persons, those
+        with a place in the buying centre first.
+
+        :param int partner_id: the customer
+        :return: ``{"can_create": bool, "contacts": [{"id", "name", "place"}]}``
+        :raise AccessError: outside sales, or without the right to read the customer
+        """
+        self.check_access("read")
+        Partners = self.env["res.partner"]
+        account = Partners.browse(partner_id)
+        account.check_access("read")
+        today = self._get_user_today(self.env.user, self.env.company)
+        contacts = Partners.search_fetch(
+            Domain("commercial_partner_id", "=", account.commercial_partner_id.id)
+            & Domain("company_id", "in", [self.env.company.id, False])
+            & Domain("type", "=", "contact")
+            & Domain("is_company", "=", False)
+            & (
+                Domain("left_company_date", "=", False)
+                | Domain("left_company_date", ">", today)
+            ),
+            ["name", "function", "decision_level", "buying_role_ids"],
+            order="name, id",
+        )
+        levels = dict(
+            Partners._fields["decision_level"]._description_selection(self.env)
+        )
+        rows = []
+        for contact in contacts:
+            place = contact.buying_role_ids.mapped("name")
+            if contact.decision_level:
+                place.append(levels[contact.decision_level])
+            rows.append(
+                {
+                    "id": contact.id,
+                    "name": contact.name or contact.display_name,
+                    "place": ", ".join(place) or contact.function or "",
+                    "is_placed": bool(place),
+                }
+            )
+        rows.sort(key=lambda row: not row["is_placed"])
+        return {"can_create": Partners.has_access("create"), "contacts": rows}
+
+    def _check_reportable(self):
+        if self.state not in ("planned", "done"):
+            raise UserError(
+                self.env._(
+                    "The visit to %s was cancelled or missed: log a new one.",
+                    self.name,
+                )
+            )
+
+    def _get_report_action(self, values):
+        view = self.env.ref("crm_key_account.key_account_visit_view_form_report")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Visit Report"),
+            "res_model": "key.account.visit",
+            "views": [(view.id, "form")],
+            "target": "new",
+            **values,
+        }
+
+    @api.model
+    def _get_log_action(self, partner=None, lead=None):
+        """Open the report of a visit that just took place.
+
+        A planned visit of the user's that is due today, overdue or as early as the
+        cadence allows is the one to report: it would otherwise remain.
+        """
+        account = (partner or self.env["res.partner"]).commercial_partner_id
+        if account and not account.active:
+            raise UserError(
+                self.env._(
+                    "%s is archived: restore the customer before you log a visit.",
+                    account.display_name,
+                )
+            )
+        document = account or lead
+        if document:
+            domain = Domain("partner_id", "=", account.id)
+            if not account:
+                domain &= Domain("lead_id", "=", lead.id)
+            planned = self.search(
+                domain
+                & Domain("company_id", "=", self.env.company.id)
+                & Domain("state", "=", "planned")
+                & Domain("track", "=", "visit")
+                & Domain("user_id", "in", [self.env.uid, False])
+            )
+            today = self._get_user_today(self.env.user, self.env.company)
+            if planned and planned._get_earliest_day() <= today:
+                return planned.action_open_report()
+        return self._get_report_action(
+            {
+                "name": self.env._("Log Visit"),
+                "context": {
+                    "default_partner_id": account.id,
+                    "default_lead_id": lead.id if lead else False,
+                    "default_state": "done",
+                    "default_track": "visit",
+                },
+            }
+        )
+
+    def _get_next_notification(self):
+        """Tell the rep when the next visit is; the dialog closes."""
+        follower = self._get_planned_followers().get(self.id)
+        params = {
+            "type": "success",
+            "message": self.env._("Report saved. No next visit is planned."),
+            "next": {"type": "ir.actions.act_window_close"},
+        }
+        if follower:
+            params["message"] = self.env._("Report saved. Next visit: %s")
+            params["links"] = [
+                {
+                    "label": format_date(
+                        self.env, follower.date_planned, date_format="EEE d MMM"
+                    ),
+                    "url": f"/odoo/customer-visits/{follower.id}",
+                }
+            ]
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": params,
+        }
+
+    # -------------------------------------------------------------------------
+    # What follows
+    # -------------------------------------------------------------------------
+
+    def _mark_done(self):
+        res = super()._mark_done()
+        self._create_follow_ups()
+        return res
+
+    def _reopen(self):
+        self._check_correction()
+        res = super()._reopen()
+        self._unlink_tasks()
+        self.write({"report_date": False, "report_uid": False})
+        return res
+
+    def _add_feedback(self, feedback):
+        """Take over what was typed into Odoo's own feedback box; a report that was
+        given stays as it is."""
+        for visit in self.filtered(lambda visit: not visit.report_date):
+            if feedback.strip() not in (visit.feedback or ""):
+                visit.feedback = "\n".join(filter(None, [visit.feedback, feedback]))
+
+    def _get_account_key(self):
+        """Return what there is one planned visit for."""
+        self.ensure_one()
+        lead = not self.partner_id and self.lead_id
+        return (self.partner_id.id, lead and lead.id, self.company_id.id, self.track)
+
+    def _get_accounts_domain(self):
+        leads = self.filtered(lambda visit: not visit.partner_id).lead_id
+        return (
+            Domain("company_id", "in", self.company_id.ids)
+            & Domain("track", "in", list(set(self.mapped("track"))))
+            & (
+                Domain("partner_id", "in", self.partner_id.ids)
+                | (
+                    Domain("partner_id", "=", False)
+                    & Domain("lead_id", "in", leads.ids)
+                )
+            )
+        )
+
+    def _get_planned_followers(self):
+        """Return {visit id: the planned visit of the same account on the same track}
+        for those that have one."""
+        planned = self.search(
+            self._get_accounts_domain() & Domain("state", "=", "planned")
+        )
+        by_key = {visit._get_account_key(): visit for visit in planned}
+        return {
+            visit.id: by_key[visit._get_account_key()]
+            for visit in self
+            if visit._get_account_key() in by_key
+        }
+
+    def _filter_latest(self):
+        """Return the done visits after which nobody visited the account on the
+        track."""
+        latest = {}
+        groups = self._read_group(
+            self._get_accounts_domain() & Domain("state", "=", "done"),
+            ["partner_id", "lead_id", "company_id", "track"],
+            ["date_done:max"],
+        )
+        for partner, lead, company, track, day in groups:
+            key = (partner.id, not partner and lead.id, company.id, track)
+            latest[key] = max(day, latest.get(key, day))
+        return self.filtered(
+            lambda visit: visit.date_done == latest.get(visit._get_account_key())
+        )
+
+    def _get_earliest_day(self):
+        """Return the first day on which the planned visit counts as made: as early as
+        the cadence allows."""
+        tolerance = timedelta(0)
+        if self.date_due and self.date_latest:
+            tolerance = max(tolerance, self.date_latest - self.date_due)
+        return self.date_planned - tolerance
+
+    def _replace_planned(self):
+        """Visits that nobody had planned count: settle what was planned.
+
+        - A planned visit that was due by then took place, just not as planned: the
+          logged visit takes its place.
+        - A later one that the cadence planned is outdated: the cadence goes on from
+          the logged visit. What a person moved, or planned by hand, stays.
+        """
+        followers = self._get_planned_followers()
+        latest = self.filtered(lambda visit: visit.id in followers)._filter_latest()
+        settled = taken = self.browse()
+        outdated = defaultdict(self.browse)
+        for visit in latest:
+            planned = followers[visit.id]
+            if planned in taken:
+                # two visits on one day: one takes the place
+                continue
+            taken |= planned
+            if visit.date_done >= planned._get_earliest_day():
+                visit._take_place_of(planned)
+                settled |= visit
+            elif (
+                planned.cadence_id
+                and not planned.is_date_fixed
+                and visit.company_id.key_account_planning
+            ):
+                outdated[visit.date_done] |= planned
+                settled |= visit
+        for day, visits in outdated.items():
+            visits._close(
+                self.env._(
+                    "Visited on %s", format_date(self.env, day, date_format="d MMM")
+                )
+            )
+        settled._plan_next()
+
+    def _take_place_of(self, planned):
+        """Be the visit that was ``planned``: the cadence asked for it, and its activity
+        is done."""
+        vals = {
+            name: planned._fields[name].convert_to_write(planned[name], planned)
+            for name in PLAN_FIELDS
+        }
+        if not self.objective:
+            vals["objective"] = planned.objective
+        activity = planned.activity_id.filtered("active")
+        planned.with_context(key_account_visit_sync=INTERNAL).activity_id = False
+        planned.unlink()
+        self.with_context(key_account_visit_sync=INTERNAL).write(vals)
+        activity.with_context(key_account_visit_sync=INTERNAL).action_feedback(
+            feedback=self.feedback
+        )
+
+    def _keep_promises(self):
+        """Bring the next visits to the day that the customers were promised, on which
+        they stay, with the theme as the objective."""
+        promised = self.filtered(
+            lambda visit: (
+                visit.state == "done" and (visit.next_date or visit.next_theme)
+            )
+        )
+        promised = promised and promised._filter_latest()
+        followers = promised and promised._get_planned_followers()
+        for visit in promised:
+            planned = followers.get(visit.id)
+            if not planned and visit.next_date:
+                # The cadence asks for none
+                user = visit.user_id if visit.user_id.active else visit.account_user_id
+                planned = self.create(
+                    {
+                        "partner_id": visit.partner_id.id,
+                        "lead_id": visit.lead_id.id,
+                        "company_id": visit.company_id.id,
+                        "user_id": user.id,
+                        "team_id": visit.team_id.id,
+                        "track": visit.track,
+                        "date_planned": visit.next_date,
+                        "is_date_fixed": True,
+                        "objective": visit.next_theme,
+                    }
+                )
+            if not planned:
+                continue
+            vals = {}
+            if visit.next_date and planned.date_planned != visit.next_date:
+                vals["date_planned"] = visit.next_date
+            elif visit.next_date:
+                vals["is_date_fixed"] = True
+            if visit.next_theme:
+                vals["objective"] = visit.next_theme
+                planned.activity_id.with_context(
+                    key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+                ).note = plaintext2html(visit.next_theme)
+            planned.write(vals)
+
+    def _get_follow_up_days(self):
+        """Return {visit id: day to follow up}: the cadence's working days of the
+        salesperson after the visit, not before today. False: no follow-up."""
+        days = {}
+        for company, visits in self.grouped("company_id").items():
+            start = min(visit.date_done or visit._get_today() for visit in visits)
+            end = max(visit.date_done or visit._get_today() for visit in visits)
+            working_days = self._get_working_days(
+                visits.user_id,
+                company,
+                start,
+                end + timedelta(days=engine.MAX_SEARCH_DAYS),
+            )
+            for visit in visits:
+                count = FOLLOW_UP_DAYS
+                if visit.cadence_id:
+                    count = visit.cadence_id.follow_up_days
+                today = visit._get_today()
+                day = visit.date_done or today
+                following = sorted(
+                    other for other in working_days[visit.user_id.id] if other > day
+                )
+                # Away for all of the search: no working day would come
+                after = (
+                    following[count - 1]
+                    if 0 < count <= len(following)
+                    else day + timedelta(days=count)
+                )
+                days[visit.id] = count > 0 and max(after, today)
+        return days
+
+    def _create_follow_ups(self):
+        """Remind the salespersons to thank and recap. Calls and mails need none."""
+        visits = self.sudo().filtered(
+            lambda visit: (
+                visit.state == "done"
+                and visit.track in ("visit", "executive")
+                and visit.mode not in ("phone", "mail")
+                and visit.user_id.active
+                and (not visit.partner_id or visit.partner_id.active)
+                and not visit.follow_up_activity_id
+            )
+        )
+        if not visits:
+            return
+        days = visits._get_follow_up_days()
+        visits = visits.filtered(lambda visit: days[visit.id])
+        activity_type = self.env.ref(
+            "mail.mail_activity_data_call", raise_if_not_found=False
+        ) or self.env.ref("mail.mail_activity_data_todo")
+        activities = self._create_tasks(
+            [
+                {
+                    **visit._prepare_document_values(),
+                    "activity_type_id": activity_type.id,
+                    "summary": visit.with_context(
+                        lang=visit.user_id.lang or self.env.lang
+                    ).env._("Thank and recap: %s", visit.name),
+                    "date_deadline": days[visit.id],
+                    "user_id": visit.user_id.id,
+                }
+                for visit in visits
+            ]
+        )
+        synced = visits.with_context(key_account_visit_sync=INTERNAL)
+        for visit, activity in zip(synced, activities, strict=True):
+            visit.follow_up_activity_id = activity
+
+    @api.model
+    def _create_tasks(self, vals_list):
+        """Create activities that go with visits but are none. No mail goes out, as for
+        visits; nobody outside sales reads them."""
+        return (
+            self.env["mail.activity"]
+            .sudo()
+            .with_context(mail_activity_quick_update=True)
+            .create(
+                [
+                    {
+                        "note": False,
+                        "automated": True,
+                        **vals,
+                        "is_key_account_visit": True,
+                        "is_key_account_task": True,
+                    }
+                    for vals in vals_list
+                ]
+            )
+        )
+
+    def _unlink_tasks(self):
+        """Take back what a visit that didn't take place asked for."""
+        activities = self.sudo().follow_up_activity_id
+        activities.filtered("active").unlink()
+        self.sudo().with_context(
+            key_account_visit_sync=INTERNAL
+        ).follow_up_activity_id = False
+
+    def _notify_managers(self):
+        """Tell the leader of the sales team, once, that support is needed."""
+        visits = self.filtered(
+            lambda visit: visit.is_manager_needed and not visit.support_activity_id
+        )
+        vals_list = []
+        noted = self.browse()
+        todo = self.env.ref("mail.mail_activity_data_todo")
+        for company, group in visits.grouped("company_id").items():
+            teams = self._get_user_teams(company, group.user_id)
+            for visit in group:
+                team = visit.team_id or teams.get(visit.user_id.id)
+                leader = team.user_id if team else self.env["res.users"]
+                if not leader.active or company not in leader.company_ids:
+                    continue
+                words = visit.support_needed or visit.name
+                noted |= visit
+                vals_list.append(
+                    {
+                        **visit._prepare_document_values(),
+                        "activity_type_id": todo.id,
+                        "summary": visit.with_context(
+                            lang=leader.lang or self.env.lang
+                        ).env._("Support needed: %s", words),
+                        "date_deadline": self._get_user_today(leader, company),
+                        "user_id": leader.id,
+                    }
+                )
+        activities = self._create_tasks(vals_list)
+        synced = noted.with_context(key_account_visit_sync=INTERNAL)
+        for visit, activity in zip(synced, activities, strict=True):
+            visit.support_activity_id = activity

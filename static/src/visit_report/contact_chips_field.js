@@ -1,0 +1,151 @@
+import {Component, useRef, useState} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {standardFieldProps} from "@web/views/fields/standard_field_props";
+import {useRecordObserver} from "@web/model/relational_model/utils";
+import {useService} from "@web/core/utils/hooks";
+
+// More than these are shown on demand: a phone has room for so many
+const SHOWN = 12;
+
+/**
+ * The contact persons of a customer as buttons: a tap says that one was met.
+ *
+ * They are read by one call when the report opens, or when its customer changes.
+ */
+export class ContactChipsField extends Component {
+    static template = "crm_key_account.ContactChipsField";
+    static props = {
+        ...standardFieldProps,
+        accountField: {type: String},
+    };
+
+    setup() {
+        this.orm = useService("orm");
+        this.newName = useRef("newName");
+        this.state = useState({
+            contacts: [],
+            canCreate: false,
+            isLoaded: false,
+            isAdding: false,
+            showAll: false,
+        });
+        this.requestId = 0;
+        useRecordObserver((record) => {
+            const accountId = record.data[this.props.accountField]?.id || false;
+            if (accountId !== this.accountId) {
+                this.accountId = accountId;
+                return this.load();
+            }
+        });
+    }
+
+    async load() {
+        const requestId = ++this.requestId;
+        let data = {contacts: [], can_create: false};
+        try {
+            if (this.accountId) {
+                data = await this.orm.call("key.account.visit", "get_report_contacts", [
+                    this.accountId,
+                ]);
+            }
+        } catch (error) {
+            // Unhandled, so that it is shown; thrown, it would take the form down
+            Promise.reject(error);
+        }
+        if (requestId === this.requestId) {
+            this.state.contacts = data.contacts;
+            this.state.canCreate = data.can_create;
+            this.state.isLoaded = true;
+        }
+    }
+
+    get list() {
+        return this.props.record.data[this.props.name];
+    }
+
+    /** All contacts; whoever was met and has left since is still named. */
+    get all() {
+        const known = new Set(this.state.contacts.map(({id}) => id));
+        const others = this.list.records
+            .filter(({resId}) => !known.has(resId))
+            .map(({resId, data}) => ({
+                id: resId,
+                name: data.display_name,
+                place: "",
+            }));
+        return [...this.state.contacts, ...others];
+    }
+
+    get shown() {
+        if (this.state.showAll) {
+            return this.all;
+        }
+        return this.all.filter(
+            (contact, index) => index < SHOWN || this.isMet(contact)
+        );
+    }
+
+    get moreLabel() {
+        return _t("%s more", this.all.length - this.shown.length);
+    }
+
+    isMet({id}) {
+        return this.list.currentIds.includes(id);
+    }
+
+    toggle(contact) {
+        return this.list.addAndRemove(
+            this.isMet(contact)
+                ? {add: [], remove: [contact.id]}
+                : {add: [contact.id], remove: []}
+        );
+    }
+
+    startAdding() {
+        this.state.isAdding = true;
+    }
+
+    onKeydown(ev) {
+        if (ev.key === "Enter") {
+            // Not the dialog's default button
+            ev.preventDefault();
+            ev.stopPropagation();
+            return this.add();
+        }
+        if (ev.key === "Escape") {
+            ev.stopPropagation();
+            this.state.isAdding = false;
+        }
+    }
+
+    async add() {
+        const name = this.newName.el.value.trim();
+        if (!name) {
+            this.state.isAdding = false;
+            return;
+        }
+        const [id] = await this.orm.create("res.partner", [
+            {
+                name,
+                parent_id: this.accountId,
+                type: "contact",
+                is_company: false,
+            },
+        ]);
+        this.state.contacts.push({id, name, place: ""});
+        this.state.isAdding = false;
+        await this.toggle({id});
+    }
+}
+
+export const contactChipsField = {
+    component: ContactChipsField,
+    displayName: _t("Contacts as Buttons"),
+    supportedTypes: ["many2many"],
+    relatedFields: [{name: "display_name", type: "char"}],
+    isEmpty: () => false,
+    extractProps: ({options}) => ({accountField: options.account_field}),
+};
+
+registry.category("fields").add("key_account_contact_chips", contactChipsField);

@@ -1,0 +1,192 @@
+import {animationFrame} from "@odoo/hoot-mock";
+import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {
+    clickSave,
+    contains,
+    defineModels,
+    fields,
+    makeServerError,
+    models,
+    mountView,
+    onRpc,
+} from "@web/../tests/web_test_helpers";
+import {press, queryAllTexts} from "@odoo/hoot-dom";
+import {mailModels} from "@mail/../tests/mail_test_helpers";
+
+describe.current.tags("crm_key_account");
+
+const ACCOUNT = 1007;
+const OTHER = 1008;
+const ANN = 1012;
+const BOB = 1013;
+const GONE = 1014;
+const NEW = 1015;
+
+class Visit extends models.Model {
+    _name = "key.account.visit";
+    partner_id = fields.Many2one({relation: "res.partner"});
+    contact_ids = fields.Many2many({relation: "res.partner"});
+    _records = [
+        {id: 1, partner_id: ACCOUNT, contact_ids: []},
+        {id: 2, partner_id: ACCOUNT, contact_ids: [BOB, GONE]},
+        {id: 3, partner_id: false, contact_ids: []},
+    ];
+}
+
+defineModels({...mailModels, Visit});
+
+const ARCH = `
+    <form>
+        <field name="partner_id"/>
+        <field name="contact_ids" widget="key_account_contact_chips"
+            options="{'account_field': 'partner_id'}"/>
+    </form>`;
+
+// What the server answers; a test may change it
+let data = {};
+
+beforeEach(() => {
+    mailModels.ResPartner._records = [
+        ...mailModels.ResPartner._records,
+        {id: ACCOUNT, name: "Kestrel"},
+        {id: OTHER, name: "Other"},
+        {id: ANN, name: "Ann Lee"},
+        {id: BOB, name: "Bob May"},
+        {id: GONE, name: "Gone Away"},
+        {id: NEW, name: "Zoe"},
+    ];
+    data = {
+        can_create: true,
+        contacts: [
+            {id: ANN, name: "Ann Lee", place: "Buyer, Top"},
+            {id: BOB, name: "Bob May", place: ""},
+        ],
+    };
+    onRpc("key.account.visit", "get_report_contacts", ({args}) => {
+        expect.step(["get", ...args]);
+        return data;
+    });
+    onRpc("key.account.visit", "web_save", ({args}) => {
+        expect.step(["save", args[1].contact_ids]);
+    });
+});
+
+async function openVisit(resId = 1) {
+    await mountView({type: "form", resModel: "key.account.visit", resId, arch: ARCH});
+}
+
+const chip = (name) => `.o_contact_chip:contains(${name})`;
+
+test("a tap says that a contact was met, another takes it back", async () => {
+    await openVisit();
+    expect.verifySteps([["get", ACCOUNT]]);
+    expect(queryAllTexts(".o_contact_chip")).toEqual([
+        "Ann Lee\nBuyer, Top",
+        "Bob May",
+    ]);
+    expect(".o_contact_chip.active").toHaveCount(0);
+    expect(chip("Ann")).toHaveAttribute("aria-pressed", "false");
+    await contains(chip("Ann")).click();
+    expect(chip("Ann")).toHaveClass("active");
+    expect(chip("Ann")).toHaveAttribute("aria-pressed", "true");
+    await contains(chip("Bob")).click();
+    expect(".o_contact_chip.active").toHaveCount(2);
+    await contains(chip("Ann")).click();
+    expect(".o_contact_chip.active").toHaveCount(1);
+    await clickSave();
+    expect.verifySteps([["save", [[4, BOB]]]]);
+});
+
+test("whoever was met and has left since is still named", async () => {
+    await openVisit(2);
+    expect(chip("Bob")).toHaveClass("active");
+    expect(chip("Gone")).toHaveClass("active");
+    await contains(chip("Gone")).click();
+    expect(chip("Gone")).toHaveCount(0);
+    await clickSave();
+    expect.verifySteps([
+        ["get", ACCOUNT],
+        ["save", [[3, GONE]]],
+    ]);
+});
+
+test("without a customer, there is nobody", async () => {
+    await openVisit(3);
+    expect.verifySteps([]);
+    expect(".o_contact_chip").toHaveCount(0);
+});
+
+test("many contacts: the first ones, then all", async () => {
+    data.contacts = [...Array(20).keys()].map((number) => ({
+        id: number ? 2000 + number : ANN,
+        name: `Contact ${number + 1}`,
+        place: "",
+    }));
+    await openVisit();
+    expect(".o_contact_chip").toHaveCount(12);
+    expect(".o_contact_chips_more").toHaveText("8 more");
+    await contains(".o_contact_chips_more").click();
+    expect(".o_contact_chip").toHaveCount(20);
+    expect(".o_contact_chips_more").toHaveCount(0);
+    expect.verifySteps([["get", ACCOUNT]]);
+});
+
+test("someone new", async () => {
+    onRpc("res.partner", "create", ({args}) => {
+        expect.step(["create", args[0]]);
+        return [NEW];
+    });
+    data.contacts = [];
+    await openVisit();
+    expect(".o_contact_chips").toHaveText(/No contacts yet/);
+    await contains(".o_contact_chips_add").click();
+    await contains(".o_contact_chips_new input").edit(" Zoe ", {confirm: false});
+    await press("Enter");
+    await animationFrame();
+    expect(chip("Zoe")).toHaveClass("active");
+    expect(".o_contact_chips_new").toHaveCount(0);
+    await clickSave();
+    expect.verifySteps([
+        ["get", ACCOUNT],
+        [
+            "create",
+            [
+                {
+                    name: "Zoe",
+                    parent_id: ACCOUNT,
+                    type: "contact",
+                    is_company: false,
+                },
+            ],
+        ],
+        ["save", [[4, NEW]]],
+    ]);
+});
+
+test("someone new without a name is nobody", async () => {
+    onRpc("res.partner", "create", () => expect.step("create"));
+    await openVisit();
+    await contains(".o_contact_chips_add").click();
+    await contains(".o_contact_chips_new .btn-primary").click();
+    expect(".o_contact_chips_new").toHaveCount(0);
+    expect.verifySteps([["get", ACCOUNT]]);
+});
+
+test("who may not create contacts isn't asked to", async () => {
+    data.can_create = false;
+    await openVisit();
+    expect(".o_contact_chips_add").toHaveCount(0);
+    expect.verifySteps([["get", ACCOUNT]]);
+});
+
+test("an error is shown, and the form stays", async () => {
+    expect.errors(1);
+    onRpc("key.account.visit", "get_report_contacts", () => {
+        throw makeServerError({message: "Not there"});
+    });
+    await openVisit();
+    await animationFrame();
+    expect.verifyErrors(["Not there"]);
+    expect(".o_form_view").toHaveCount(1);
+    expect(".o_contact_chip").toHaveCount(0);
+});
