@@ -10,11 +10,13 @@ class CrmTeamMember(models.Model):
     seniority = fields.Selection(
         SENIORITIES,
         default="regular",
+        groups="sales_team.group_sale_salesman",
         help="Tiers ask for a least seniority: new salespeople train at low-value "
         "accounts, key accounts want experienced ones.",
     )
     key_account_daily_capacity = fields.Integer(
         string="Visits per Day",
+        groups="sales_team.group_sale_salesman",
         help="Visits and calls that the salesperson can make on a full working day. "
         "0: as the company's settings say.",
     )

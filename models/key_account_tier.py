@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ..const import SENIORITIES
 from .key_account_scorecard import DEFAULT_MONTHS
 
 
@@ -59,6 +60,13 @@ class KeyAccountTier(models.Model):
         default=DEFAULT_MONTHS,
         help="Who was met within this many months up to today counts as met.",
     )
+    min_seniority = fields.Selection(
+        SENIORITIES,
+        string="Least Seniority",
+        help="The least seniority of a salesperson who serves these accounts. Accounts "
+        "that somebody with less serves appear in Accounts to Assign. Trainee: new "
+        "salespeople train here and are suggested first. Leave empty for anybody.",
+    )
 
     _code_uniq = models.Constraint(
         "UNIQUE(policy_id, code)",
@@ -115,6 +123,7 @@ class KeyAccountTier(models.Model):
             ("key.account.tier.change", "from_tier_id"),
             ("key.account.tier.change", "to_tier_id"),
             ("key.account.cadence", "tier_id"),
+            ("key.account.target", "tier_id"),
             ("key.account.visit", "tier_id"),
             ("key.account.scorecard", "tier_id"),
             ("key.account.loss", "tier_id"),

@@ -266,11 +266,6 @@ class KeyAccountVisit(models.Model):
         help="What was going on with the customer when the visit was planned; kept up "
         "to date every night.",
     )
-    stage_sequence = fields.Integer(
-        compute="_compute_stage_sequence",
-        store=True,
-        help="Orders the visits of a day.",
-    )
     date_escalated = fields.Date(
         string="Escalated On",
         readonly=True,
@@ -352,11 +347,6 @@ class KeyAccountVisit(models.Model):
             parts = [visit.name, day and format_date(self.env, day)]
             visit.display_name = ", ".join(part for part in parts if part)
 
-    @api.depends("engagement_stage")
-    def _compute_stage_sequence(self):
-        for visit in self:
-            visit.stage_sequence = STAGE_NUMBERS[visit.engagement_stage or "target"]
-
     @api.depends("track")
     def _compute_mode(self):
         for visit in self:
@@ -378,6 +368,20 @@ class KeyAccountVisit(models.Model):
                 visit.engagement_strategy = lines._match(
                     account.account_value_type, account.industry_id, company
                 )._get_html()
+
+    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+        # The best reason to spend time comes first, not the first letter.
+        if field_name != "engagement_stage":
+            return super()._order_field_to_sql(
+                alias, field_name, direction, nulls, query
+            )
+        position = SQL(
+            "ARRAY_POSITION(%s, %s::text)",
+            list(STAGE_NUMBERS),
+            self._field_to_sql(alias, field_name, query),
+        )
+        query._order_groupby.append(position)
+        return SQL("%s %s %s", position, direction, nulls)
 
     @api.depends("state", "date_planned")
     @api.depends_context("tz")

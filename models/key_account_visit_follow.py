@@ -138,6 +138,7 @@ class KeyAccountVisit(models.Model):
             own = group.filtered(lambda visit: visit.lead_id == head)
             (group - (own or group)[:1])._close(self.env._("Merged into %s", head.name))
         visits.with_context(key_account_visit_sync=INTERNAL).lead_id = head
+        self.env["key.account.target"]._merge(leads, head)
         visits.filtered(lambda visit: visit.state == "planned")._move_activities()
         if account:
             self._follow_lead_customer(head)

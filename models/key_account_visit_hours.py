@@ -63,7 +63,7 @@ class KeyAccountVisit(models.Model):
         }
 
     @api.model
-    def _get_busy_hours(self, users, company, start, end):
+    def _get_busy_hours(self, users, company, start, end, times=None):
         """Return {user id: {date: hours}}: working hours of the days from ``start`` to
         ``end``, in the users' time zones, that meetings take.
 
@@ -71,8 +71,10 @@ class KeyAccountVisit(models.Model):
         organizes without being on the list, and hasn't declined. Those of the user's
         own visits don't: the visit itself takes the time. Meetings at the same time
         count once. A fixed number of queries, and a few per calendar and time zone.
+
+        :param dict times: what :meth:`_get_working_times` returned, if it is known
         """
-        times = self._get_working_times(users, company, start, end)
+        times = times or self._get_working_times(users, company, start, end)
         busy = self._get_busy_intervals(users, company, start, end)
         return {
             user_id: self._sum_hours(
@@ -95,7 +97,7 @@ class KeyAccountVisit(models.Model):
         daily capacity, less where a day is short or meetings take a part of it."""
         capacities = self.env["crm.team.member"]._get_daily_capacities(users, company)
         times = self._get_working_times(users, company, start, end)
-        busy = self._get_busy_hours(users, company, start, end)
+        busy = self._get_busy_hours(users, company, start, end, times)
         result = {}
         for user_id, time in times.items():
             result[user_id] = {}
@@ -185,9 +187,12 @@ class KeyAccountVisit(models.Model):
         }
 
     @api.model
-    def _get_busy_intervals(self, users, company, start, end):
+    def _get_busy_intervals(self, users, company, start, end, own_visits=False):
         """Return {user id: intervals} of what is in the users' calendars, in their own
-        time zones; see :meth:`_get_busy_hours`. Two queries and their prefetches."""
+        time zones; see :meth:`_get_busy_hours`. Two queries and their prefetches.
+
+        :param bool own_visits: also the meetings of the users' own visits
+        """
         # sudo: only the time is taken from others' calendars
         users = users.sudo()
         partner_users = defaultdict(users.browse)
@@ -217,13 +222,15 @@ class KeyAccountVisit(models.Model):
                 ]
             )
         )
-        visiting = {
-            (event.id, user.id)
-            for event, user in self.sudo()._read_group(
-                [("calendar_event_id", "in", events.ids)],
-                ["calendar_event_id", "user_id"],
-            )
-        }
+        visiting = set()
+        if not own_visits:
+            visiting = {
+                (event.id, user.id)
+                for event, user in self.sudo()._read_group(
+                    [("calendar_event_id", "in", events.ids)],
+                    ["calendar_event_id", "user_id"],
+                )
+            }
         zones = {user: self._get_user_tz(user, company) for user in users}
         intervals = defaultdict(list)
         for event in events:

@@ -93,6 +93,7 @@ class KeyAccountVisit(models.Model):
             visits = self.with_company(company)
             try:
                 with self.env.cr.savepoint():
+                    self.env["key.account.target"]._freeze(company)
                     visits._prepare_plan(company)
                     due = visits._get_due(company, TRACK_KEYS)
                     plans, leftovers = visits._get_plans(company, due)
@@ -267,12 +268,10 @@ class KeyAccountVisit(models.Model):
             SQL(
                 """
                 UPDATE key_account_visit visit
-                   SET engagement_stage = stages.stage,
-                       stage_sequence = stages.sequence
+                   SET engagement_stage = stages.stage
                   FROM (
                         SELECT planned.id, COALESCE(card.engagement_stage,
-                               lead.engagement_stage, 'target') AS stage,
-                               numbers.sequence
+                               lead.engagement_stage, 'target') AS stage
                           FROM key_account_visit planned
                           LEFT JOIN key_account_scorecard card
                                  ON card.partner_id = planned.partner_id
@@ -280,10 +279,6 @@ class KeyAccountVisit(models.Model):
                           LEFT JOIN crm_lead lead
                                  ON lead.id = planned.lead_id
                                 AND planned.partner_id IS NULL
-                          JOIN (SELECT UNNEST(%(stages)s) AS stage,
-                                       UNNEST(%(sequences)s) AS sequence) AS numbers
-                            ON numbers.stage = COALESCE(card.engagement_stage,
-                               lead.engagement_stage, 'target')
                          WHERE planned.company_id = %(company)s
                            AND planned.state = 'planned'
                            AND (%(all)s OR planned.partner_id = ANY(%(partners)s))
@@ -292,15 +287,13 @@ class KeyAccountVisit(models.Model):
                    AND visit.engagement_stage IS DISTINCT FROM stages.stage
              RETURNING visit.id
                 """,
-                stages=list(STAGE_NUMBERS),
-                sequences=list(STAGE_NUMBERS.values()),
                 company=company.id,
                 all=partner_ids is None,
                 partners=list(partner_ids or []),
             )
         )
         ids = [row[0] for row in self.env.cr.fetchall()]
-        self.browse(ids).invalidate_recordset(["engagement_stage", "stage_sequence"])
+        self.browse(ids).invalidate_recordset(["engagement_stage"])
 
     @api.model
     def _close_off_route(self, company, partner_ids=None, today=None):
@@ -353,7 +346,8 @@ class KeyAccountVisit(models.Model):
         self, company, tracks, partner_ids=None, lead_ids=None, include_planned=False
     ):
         """Return a list of (cadence line, :class:`Due`) of the accounts, and the leads
-        without one, that have no planned visit on the track of the line.
+        without one, that have no planned visit on the track of the line; of all that
+        the cadence asks for, with ``include_planned``.
 
         One query per track for accounts and one for leads.
 

@@ -24,12 +24,26 @@ class MailActivity(models.Model):
         return super().create(vals_list)
 
     def write(self, vals):
+        visits = self.sudo().filtered("is_key_account_visit").sudo(self.env.su)
+        if visits and self.env.context.get("key_account_event_sync") is INTERNAL:
+            # what a meeting would say over the reason of its visit
+            self -= visits
+        elif visits and "date_deadline" in vals:
+            # The visits move their meetings themselves, where their salespersons are.
+            if others := self - visits:
+                others.write(vals)
+            self = visits.with_context(calendar_event_meeting_update=True)
         res = super().write(vals)
         if not self._is_key_account_sync() and (
             {"active", "date_deadline", "user_id", "feedback"} & vals.keys()
         ):
             self._get_key_account_visits()._follow_activities(vals)
         return res
+
+    def unlink_w_meeting(self):
+        # the visits take their meetings along
+        self.sudo().filtered("is_key_account_visit").calendar_event_id = False
+        return super().unlink_w_meeting()
 
     def unlink(self):
         if not self._is_key_account_sync():

@@ -33,6 +33,11 @@ class ResCompany(models.Model):
         help="For visits on a route, where a customer has no coordinates. 0: the same "
         "city.",
     )
+    key_account_meeting_hours = fields.Float(
+        string="Length of a Meeting (hours)",
+        default=1.0,
+        help="How long the meeting is that a salesperson schedules for a visit.",
+    )
     key_account_digest = fields.Boolean(
         string="Daily Visit Digest",
         default=True,
@@ -74,6 +79,17 @@ class ResCompany(models.Model):
             if not 1 <= company.key_account_daily_capacity <= 100:
                 raise ValidationError(
                     self.env._("The visits per day must be from 1 to 100.")
+                )
+
+    @api.constrains("key_account_meeting_hours")
+    def _check_key_account_meeting_hours(self):
+        for company in self:
+            if not 0 < company.key_account_meeting_hours <= 24:
+                raise ValidationError(
+                    self.env._(
+                        "The length of a meeting must be more than 0 and at most 24 "
+                        "hours."
+                    )
                 )
 
     @api.model

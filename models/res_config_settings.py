@@ -24,6 +24,10 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.key_account_route_zip_length",
         readonly=False,
     )
+    key_account_meeting_hours = fields.Float(
+        related="company_id.key_account_meeting_hours",
+        readonly=False,
+    )
     key_account_digest = fields.Boolean(
         related="company_id.key_account_digest",
         readonly=False,

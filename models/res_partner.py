@@ -406,6 +406,7 @@ class ResPartner(models.Model):
         if vals.get("parent_id") or vals.get("is_company") is not None:
             Visit._follow_commercial_entity(self)
             self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
+            self.env["key.account.target"].sudo()._follow_commercial_entity(self)
         return res
 
     def unlink(self):
@@ -767,3 +768,4 @@ class ResPartner(models.Model):
                 # the target needs one, and the tier comes along with the fields
                 kept |= card
         (cards - kept).unlink()
+        self.env["key.account.target"]._merge(self, target)

@@ -87,13 +87,11 @@ class TestMigrations(KeyAccountCommon):
             [{"opportunity_id": lead.id, **values} for lead in leads[:2]]
         )
         orders[1].action_confirm()
-        visit = self.Visit.create(values)
         expected = ["quotation", "contract", "opportunity", "lead", "target"]
         self.assertEqual(leads.mapped("engagement_stage"), expected)
         self.env.flush_all()
         for table, column in (
             ("crm_lead", "engagement_stage"),
-            ("key_account_visit", "stage_sequence"),
             ("key_account_scorecard", "engagement_stage"),
         ):
             self.cr.execute(
@@ -106,7 +104,6 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.2.0/pre-stages.py")
         self._migrate("19.0.1.2.0/post-stages.py")
         self.assertEqual(leads.mapped("engagement_stage"), expected)
-        self.assertEqual(visit.stage_sequence, 5)
         self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
 
     def test_19_0_1_2_0_report(self):
@@ -125,3 +122,58 @@ class TestMigrations(KeyAccountCommon):
         self.assertEqual(done.report_date, datetime(2026, 3, 10))
         self.assertFalse(done.report_uid)
         self.assertFalse(planned.report_date)
+
+    def test_19_0_1_2_0_who(self):
+        tiers = [
+            self.env.ref(f"crm_key_account.tier_{name}")
+            for name in ("key", "ordinary", "low")
+        ]
+        expected = ["senior", "regular", "trainee"]
+        # as a new database has it
+        self.assertEqual([tier.min_seniority for tier in tiers], expected)
+        tiers[0].min_seniority = tiers[1].min_seniority = False
+        tiers[2].min_seniority = "senior"
+        self._migrate("19.0.1.2.0/post-who.py")
+        # what somebody chose stays
+        expected[2] = "senior"
+        self.assertEqual([tier.min_seniority for tier in tiers], expected)
+        self.env["ir.model.data"].search(
+            [("module", "=", "crm_key_account"), ("name", "=", "tier_low")]
+        ).unlink()
+        self.env.registry.clear_cache()
+        self._migrate("19.0.1.2.0/post-who.py")
+
+    def test_new_seniority_column_is_filled(self):
+        """The ORM gives members that were there before the default."""
+        members = self.team.crm_team_member_ids
+        self.env.flush_all()
+        self.cr.execute("UPDATE crm_team_member SET seniority = NULL")
+        members._init_column("seniority")
+        self.env.invalidate_all()
+        self.assertEqual(set(members.mapped("seniority")), {"regular"})
+
+    def test_19_0_1_2_0_brief(self):
+        """The checklist arrives, and a second time nothing twice."""
+        names = self.env["ir.model.data"].search(
+            [
+                ("module", "=", "crm_key_account"),
+                ("model", "=", "key.account.checklist.item"),
+            ]
+        )
+        items = self.env["key.account.checklist.item"].browse(names.mapped("res_id"))
+        count = len(items)
+        self.assertTrue(count)
+        items.unlink()
+        names.exists().unlink()
+        self._migrate("19.0.1.2.0/post-brief.py")
+        self.assertTrue(self.env.ref("crm_key_account.checklist_item_objective").name)
+        self._migrate("19.0.1.2.0/post-brief.py")
+        self.assertEqual(
+            self.env["ir.model.data"].search_count(
+                [
+                    ("module", "=", "crm_key_account"),
+                    ("model", "=", "key.account.checklist.item"),
+                ]
+            ),
+            count,
+        )

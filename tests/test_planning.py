@@ -422,9 +422,7 @@ class TestStages(PlanningCommon):
         self._create_order()
         self.Visit._generate(self.partner, self.company)
         self.assertEqual(visit.state, "planned")
-        self.assertEqual(
-            (visit.engagement_stage, visit.stage_sequence), ("quotation", 1)
-        )
+        self.assertEqual(visit.engagement_stage, "quotation")
 
     def test_orders_the_visits_of_a_day(self):
         others = self._create_accounts(2)
@@ -450,7 +448,8 @@ class TestStages(PlanningCommon):
             [
                 ("user_id", "in", (self.rep | self.env.user).ids),
                 ("date_planned", "=", TODAY),
-            ]
+            ],
+            order="date_planned, engagement_stage",
         )
         self.assertEqual(visits[0].partner_id, form.record.partner_id)
         self.assertEqual(visits[1].partner_id, others[1])

@@ -30,6 +30,9 @@ MODELS = [
     "key.account.churn.reason",
     "key.account.loss",
     "key.account.loss.set",
+    "key.account.assignment",
+    "key.account.target",
+    "key.account.visit.report",
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [

@@ -1,4 +1,5 @@
 from . import base_partner_merge
+from . import key_account_assignment
 from . import key_account_relationship_decide
 from . import key_account_relationship_set
 from . import key_account_loss_set

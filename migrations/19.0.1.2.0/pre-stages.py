@@ -1,6 +1,5 @@
 def migrate(cr, version):
-    """Fill the new columns in a statement each: the ORM would compute them record by
-    record."""
+    """Fill the new column in one statement: the ORM would compute it lead by lead."""
     cr.execute("ALTER TABLE crm_lead ADD COLUMN IF NOT EXISTS engagement_stage varchar")
     # As crm.lead._compute_engagement_stage. Carts of a shop are recognized when their
     # lead changes next; few of them have one.
@@ -25,11 +24,4 @@ def migrate(cr, version):
          WHERE lead.id = same.id
            AND lead.engagement_stage IS NULL
         """
-    )
-    cr.execute(
-        "ALTER TABLE key_account_visit ADD COLUMN IF NOT EXISTS stage_sequence int4"
-    )
-    # The first night looks at the documents of planned visits.
-    cr.execute(
-        "UPDATE key_account_visit SET stage_sequence = 5 WHERE stage_sequence IS NULL"
     )

@@ -23,7 +23,7 @@ registry.category("web_tour.tours").add("key_account_rep", {
         },
         {
             content: "Why, in words",
-            trigger: ".o_field_widget[name=summary]:contains('Key account, weekly')",
+            trigger: ".o_key_account_brief:contains('Key account, weekly')",
         },
         {
             trigger: ".o_form_view button[name=action_done]",
@@ -328,6 +328,35 @@ registry.category("web_tour.tours").add("key_account_report_phone", {
             content: "The next one is planned by the cadence",
             trigger:
                 ".o_kanban_record:contains('Tour Customer'):contains('last visit')",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("key_account_my_day", {
+    steps: () => [
+        {
+            content: "Today's customer",
+            trigger: ".o_kanban_record:contains('Kestrel')",
+            run: "click",
+        },
+        {
+            content: "The brief is there, above the fields",
+            trigger:
+                ".o_form_view .o_key_account_brief section[name=people]:contains('Ann Lee')",
+        },
+        {
+            content: "On a phone, lists are closed until they are tapped",
+            trigger:
+                ".o_key_account_brief details:not([open]):contains('Quotations') summary",
+            run: "click",
+        },
+        {
+            content: "The quotation opens in this tab",
+            trigger: ".o_key_account_brief details[open] a[href^='/odoo/sale.order/']",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_view .o_field_widget[name=order_line]",
         },
     ],
 });

@@ -1,0 +1,53 @@
+from odoo import api, fields, models
+
+
+class KeyAccountChecklistItem(models.Model):
+    """What a rep ticks off in the mind before and during a visit, by the customer's
+    tier and by how the visit is made."""
+
+    _name = "key.account.checklist.item"
+    _description = "Visit Checklist Item"
+    _order = "sequence, id"
+
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+    name = fields.Char(
+        string="What to Think Of",
+        required=True,
+        translate=True,
+        help="Shown in the brief of each visit that it is for.",
+    )
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        index=True,
+        ondelete="cascade",
+        help="Leave empty for customers of every tier, and without one.",
+    )
+    mode = fields.Selection(
+        selection=lambda self: self.env["key.account.visit"]._fields["mode"].selection,
+        help="Leave empty for visits, calls and mails alike.",
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        index=True,
+        ondelete="cascade",
+        help="Leave empty to use the item in every company.",
+    )
+
+    @api.model
+    def _get_items(self, company):
+        """Return the items of ``company`` and the shared ones, by one query."""
+        return self.sudo().search_fetch(
+            [("company_id", "in", [company.id, False])],
+            ["name", "tier_id", "mode"],
+        )
+
+    def _match(self, tier, mode):
+        """Return those of ``self`` that are for a visit: an item without a tier is for
+        every tier, one without a mode for every mode."""
+        return self.filtered(
+            lambda item: (
+                (not item.tier_id or item.tier_id == tier)
+                and (not item.mode or item.mode == mode)
+            )
+        )

@@ -1,0 +1,187 @@
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.tools import split_every
+
+from ..engine import cadence, figures
+from .key_account_cadence import TRACKS
+from .key_account_visit import BATCH_SIZE
+
+
+class KeyAccountTarget(models.Model):
+    """How many visits the cadence asked for in a month, as it was when the month began.
+    Never changed afterwards: another tier, cadence or salesperson counts from the next
+    month on, so that the figures of the past stay what they were."""
+
+    _name = "key.account.target"
+    _description = "Visit Target"
+    _order = "month desc, id"
+    _rec_name = "partner_id"
+
+    month = fields.Date(required=True, readonly=True, help="First day of the month.")
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+        help="The lead, while it had no customer.",
+    )
+    track = fields.Selection(TRACKS, required=True, readonly=True)
+    user_id = fields.Many2one(
+        "res.users",
+        string="Salesperson",
+        readonly=True,
+        index=True,
+        ondelete="set null",
+        help="Who was to make the visits when the month began.",
+    )
+    # A copy for the record rules, as on visits.
+    account_user_id = fields.Many2one(
+        "res.users",
+        string="Customer's Salesperson",
+        compute="_compute_account_user_id",
+        store=True,
+        index=True,
+    )
+    team_id = fields.Many2one(
+        "crm.team",
+        string="Sales Team",
+        readonly=True,
+        ondelete="set null",
+    )
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        readonly=True,
+        ondelete="restrict",
+        help="Tier of the customer when the month began.",
+    )
+    planned_count = fields.Integer(
+        string="Planned Visits",
+        required=True,
+        readonly=True,
+    )
+
+    _account_or_lead = models.Constraint(
+        "CHECK(partner_id IS NOT NULL OR lead_id IS NOT NULL)",
+        "A target needs a customer or a lead.",
+    )
+    _partner_uniq = models.UniqueIndex(
+        "(company_id, month, track, partner_id) WHERE partner_id IS NOT NULL",
+    )
+    _lead_uniq = models.UniqueIndex(
+        "(company_id, month, track, lead_id) WHERE partner_id IS NULL",
+    )
+
+    @api.depends("partner_id.user_id", "lead_id.user_id")
+    def _compute_account_user_id(self):
+        for target in self:
+            target.account_user_id = (target.partner_id or target.lead_id).user_id
+
+    @api.model
+    def _freeze(self, company, today=None):
+        """Note how many visits the cadence asks for in the current month, once a month.
+
+        The month counts from its first day; in the first month of planning, from today.
+        Doesn't commit. A fixed number of queries, plus batches.
+
+        :param date today: default: today in the time zone of the company
+        :return: the targets made, none if the month has some already
+        """
+        targets = self.sudo()
+        visits = self.env["key.account.visit"].sudo().with_company(company)
+        today = today or visits._get_user_today(self.env["res.users"], company)
+        month = today.replace(day=1)
+        previous = month - relativedelta(months=1)
+        frozen = targets.search_fetch(
+            [("company_id", "=", company.id), ("month", "in", [previous, month])],
+            ["month"],
+            order="month DESC",
+            limit=1,
+        )
+        if frozen.month == month:
+            return targets.browse()
+        start = month if frozen else today
+        asked = [
+            (item, number)
+            for line, item in visits._get_due(
+                company, [track for track, _ in TRACKS], include_planned=True
+            )
+            if (number := self._count_due_dates(line, item, start))
+        ]
+        responsibles = visits._get_responsibles(company, [item for item, _ in asked])
+        vals_list = []
+        for item, number in asked:
+            user_id, team_id = responsibles[item]
+            vals_list.append(
+                {
+                    "month": month,
+                    "company_id": company.id,
+                    "partner_id": item.partner_id,
+                    "lead_id": item.lead_id,
+                    "track": item.track,
+                    "user_id": user_id or False,
+                    "account_user_id": item.user_id or False,
+                    "team_id": team_id or False,
+                    "tier_id": item.tier_id,
+                    "planned_count": number,
+                }
+            )
+        made = targets.browse()
+        for batch in split_every(BATCH_SIZE, vals_list):
+            made |= targets.create(batch)
+        return made
+
+    @api.model
+    def _count_due_dates(self, line, item, start):
+        """Return how many visits ``line`` asks for from ``start`` to the end of the
+        month."""
+        end = start + relativedelta(day=31)
+        count, unit = line.interval_count, line.interval_unit
+        if item.own_interval:
+            count, unit = item.own_interval, "day"
+        first_due = cadence.next_due(
+            item.last_done, count, unit, item.resume
+        ) or cadence.first_due(
+            item.partner_id or item.lead_id,
+            cadence.interval_days(count, unit),
+            start,
+        )
+        if item.loss_id:
+            # one visit to win the account back
+            return int(first_due <= end)
+        return figures.count_due_dates(first_due, count, unit, start, end)
+
+    @api.model
+    def _follow_commercial_entity(self, partners):
+        """Give the targets of partners that became contacts to their company."""
+        for partner in self.search([("partner_id", "in", partners.ids)]).partner_id:
+            if partner != partner.commercial_partner_id:
+                self._merge(partner, partner.commercial_partner_id)
+
+    @api.model
+    def _merge(self, sources, destination):
+        """Give the targets of customers or leads that are merged to ``destination``, as
+        their visits are. What was planned at both adds up."""
+        column = "partner_id" if destination._name == "res.partner" else "lead_id"
+        targets = self.search([(column, "in", (sources | destination).ids)], order="id")
+        for group in targets.grouped(
+            lambda target: (target.company_id, target.month, target.track)
+        ).values():
+            own = group.filtered(lambda target: target[column] == destination)
+            kept = (own or group)[:1]
+            planned_count = sum(group.mapped("planned_count"))
+            (group - kept).unlink()
+            kept.write({column: destination.id, "planned_count": planned_count})

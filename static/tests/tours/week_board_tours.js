@@ -1,0 +1,75 @@
+import {registry} from "@web/core/registry";
+
+const nextWeek = [
+    {
+        content: "Next week",
+        trigger: ".o_week_board .o_week_board_next",
+        run: "click",
+    },
+];
+
+registry.category("web_tour.tours").add("key_account_week_board", {
+    steps: () => [
+        ...nextWeek,
+        {
+            content: "Drag the visit from Monday to Tuesday",
+            trigger:
+                "tr:has(.o_week_board_card) td:eq(0) .o_week_board_card:contains('Tour Customer')",
+            run: "drag_and_drop(tr:has(.o_week_board_card) td:eq(1) .o_week_board_group)",
+        },
+        {
+            content: "It is there, as moved by hand",
+            trigger:
+                "td:has(.o_week_board_card:contains('Tour Customer'):has(.fa-thumb-tack)) .o_week_board_load:contains('1 / 6')",
+        },
+        {
+            content: "Drag the backlog onto Monday",
+            trigger: ".o_week_board_side .o_week_board_card:contains('Tour Backlog')",
+            run: "drag_and_drop(tr:has(.o_week_board_card) td:eq(0) .o_week_board_group)",
+        },
+        {
+            content: "It is planned",
+            trigger:
+                "td .o_week_board_card[data-kind=visit]:contains('Tour Backlog'):has(.fa-thumb-tack)",
+        },
+        {
+            content: "Nothing is left in the backlog",
+            trigger: ".o_week_board_side:contains('Every visit that is due has a day')",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("key_account_week_board_phone", {
+    steps: () => [
+        ...nextWeek,
+        {
+            content: "The rep's own visits alone",
+            trigger:
+                ".o_week_board_list:contains('Tour Customer'):not(:contains('Colleague Customer'))",
+        },
+        {
+            content: "Unfold the backlog",
+            trigger: ".o_week_board_fold:contains('Backlog (1)')",
+            run: "click",
+        },
+        {
+            trigger: ".o_week_board_card[data-kind=backlog]:contains('Tour Backlog')",
+        },
+        {
+            content: "Open the visit",
+            trigger: ".o_week_board_day .o_week_board_card:contains('Tour Customer')",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_view .o_field_widget[name=date_planned]",
+        },
+        {
+            content: "Back to the same week",
+            trigger: ".o_back_button",
+            run: "click",
+        },
+        {
+            trigger: ".o_week_board_day .o_week_board_card:contains('Tour Customer')",
+        },
+    ],
+});

@@ -1,0 +1,320 @@
+import {
+    contains,
+    getService,
+    makeServerError,
+    mockService,
+    mountWithCleanup,
+    onRpc,
+} from "@web/../tests/web_test_helpers";
+import {animationFrame, mockDate} from "@odoo/hoot-mock";
+import {beforeEach, describe, expect, test} from "@odoo/hoot";
+import {queryAllTexts, queryFirst, queryOne, resize} from "@odoo/hoot-dom";
+import {actionService} from "@web/webclient/actions/action_service";
+import {WebClient} from "@web/webclient/webclient";
+import {defineMailModels} from "@mail/../tests/mail_test_helpers";
+
+describe.current.tags("crm_key_account");
+defineMailModels();
+
+const KATE = 7;
+const HELEN = 8;
+
+// What the server answers; a test may change it
+let data = {};
+
+function makeCard(id, name, values) {
+    return {
+        id,
+        name,
+        date: "2026-06-15",
+        user_id: KATE,
+        user_name: "Kate",
+        state: "planned",
+        tier: "Key account",
+        tier_code: "A",
+        color: 10,
+        load: 1,
+        track: "visit",
+        track_name: "Visit",
+        summary: "Key account, weekly",
+        is_fixed: false,
+        is_overdue: false,
+        meeting: false,
+        ...values,
+    };
+}
+
+beforeEach(() => {
+    mockDate("2026-06-16 12:00:00");
+    const capacities = {"2026-06-15": 1, "2026-06-16": 6, "2026-06-17": 6};
+    data = {
+        today: "2026-06-16",
+        start: "2026-06-15",
+        end: "2026-06-21",
+        days: ["2026-06-15", "2026-06-16", "2026-06-17", "2026-06-18"],
+        see_all: true,
+        teams: [
+            {id: 1, name: "Europe"},
+            {id: 2, name: "America"},
+        ],
+        rows: [
+            {user_id: false, name: "Unassigned", capacities: {}},
+            {user_id: KATE, name: "Kate", capacities},
+            {user_id: HELEN, name: "Helen", capacities: {"2026-06-16": 4}},
+        ],
+        visits: [
+            makeCard(1, "Kestrel", {state: "done"}),
+            makeCard(2, "Late", {is_overdue: true}),
+            makeCard(3, "Modern", {
+                date: "2026-06-16",
+                is_fixed: true,
+                meeting: "09:00",
+                track: "contact",
+                track_name: "Call",
+            }),
+            makeCard(4, "Nobody's", {user_id: false, date: "2026-06-17"}),
+        ],
+        overdue: [makeCard(5, "Old", {date: "2026-06-01", is_overdue: true})],
+        backlog: [
+            makeCard(6, "Waiting", {
+                reason: "No capacity left",
+                date_due: "2026-06-12",
+                overdue_ratio: 1.5,
+            }),
+        ],
+        backlog_count: 1,
+    };
+    onRpc("key.account.visit", "get_week_board", ({kwargs}) => {
+        const {date, team_id, own} = kwargs;
+        expect.step(["get", date, team_id, own]);
+        return JSON.parse(JSON.stringify(data));
+    });
+});
+
+async function openBoard() {
+    await mountWithCleanup(WebClient);
+    await getService("action").doAction({
+        type: "ir.actions.client",
+        tag: "key_account_week_board",
+        name: "Week Board",
+    });
+}
+
+const group = (userId, day) =>
+    `.o_week_board_group[data-user-id="${userId || ""}"][data-date="2026-06-${day}"]`;
+const card = (name) => `.o_week_board_card:contains("${name}")`;
+
+describe("desktop", () => {
+    describe.current.tags("desktop");
+
+    test("rows, days and cards", async () => {
+        await openBoard();
+        expect.verifySteps([["get", false, false, false]]);
+        expect(".o_week_board_title").toHaveText(/Jun 15 – Jun 21, 2026/);
+        expect(queryAllTexts("tbody th")).toEqual(["Unassigned", "Kate", "Helen"]);
+        expect("thead th.o_today").toHaveText(/16/);
+        expect(queryAllTexts(`${group(KATE, 15)} .o_week_board_card_name`)).toEqual([
+            "Kestrel",
+            "Late",
+        ]);
+        expect(`${group(KATE, 15)} .o_done`).toHaveText(/Kestrel/);
+        expect(`${group(KATE, 15)} .o_overdue`).toHaveText(/Late/);
+        expect(`${card("Modern")} .fa-phone`).toHaveCount(1);
+        expect(`${card("Modern")} .fa-thumb-tack`).toHaveCount(1);
+        expect(card("Modern")).toHaveText(/09:00/);
+        expect(`${card("Modern")} .o_tag_color_10`).toHaveText("A");
+        expect(group(false, 17)).toHaveText(/Nobody's/);
+    });
+
+    test("load against capacity", async () => {
+        await openBoard();
+        const load = (userId, day) =>
+            queryFirst(group(userId, day)).parentElement.querySelector(
+                ".o_week_board_load"
+            );
+        expect(load(KATE, 15)).toHaveText("2 / 1");
+        expect(load(KATE, 15)).toHaveClass("text-danger");
+        expect(load(KATE, 16)).toHaveText("1 / 6");
+        expect(load(KATE, 16)).not.toHaveClass("text-danger");
+        expect(load(KATE, 18)).toHaveText("Off");
+        expect(queryOne(group(KATE, 18)).parentElement).toHaveClass("o_off");
+        expect(load(false, 17)).toBe(null);
+        expect.verifySteps([["get", false, false, false]]);
+    });
+
+    test("drag a card to another day and to a colleague", async () => {
+        onRpc("key.account.visit", "action_move", ({args}) => {
+            expect.step(["move", args]);
+            data.visits[2].date = "2026-06-17";
+            data.visits[2].user_id = HELEN;
+            return true;
+        });
+        await openBoard();
+        expect.verifySteps([["get", false, false, false]]);
+        await contains(card("Modern")).dragAndDrop(group(HELEN, 17));
+        await animationFrame();
+        expect.verifySteps([
+            ["move", [[3], "2026-06-17", HELEN]],
+            ["get", false, false, false],
+        ]);
+        expect(`${group(HELEN, 17)} ${card("Modern")}`).toHaveCount(1);
+        expect(card("Modern")).toHaveCount(1);
+    });
+
+    test("drag from the backlog and from earlier weeks", async () => {
+        onRpc("key.account.backlog", "action_plan", ({args}) => {
+            expect.step(["plan", args]);
+            data.backlog = [];
+            data.backlog_count = 0;
+            data.visits.push(makeCard(9, "Waiting", {date: "2026-06-17"}));
+            return 9;
+        });
+        onRpc("key.account.visit", "action_move", ({args}) => {
+            expect.step(["move", args]);
+            return true;
+        });
+        await openBoard();
+        await contains(card("Waiting")).dragAndDrop(group(KATE, 17));
+        await animationFrame();
+        expect(`${group(KATE, 17)} ${card("Waiting")}`).toHaveCount(1);
+        expect(".o_week_board_side").toHaveText(/Every visit that is due has a day/);
+        await contains(card("Old")).dragAndDrop(group(false, 16));
+        await animationFrame();
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["plan", [[6], "2026-06-17", KATE]],
+            ["get", false, false, false],
+            ["move", [[5], "2026-06-16", false]],
+            ["get", false, false, false],
+        ]);
+    });
+
+    test("a refused move says why, and the card goes back", async () => {
+        onRpc("key.account.visit", "action_move", () => {
+            throw makeServerError({message: "This day has passed"});
+        });
+        await openBoard();
+        await contains(card("Modern")).dragAndDrop(group(KATE, 15));
+        await animationFrame();
+        expect(".o_notification:contains(This day has passed)").toHaveCount(1);
+        expect(`${group(KATE, 16)} ${card("Modern")}`).toHaveCount(1);
+        expect(card("Modern")).toHaveCount(1);
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["get", false, false, false],
+        ]);
+    });
+
+    test("what isn't planned, and the backlog as a target, don't move", async () => {
+        onRpc("key.account.visit", "action_move", () => expect.step("move"));
+        await openBoard();
+        await contains(card("Kestrel")).dragAndDrop(group(KATE, 16));
+        await contains(card("Modern")).dragAndDrop(
+            ".o_week_board_side .o_week_board_group:last"
+        );
+        await animationFrame();
+        expect.verifySteps([["get", false, false, false]]);
+        expect(`${group(KATE, 15)} ${card("Kestrel")}`).toHaveCount(1);
+        expect(`${group(KATE, 16)} ${card("Modern")}`).toHaveCount(1);
+    });
+
+    test("other weeks and teams", async () => {
+        await openBoard();
+        await contains(".o_week_board_next").click();
+        await contains(".o_week_board_previous").click();
+        await contains(".o_week_board_team").select("2");
+        await contains(".o_week_board_today").click();
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["get", "2026-06-22", false, false],
+            ["get", "2026-06-08", false, false],
+            ["get", "2026-06-08", 2, false],
+            ["get", false, 2, false],
+        ]);
+    });
+
+    test("a card opens its visit, a row of the backlog its customer", async () => {
+        onRpc("key.account.backlog", "action_open_document", () => ({
+            res_model: "res.partner",
+            res_id: 11,
+        }));
+        mockService("action", (env) => {
+            const service = actionService.start(env);
+            const {doAction} = service;
+            service.doAction = (action, options) => {
+                if (action.res_model) {
+                    return expect.step([action.res_model, action.res_id]);
+                }
+                return doAction(action, options);
+            };
+            return service;
+        });
+        await openBoard();
+        await contains(card("Kestrel")).click();
+        await contains(card("Waiting")).click();
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["key.account.visit", 1],
+            ["res.partner", 11],
+        ]);
+    });
+
+    test("on a narrow screen, the own week", async () => {
+        await openBoard();
+        await resize({width: 390, height: 844});
+        await animationFrame();
+        await animationFrame();
+        expect(".o_week_board table").toHaveCount(0);
+        expect(".o_week_board_list").toHaveCount(1);
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["get", false, false, true],
+        ]);
+    });
+});
+
+describe("phone", () => {
+    describe.current.tags("mobile");
+
+    beforeEach(() => {
+        Object.assign(data, {
+            see_all: false,
+            teams: [],
+            rows: [data.rows[1]],
+            visits: data.visits.slice(0, 3),
+        });
+    });
+
+    test("the own week as a list", async () => {
+        await openBoard();
+        expect.verifySteps([["get", false, false, true]]);
+        expect(".o_week_board table").toHaveCount(0);
+        expect(".o_week_board_day").toHaveCount(4);
+        expect(".o_week_board_day.o_today").toHaveText(/Modern/);
+        expect(".o_week_board_day:eq(2)").toHaveText(/No visits/);
+        expect(".o_week_board_day:eq(0) .o_week_board_load").toHaveText("2 / 1");
+        expect(card("Old")).toHaveCount(1);
+        const content = queryOne(".o_week_board .o_content");
+        expect(content.scrollWidth).toBe(content.clientWidth);
+    });
+
+    test("the backlog is folded", async () => {
+        await openBoard();
+        expect(card("Waiting")).toHaveCount(0);
+        await contains(".o_week_board_fold").click();
+        expect(card("Waiting")).toHaveText(/No capacity left/);
+        expect(".o_week_board_fold").toHaveAttribute("aria-expanded", "true");
+        await contains(".o_week_board_fold").click();
+        expect(card("Waiting")).toHaveCount(0);
+        expect.verifySteps([["get", false, false, true]]);
+    });
+
+    test("other weeks", async () => {
+        await openBoard();
+        await contains(".o_week_board_next").click();
+        expect.verifySteps([
+            ["get", false, false, true],
+            ["get", "2026-06-22", false, true],
+        ]);
+    });
+});
