@@ -25,6 +25,6 @@ class DigestDigest(models.Model):
         actions = super()._compute_kpis_actions(company, user)
         menu = self.env.ref("crm.crm_menu_root")
         actions["kpi_key_account_visits"] = (
-            f"crm_key_account.key_account_visit_report_action?menu_id={menu.id}"
+            f"crm_key_account.key_account_visit_figures_action?menu_id={menu.id}"
         )
         return actions

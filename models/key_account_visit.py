@@ -579,29 +579,7 @@ class KeyAccountVisit(models.Model):
             # Chosen by a person, and so for no cell.
             vals.update(target_role_id=False, target_level=False)
 
-    def _extend_windows(self):
-        """A visit that a person moved has the usual time after its new day."""
-        synced = self.filtered("date_latest").with_context(
-            key_account_visit_sync=INTERNAL
-        )
-        for days, visits in synced.grouped(
-            lambda visit: engine.tolerance_days(visit._get_interval_days())
-        ).items():
-            for day, group in visits.grouped("date_planned").items():
-                group.date_latest = day + timedelta(days=days)
-
-    def _get_interval_days(self):
-        """Return the length of the cadence's interval, or of the customer's own, in
-        days; 0 without either."""
-        account = self.partner_id.with_company(self.company_id)
-        if self.track == "visit" and account.visit_interval_days:
-            return account.visit_interval_days
-        line = self.cadence_id
-        return line and engine.interval_days(line.interval_count, line.interval_unit)
-
     def _carry_to_activities(self, vals):
-        if "date_planned" in vals:
-            self._extend_windows()
         if {"date_planned", "user_id"} & vals.keys():
             self._update_activities(vals)
         if {"partner_id", "lead_id"} & vals.keys():
@@ -653,7 +631,8 @@ class KeyAccountVisit(models.Model):
             visit.relationship_level = account.relationship_level
             if visit.state == "planned":
                 visit.engagement_stage = (
-                    stages.get((visit.partner_id, visit.company_id))
+                    visit.engagement_stage
+                    or stages.get((visit.partner_id, visit.company_id))
                     or (not visit.partner_id and visit.lead_id.engagement_stage)
                     or "target"
                 )
@@ -850,7 +829,6 @@ class KeyAccountVisit(models.Model):
             planned.write(
                 {"date_planned": vals["date_deadline"], "is_date_fixed": True}
             )
-            planned._extend_windows()
         if "user_id" in vals:
             planned.write({"user_id": vals["user_id"]})
         if vals.get("feedback"):

@@ -185,7 +185,6 @@ class KeyAccountVisit(models.Model):
             "contract": self.env._("A contract is running"),
             "opportunity": self.env._("An opportunity is open"),
             "lead": self.env._("There is a lead"),
-            "target": self.env._("A new target"),
         }
         overdue = False
         if late == 1:

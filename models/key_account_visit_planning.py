@@ -630,8 +630,7 @@ class KeyAccountVisit(models.Model):
                         "loss_id": item.loss_id,
                         "state": "planned",
                         "date_planned": slot.day,
-                        "date_latest": max(wanted.date_due, slot.day)
-                        + timedelta(days=tolerance),
+                        "date_latest": wanted.date_due + timedelta(days=tolerance),
                         "summary": (item, line),
                     }
                 )

@@ -20,7 +20,9 @@ class KeyAccountVisit(models.Model):
 
     @api.model
     def _mark_missed(self, company, partner_ids=None, today=None):
-        """Mark generated visits whose window has passed as missed.
+        """Mark generated visits whose window has passed as missed: 30 % of the interval
+        after the due date, or after the day for which they were planned, or to which a
+        person moved them, if that is later.
 
         The account stays due, and so gets one new visit: however many windows pass,
         there is one planned visit. Visits that a person planned have no window.
@@ -29,7 +31,6 @@ class KeyAccountVisit(models.Model):
             [
                 ("company_id", "=", company.id),
                 ("state", "=", "planned"),
-                ("date_latest", "!=", False),
             ]
         )
         if partner_ids is not None:
@@ -38,10 +39,7 @@ class KeyAccountVisit(models.Model):
         latest = today or self._get_latest_today()
         visits = self.search(domain & Domain("date_latest", "<", latest))
         missed = visits.filtered(
-            lambda visit: (
-                max(visit.date_latest, visit.date_planned)
-                < (today or visit._get_today())
-            )
+            lambda visit: visit._get_window_end() < (today or visit._get_today())
         )
         if missed:
             activities = missed.activity_id
@@ -51,6 +49,10 @@ class KeyAccountVisit(models.Model):
             # The next visit must not meet them in the unique indexes.
             missed.flush_recordset()
             activities.with_context(key_account_visit_sync=INTERNAL).unlink()
+
+    def _get_window_end(self):
+        tolerance = self.date_latest - self.date_due
+        return max(self.date_due, self.date_planned) + tolerance
 
     @api.model
     def _escalate(self, company, partner_ids=None, today=None):

@@ -274,22 +274,19 @@ class KeyAccountBacklog(models.Model):
         :raise AccessError: if the user may not plan visits to this customer
         """
         self.ensure_one()
+        # Another one may have planned it, or the reason is gone.
+        if not self.exists():
+            raise UserError(self._get_gone_text())
         self.check_access("read")
         visits = self.env["key.account.visit"]
         visits.check_access("create")
         day = visits._to_day(date)
         user = self.env["res.users"].browse(user_id or [])
         visits._check_board_day(day, user, self.company_id)
-        # Another one may have planned it, or the reason is gone.
-        row = self.sudo().exists()
-        due = row and row._get_due()
+        row = self.sudo()
+        due = row._get_due()
         if not due:
-            raise UserError(
-                self.env._(
-                    "This visit is planned already, or not due any more: refresh the "
-                    "page."
-                )
-            )
+            raise UserError(self._get_gone_text())
         # sudo: planning fills in what no client may write
         visit = (
             visits.sudo()
@@ -311,6 +308,12 @@ class KeyAccountBacklog(models.Model):
             "res_id": record.id,
             "views": [[False, "form"]],
         }
+
+    @api.model
+    def _get_gone_text(self):
+        return self.env._(
+            "This visit is planned already, or not due any more: refresh the page."
+        )
 
     def _get_due(self):
         """Return what the cadence asks for now: a list of at most one pair of line and
@@ -347,7 +350,7 @@ class KeyAccountBacklog(models.Model):
             "track": line.track,
             "date_due": date_due,
             "date_escalated": item.escalated,
-            "date_latest": max(date_due, day) + timedelta(days=days),
+            "date_latest": date_due + timedelta(days=days),
             "date_planned": day,
             "is_date_fixed": True,
             "summary": visits._get_summary(line, item),

@@ -1,3 +1,3 @@
 from . import key_account_relationship_history
 from . import key_account_relationship_status
-from . import key_account_visit_report
+from . import key_account_visit_figures

@@ -27,7 +27,7 @@ class FiguresCommon(KeyAccountCommon):
         freezer.start()
         cls.addClassCleanup(freezer.stop)
         cls.Target = cls.env["key.account.target"]
-        cls.Report = cls.env["key.account.visit.report"]
+        cls.Report = cls.env["key.account.visit.figures"]
         cls.weekly = cls._create_line(cls.tier_a, 1)
         cls.fortnightly = cls._create_line(cls.tier_b, 2)
 
@@ -701,7 +701,7 @@ class TestFiguresRights(FiguresCommon):
     def test_documents(self):
         other = self._create_company("Other Company")
         foreigner = self._create_user("ka_foreigner", SALES_ADMIN, company=other)
-        for model in ("key.account.target", "key.account.visit.report"):
+        for model in ("key.account.target", "key.account.visit.figures"):
             for user, expected in (
                 (self.rep, self.own | self.nobodys),
                 (self.leader, self.accounts),
@@ -724,14 +724,14 @@ class TestFiguresRights(FiguresCommon):
             self._create_user("ka_internal", "base.group_user"),
             self._create_user("ka_portal", "base.group_portal"),
         ):
-            for model in ("key.account.target", "key.account.visit.report"):
+            for model in ("key.account.target", "key.account.visit.figures"):
                 self.assertFalse(self.env[model].with_user(user).has_access("read"))
                 with self.assertRaises(AccessError):
                     self.env[model].with_user(user).search_read([], ["id"])
 
     def test_nobody_writes(self):
         for user in (self.rep, self.leader, self.manager):
-            for model in ("key.account.target", "key.account.visit.report"):
+            for model in ("key.account.target", "key.account.visit.figures"):
                 for operation in ("write", "create", "unlink"):
                     self.assertFalse(
                         self.env[model].with_user(user).has_access(operation)
@@ -771,7 +771,7 @@ class TestDigest(FiguresCommon):
                 [kpi[f"kpi_col{n}"]["value"] for n in (1, 2, 3)], expected, user.login
             )
         action, _, menu = kpi["kpi_action"].partition("?menu_id=")
-        self.assertEqual(self.env.ref(action).res_model, "key.account.visit.report")
+        self.assertEqual(self.env.ref(action).res_model, "key.account.visit.figures")
         self.assertTrue(self.env["ir.ui.menu"].browse(int(menu)).exists())
 
     def test_outside_sales_the_row_is_left_out(self):

@@ -32,7 +32,7 @@ MODELS = [
     "key.account.loss.set",
     "key.account.assignment",
     "key.account.target",
-    "key.account.visit.report",
+    "key.account.visit.figures",
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [

@@ -12,7 +12,7 @@ RATIOS = {
 }
 
 
-class KeyAccountVisitReport(models.Model):
+class KeyAccountVisitFigures(models.Model):
     """Visits against the targets that were frozen when the month began.
 
     A row is a target, a visit or an entry of the backlog. The first visits of the month
@@ -22,7 +22,7 @@ class KeyAccountVisitReport(models.Model):
     stays with whom it was frozen for.
     """
 
-    _name = "key.account.visit.report"
+    _name = "key.account.visit.figures"
     _description = "Visit Figures"
     _auto = False
     _order = "date desc, id desc"
