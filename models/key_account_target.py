@@ -3,7 +3,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.tools import split_every
 
-from ..engine import cadence, figures
+from ..engine import figures
 from .key_account_cadence import TRACKS
 from .key_account_visit import BATCH_SIZE
 
@@ -149,16 +149,8 @@ class KeyAccountTarget(models.Model):
         """Return how many visits ``line`` asks for from ``start`` to the end of the
         month."""
         end = start + relativedelta(day=31)
-        count, unit = line.interval_count, line.interval_unit
-        if item.own_interval:
-            count, unit = item.own_interval, "day"
-        first_due = cadence.next_due(
-            item.last_done, count, unit, item.resume
-        ) or cadence.first_due(
-            item.partner_id or item.lead_id,
-            cadence.interval_days(count, unit),
-            start,
-        )
+        count, unit = item.get_interval(line)
+        first_due = item.get_date_due(line, start)
         if item.loss_id:
             # one visit to win the account back
             return int(first_due <= end)

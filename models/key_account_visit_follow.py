@@ -111,12 +111,8 @@ class KeyAccountVisit(models.Model):
         self.env["key.account.backlog"].search(
             [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
         )._assign_responsibles()
-        self.search(self._get_planned_lead_domain(leads)).filtered(
-            lambda visit: (
-                not previous_users[visit.lead_id.id]
-                or visit.user_id.id in (previous_users[visit.lead_id.id], False)
-            )
-        )._assign_responsibles()
+        visits = self.search(self._get_planned_lead_domain(leads))
+        visits._filter_to_hand_over("lead_id", previous_users)._assign_responsibles()
 
     @api.model
     def _get_planned_lead_domain(self, leads):
@@ -148,7 +144,7 @@ class KeyAccountVisit(models.Model):
         """Give the planned visits of ``partners`` to their salespersons.
 
         A visit that somebody gave to a colleague of the previous salesperson stays
-        with that colleague.
+        with that colleague, unless that salesperson has left.
 
         :param dict previous_users: id of the salesperson before, per partner id
         """
@@ -158,12 +154,21 @@ class KeyAccountVisit(models.Model):
         visits = self.search(
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
-        visits.filtered(
+        visits._filter_to_hand_over("partner_id", previous_users)._assign_responsibles()
+
+    def _filter_to_hand_over(self, column, previous_users):
+        """Return the visits that the former salesperson had, or that somebody else had
+        because there was none: nobody, or the leader of the team."""
+        users = self.env["res.users"].browse(set(previous_users.values()) - {False})
+        present = users.with_context(active_test=False).filtered(
+            lambda user: user.active and not user.share
+        )
+        return self.filtered(
             lambda visit: (
-                not previous_users[visit.partner_id.id]
-                or visit.user_id.id in (previous_users[visit.partner_id.id], False)
+                previous_users[visit[column].id] not in present.ids
+                or visit.user_id.id in (previous_users[visit[column].id], False)
             )
-        )._assign_responsibles()
+        )
 
     @api.model
     def _hand_over_lost_users(self, users):

@@ -49,6 +49,27 @@ class Due(NamedTuple):
     stage: str | None = None
     # since the last visit
     escalated: object = None
+    # when an account that nobody visited so far was due first: missed, or waiting
+    first_due: object = None
+
+    def get_interval(self, line):
+        """Return count and unit of the interval: the customer's own, else the line's."""
+        if self.own_interval:
+            return self.own_interval, "day"
+        return line.interval_count, line.interval_unit
+
+    def get_date_due(self, line, today):
+        """Return when the account is due by ``line``."""
+        count, unit = self.get_interval(line)
+        return (
+            engine.next_due(self.last_done, count, unit, self.resume)
+            or self.first_due
+            or engine.first_due(
+                self.partner_id or self.lead_id,
+                engine.interval_days(count, unit),
+                today,
+            )
+        )
 
 
 class KeyAccountVisit(models.Model):
@@ -396,7 +417,8 @@ class KeyAccountVisit(models.Model):
                    CASE WHEN last_done IS NULL OR last_cancelled >= last_done
                         THEN last_resume END AS resume,
                    CASE WHEN last_done IS NULL OR last_escalated > last_done
-                        THEN last_escalated END AS escalated
+                        THEN last_escalated END AS escalated,
+                   CASE WHEN last_done IS NULL THEN first_missed END AS first_due
               FROM (
                     SELECT %(column)s,
                            MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
@@ -407,7 +429,9 @@ class KeyAccountVisit(models.Model):
                                FILTER (WHERE date_resume IS NOT NULL
                                        AND loss_id IS NULL))[1]
                                AS last_resume,
-                           MAX(date_escalated) AS last_escalated
+                           MAX(date_escalated) AS last_escalated,
+                           MIN(date_due) FILTER (WHERE state = 'missed')
+                               AS first_missed
                       FROM key_account_visit
                      WHERE company_id = %(company)s
                        AND track = %(track)s
@@ -438,7 +462,8 @@ class KeyAccountVisit(models.Model):
                    %(track)s, COALESCE(card.relationship_level, 'transactional'),
                    (partner.executive_sponsor_id ->> %(company)s::text)::int,
                    loss.id, card.engagement_stage,
-                   GREATEST(history.escalated, backlog.date_escalated)
+                   GREATEST(history.escalated, backlog.date_escalated),
+                   LEAST(history.first_due, backlog.date_due)
               FROM key_account_scorecard card
               JOIN res_partner partner
                 ON partner.id = card.partner_id
@@ -516,7 +541,8 @@ class KeyAccountVisit(models.Model):
                    0, history.last_done, history.resume, %(track)s,
                    COALESCE(lead.relationship_level, 'transactional'), NULL::int,
                    NULL::int, lead.engagement_stage,
-                   GREATEST(history.escalated, backlog.date_escalated)
+                   GREATEST(history.escalated, backlog.date_escalated),
+                   LEAST(history.first_due, backlog.date_due)
               FROM crm_lead lead
               LEFT JOIN crm_team team ON team.id = lead.team_id
               LEFT JOIN res_users owner ON owner.id = lead.user_id
@@ -573,13 +599,8 @@ class KeyAccountVisit(models.Model):
         for line, item in due:
             user_id = responsibles[item][0]
             user_today = today_by_user[user_id]
-            count, unit = line.interval_count, line.interval_unit
-            if item.own_interval:
-                count, unit = item.own_interval, "day"
-            days = engine.interval_days(count, unit)
-            date_due = engine.next_due(
-                item.last_done, count, unit, item.resume
-            ) or engine.first_due(item.partner_id or item.lead_id, days, user_today)
+            days = engine.interval_days(*item.get_interval(line))
+            date_due = item.get_date_due(line, user_today)
             if horizon and date_due > user_today + timedelta(days=horizon_days):
                 continue
             key = (item.partner_id or 0, item.lead_id or 0, company.id, line.track)

@@ -330,10 +330,7 @@ class KeyAccountBacklog(models.Model):
         visits = self.env["key.account.visit"].with_context(
             lang=user.lang or self.env.lang
         )
-        count, unit = line.interval_count, line.interval_unit
-        if item.own_interval:
-            count, unit = item.own_interval, "day"
-        days = engine.tolerance_days(engine.interval_days(count, unit))
+        days = engine.tolerance_days(engine.interval_days(*item.get_interval(line)))
         date_due = self.date_due or day
         team = visits._get_user_teams(self.company_id, user).get(user.id)
         values = {

@@ -24,3 +24,4 @@ from . import test_time_zones
 from . import test_tours
 from . import test_visits
 from . import test_week_board
+from . import test_year

@@ -577,6 +577,25 @@ class TestRhythm(PlanningCommon):
         # still overdue since the same day
         self.assertEqual(self._get_visits("planned").date_due, TODAY)
 
+    def test_never_visited_stays_due_since_its_first_date(self):
+        self.partner.visit_interval_days = 10
+        visit = self._generate()
+        due = visit.date_due
+        for number in range(1, 40):
+            self._generate(number)
+        self.assertGreater(len(self._get_visits("missed")), 1)
+        self.assertEqual(self._get_planned(self.partner).date_due, due)
+        # also while it waits
+        self._get_planned(self.partner).sudo()._close("Test")
+        self.company.resource_calendar_id.attendance_ids.unlink()
+        self._generate(40)
+        row = self._get_backlog(self.partner)
+        self.assertEqual(row.date_due, due)
+        self._get_visits("missed").sudo().unlink()
+        self._generate(60)
+        self.assertEqual(row.date_due, due)
+        self.assertGreater(row.overdue_ratio, 4)
+
     def test_moved_by_hand_has_a_window_of_its_own(self):
         self._visit(self.partner, 7)
         visit = self._generate()

@@ -286,6 +286,14 @@ class TestGenerator(KeyAccountCommon):
         self.assertEqual(visit.user_id, self.leader)
         self.assertEqual(visit.team_id, self.team)
 
+    def test_after_the_leader_comes_the_new_salesperson(self):
+        visit = self.Visit._generate()
+        self.rep.active = False
+        self.assertEqual(visit.user_id, self.leader)
+        self.partner.user_id = self.rep2
+        self.assertEqual(visit.user_id, self.rep2)
+        self.assertEqual(visit.activity_id.user_id, self.rep2)
+
     def test_team_leader_of_a_salesperson_who_left(self):
         self.rep.active = False
         self.assertEqual(self.Visit._generate().user_id, self.leader)

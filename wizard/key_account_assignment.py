@@ -7,7 +7,8 @@ from odoo.tools import SQL
 
 from ..const import SENIORITIES, SENIORITY_NUMBERS
 from ..engine import assignment, cadence
-from ..models.key_account_cadence import TRACKS
+from ..engine.planner import VISIT_LOAD
+from ..models.key_account_cadence import TRACK_MODES, TRACKS
 
 # Capacity is the average of so many weeks: a short leave makes nobody unfit.
 CAPACITY_WEEKS = 12
@@ -287,19 +288,20 @@ class KeyAccountAssignment(models.TransientModel):
     @api.model
     def _get_demands(self, company):
         """Return the visits per week that the cadence asks for, by salesperson and by
-        account."""
+        account; four calls are a visit."""
         by_user, by_account = defaultdict(float), defaultdict(float)
-        for line, item in self.env["key.account.visit"]._get_due(
+        visits = self.env["key.account.visit"]
+        for line, item in visits._get_due(
             company, [track for track, _ in TRACKS], include_planned=True
         ):
-            days = item.own_interval or cadence.interval_days(
-                line.interval_count, line.interval_unit
-            )
+            days = cadence.interval_days(*item.get_interval(line))
+            load = visits._get_mode_load(TRACK_MODES[item.track]) / VISIT_LOAD
+            weekly = 7 / days * load
             if item.track == "executive":
-                by_user[item.sponsor_id] += 7 / days
+                by_user[item.sponsor_id] += weekly
             else:
-                by_user[item.user_id] += 7 / days
-                by_account[item.partner_id] += 7 / days
+                by_user[item.user_id] += weekly
+                by_account[item.partner_id] += weekly
         return by_user, by_account
 
     @api.model
