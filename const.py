@@ -28,6 +28,8 @@ ENGAGEMENT_STAGES = [
 STAGE_NUMBERS = {
     stage: number for number, (stage, _) in enumerate(ENGAGEMENT_STAGES, start=1)
 }
+# Without a tier or a stage: after all others.
+NO_RANK = 1000
 # Least experienced first.
 SENIORITIES = [
     ("trainee", "Trainee"),

@@ -19,6 +19,7 @@ def uninstall_hook(env):
     )
     for table in (
         "commitment",
+        "target",
         "visit",
         "loss",
         "cadence",

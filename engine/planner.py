@@ -159,7 +159,9 @@ def plan(dues, booked, capacity, today, horizon_days, waiting=(), nearness=None)
     for due in unique.values():
         window = _get_window(due, today, horizon_days, open_days, days)
         if not window:
-            result[due.key] = Slot(None, "away")
+            # all days are taken by meetings, or there are none
+            is_there = any(day >= today for day in capacity)
+            result[due.key] = Slot(None, "capacity" if is_there else "away")
         elif due.on_route:
             routes.append((due, *window))
         else:

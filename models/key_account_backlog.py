@@ -3,7 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..const import ENGAGEMENT_STAGES
+from ..const import ENGAGEMENT_STAGES, NO_RANK, STAGE_NUMBERS
 from ..engine import planner
 from ..engine.cadence import interval_days
 from .key_account_cadence import TRACK_MODES, TRACKS
@@ -139,6 +139,14 @@ class KeyAccountBacklog(models.Model):
                 leads &= Domain("lead_id", "in", lead_ids)
             domain &= accounts | leads
         known = {row._get_key(): row for row in self.search(domain)}
+        # Leads that belong to this company by now
+        self.search(
+            [
+                ("partner_id", "=", False),
+                ("lead_id", "in", [row["lead_id"] for row in rows if row["lead_id"]]),
+                ("company_id", "!=", company.id),
+            ]
+        ).unlink()
         new = []
         for values in rows:
             key = (
@@ -185,7 +193,8 @@ class KeyAccountBacklog(models.Model):
                     (partner_id, lead_id, row.company_id.id, track),
                     row.date_due,
                     interval_days(count, unit),
-                    row.tier_id.sequence,
+                    row.tier_id.sequence if row.tier_id else NO_RANK,
+                    STAGE_NUMBERS.get(row.engagement_stage, NO_RANK),
                     load=row._get_load(),
                     on_route=line.on_route,
                 )

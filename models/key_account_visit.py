@@ -48,6 +48,7 @@ SYSTEM_FIELDS = {
     "support_activity_id",
     "target_level",
     "target_role_id",
+    "team_id",
     "loss_id",
     "tier_id",
 }
@@ -73,6 +74,7 @@ HISTORY_FIELDS = {
     "date_planned",
     "lead_id",
     "partner_id",
+    "summary",
     "track",
     "user_id",
 }
@@ -152,8 +154,10 @@ class KeyAccountVisit(models.Model):
     )
     # For lists: a contact's full name starts with the customer's.
     target_name = fields.Char(
-        related="target_contact_id.name",
         string="Whom to See (Name)",
+        compute="_compute_target_name",
+        # sudo: whoever may read the visit may read whom it is about
+        compute_sudo=True,
     )
     target_role_id = fields.Many2one(
         "key.account.buying.role",
@@ -324,10 +328,19 @@ class KeyAccountVisit(models.Model):
             record = visit.partner_id or visit.lead_id
             visit.name = visit._is_shown(record) and record.display_name
 
+    @api.depends("target_contact_id.name")
+    def _compute_target_name(self):
+        for visit in self:
+            contact = visit.target_contact_id
+            visit.target_name = contact and visit._is_shown(contact) and contact.name
+
     def _is_shown(self, record):
         """Return whether a computation as superuser may show something of ``record``:
         on a visit that isn't saved yet, a client can name any."""
-        return bool(self._origin) or record.sudo(False).has_access("read")
+        record, saved = record._origin, self._origin
+        if record in (saved.partner_id, saved.lead_id, saved.target_contact_id):
+            return True
+        return record.sudo(False).has_access("read")
 
     @api.depends("partner_id.user_id", "lead_id.user_id")
     def _compute_account_user_id(self):
@@ -484,6 +497,15 @@ class KeyAccountVisit(models.Model):
         if not self.env.su:
             # Defaults from a client's context are values of the client.
             self = self.with_context(clean_context(self.env.context))
+            if any(
+                vals.get("state", "planned") not in ("planned", "done")
+                for vals in vals_list
+            ):
+                raise UserError(
+                    self.env._(
+                        "A new visit is planned or done: cancel it once it is planned."
+                    )
+                )
         vals_list = [dict(vals) for vals in vals_list]
         partners = self.env["res.partner"].browse(
             vals["partner_id"] for vals in vals_list if vals.get("partner_id")
@@ -527,6 +549,8 @@ class KeyAccountVisit(models.Model):
         if self.env.context.get("key_account_visit_sync") is INTERNAL:
             accounts = self.partner_id
             res = super().write(vals)
+            if {"partner_id", "lead_id", "state"} & vals.keys():
+                self.env["key.account.backlog"].sudo()._forget(self)
             if ACCOUNT_FIELDS & vals.keys():
                 self._update_accounts(accounts)
             if RELATIONSHIP_FIELDS & vals.keys():
@@ -612,6 +636,13 @@ class KeyAccountVisit(models.Model):
                 self.env._(
                     "Planning alone writes a visit's activity, tier and reasons."
                 )
+            )
+        if any(
+            "company_id" in vals and set(self.company_id.ids) - {vals["company_id"]}
+            for vals in vals_list
+        ):
+            raise UserError(
+                self.env._("A visit stays in its company: plan another one there.")
             )
         self.env["crm.lead"].browse(
             vals["lead_id"] for vals in vals_list if vals.get("lead_id")
@@ -861,6 +892,7 @@ class KeyAccountVisit(models.Model):
                     )
                 )
             visit.write({"state": "planned", "date_done": False})
+            visit._update_activity_summaries()
 
     def _mark_done(self):
         """Close planned visits as done today in their salesperson's time zone, and

@@ -14,6 +14,13 @@ class KeyAccountVisit(models.Model):
         )._copy_team()
         return visits
 
+    def write(self, vals):
+        res = super().write(vals)
+        if vals.get("user_id") and "team_id" not in vals:
+            # the leader of another team has to know
+            self.filtered(lambda visit: visit.state == "planned")._copy_team()
+        return res
+
     def _copy_team(self):
         """Note the salesperson's team on visits that a person planned or logged: who
         changes teams later takes no figures along."""

@@ -9,6 +9,8 @@ from odoo import api, models
 from odoo.tools import float_round
 from odoo.tools.intervals import Intervals
 
+from ..engine.planner import VISIT_LOAD
+
 
 class WorkingTime(NamedTuple):
     """When somebody works, in the time zone ``tz``."""
@@ -104,12 +106,9 @@ class KeyAccountVisit(models.Model):
             for day, hours in self._sum_hours(time, time.slots).items():
                 free = hours - busy[user_id].get(day, 0)
                 share = min(free / time.hours_per_day, 1) if time.hours_per_day else 0
-                # what lacks a few seconds of a whole visit is one
-                result[user_id][day] = int(
-                    float_round(
-                        capacities[user_id] * share,
-                        precision_digits=2,
-                    )
+                # in quarters of a visit: so long is a call
+                result[user_id][day] = float_round(
+                    capacities[user_id] * share, precision_rounding=1 / VISIT_LOAD
                 )
         return result
 

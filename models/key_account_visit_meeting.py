@@ -141,6 +141,8 @@ class KeyAccountVisit(models.Model):
             "res_model_id": self.env["ir.model"]._get_id(record._name),
             "res_id": record.id,
             "opportunity_id": self.lead_id.id,
+            # A lead isn't for everybody who may read the calendar.
+            "privacy": False if self.partner_id else "private",
         }
 
     def _get_free_slot(self, duration):
@@ -216,6 +218,11 @@ class KeyAccountVisit(models.Model):
         :param vals: what was written
         """
         if self.state == "done":
+            event = self.calendar_event_id
+            tz = self._get_user_tz(self.user_id, self.company_id)
+            if self._get_event_period(event, tz)[0].date() > self.date_done:
+                # it took place before
+                self._remove_meetings()
             return
         if self.state != "planned" or not self.user_id:
             self._remove_meetings()

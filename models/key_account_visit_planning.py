@@ -6,11 +6,11 @@ from typing import NamedTuple
 import psycopg2.errors
 
 from odoo import api, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, mute_logger, split_every
+from odoo.tools import SQL, float_round, format_date, mute_logger, split_every
 
-from ..const import STAGE_NUMBERS
+from ..const import NO_RANK, STAGE_NUMBERS
 from ..engine import buying_center, planner
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
@@ -26,8 +26,6 @@ MODE_LOADS = {
     "phone": planner.CALL_LOAD,
     "mail": planner.CALL_LOAD,
 }
-# Without a tier or a stage: after all others.
-NO_RANK = 1000
 UNLIMITED = 10**9
 
 
@@ -53,7 +51,7 @@ class Due(NamedTuple):
     first_due: object = None
 
     def get_interval(self, line):
-        """Return count and unit of the interval: the customer's own, else the line's."""
+        """Return count and unit of the interval, the customer's own or the line's."""
         if self.own_interval:
             return self.own_interval, "day"
         return line.interval_count, line.interval_unit
@@ -126,11 +124,20 @@ class KeyAccountVisit(models.Model):
                 continue
             cron._commit_progress(remaining=len(plans))
             for batch in split_every(BATCH_SIZE, plans):
-                visits._create_batch(company, batch)
+                visits._try("Planning visits", visits._create_batch, company, batch)
                 if not cron._commit_progress(len(batch)):
                     return
-            visits._escalate(company)
+            visits._try("Escalating visits", visits._escalate, company)
             cron._commit_progress()
+
+    def _try(self, what, method, company, *args):
+        """Do a part of the job; what fails, perhaps in another addon, must not keep the
+        others from their visits."""
+        try:
+            with self.env.cr.savepoint():
+                method(company, *args)
+        except Exception:
+            _logger.exception("%s of company %s failed", what, company.id)
 
     @api.model
     def _plan_now(self, partners, company):
@@ -341,14 +348,13 @@ class KeyAccountVisit(models.Model):
             for other in others:
                 if not other.on_route:
                     anchors[user_id, other.day].append(other.area)
-        areas = self._get_areas(visits.partner_id.ids)
+        keys = {visit: self._get_place_key(visit) for visit in visits}
+        areas = self._get_areas(keys.values())
         stray = visits.filtered(
             lambda visit: (
                 visit.date_planned >= (today or visit._get_today())
                 and not any(
-                    nearness.is_near(
-                        areas.get(visit.partner_id.id, planner.NOWHERE), area
-                    )
+                    nearness.is_near(areas.get(keys[visit], planner.NOWHERE), area)
                     for area in anchors[visit.user_id.id, visit.date_planned]
                 )
             )
@@ -660,8 +666,11 @@ class KeyAccountVisit(models.Model):
                     {
                         **values,
                         "reason": slot.reason,
-                        "overdue_ratio": planner.overdue_ratio(
-                            wanted.date_due, wanted.days, user_today
+                        "overdue_ratio": float_round(
+                            planner.overdue_ratio(
+                                wanted.date_due, wanted.days, user_today
+                            ),
+                            precision_digits=2,
                         ),
                     }
                 )
@@ -697,22 +706,20 @@ class KeyAccountVisit(models.Model):
         areas = {}
         if routed:
             areas = self._get_areas(
-                item.partner_id
-                for rows in selected.values()
-                for _, _, item in rows.values()
+                key[:2] for rows in selected.values() for key in rows
             )
         slots = {}
         for user_id, rows in selected.items():
             capacity = capacities[user_id]
             slots[user_id] = planner.plan(
                 [
-                    wanted._replace(area=areas.get(item.partner_id, planner.NOWHERE))
-                    for wanted, _, item in rows.values()
+                    wanted._replace(area=areas.get(key[:2], planner.NOWHERE))
+                    for key, (wanted, _, _) in rows.items()
                 ],
                 booked[user_id],
                 {
                     # nobody's time is no limit: somebody has to be found first
-                    day: visits * planner.VISIT_LOAD if user_id else UNLIMITED
+                    day: int(visits * planner.VISIT_LOAD) if user_id else UNLIMITED
                     for day, visits in capacity.items()
                 },
                 today_by_user[user_id],
@@ -752,7 +759,7 @@ class KeyAccountVisit(models.Model):
                 users.ids,
             )
         )
-        areas = self._get_areas(row[1] for row in rows) if with_areas else {}
+        areas = self._get_areas(row[1:3] for row in rows) if with_areas else {}
         booked = defaultdict(list)
         for (
             user_id,
@@ -775,36 +782,58 @@ class KeyAccountVisit(models.Model):
                     days,
                     MODE_LOADS[mode],
                     on_route or mode != "on_site",
-                    areas.get(partner_id, planner.NOWHERE),
+                    areas.get((partner_id, lead_id), planner.NOWHERE),
                 )
             )
         return booked
 
     @api.model
-    def _get_areas(self, partner_ids):
-        """Return {partner id: :class:`planner.Area`}; coordinates that are no place on
-        earth don't count."""
+    def _get_place_key(self, visit):
+        return (visit.partner_id.id or 0, 0 if visit.partner_id else visit.lead_id.id)
+
+    @api.model
+    def _get_areas(self, keys):
+        """Return {(account id, lead id): :class:`planner.Area`}; coordinates that are
+        no place on earth don't count.
+
+        :param keys: pairs of ids, 0 for none
+        """
+        keys = set(keys)
+        names = ["country_id", "zip", "city"]
         partners = (
             self.env["res.partner"]
             .sudo()
             .with_context(active_test=False)
             .search_fetch(
-                [("id", "in", list({id_ for id_ in partner_ids if id_}))],
-                ["partner_latitude", "partner_longitude", "country_id", "zip", "city"],
+                [("id", "in", [partner_id for partner_id, _ in keys if partner_id])],
+                [*names, "partner_latitude", "partner_longitude"],
             )
+        )
+        leads = (
+            self.env["crm.lead"]
+            .sudo()
+            .with_context(active_test=False)
+            .search_fetch([("id", "in", [id_ for _, id_ in keys if id_])], names)
         )
         areas = {}
         for partner in partners:
             place = (partner.partner_latitude, partner.partner_longitude)
             if abs(place[0]) > 90 or abs(place[1]) > 180:
                 place = (0.0, 0.0)
-            areas[partner.id] = planner.Area(
-                *place,
-                partner.country_id.id or 0,
-                (partner.zip or "").replace(" ", ""),
-                partner.city or "",
-            )
+            areas[partner.id, 0] = self._get_area(partner, *place)
+        for lead in leads:
+            areas[0, lead.id] = self._get_area(lead)
         return areas
+
+    @api.model
+    def _get_area(self, record, latitude=0.0, longitude=0.0):
+        return planner.Area(
+            latitude,
+            longitude,
+            record.country_id.id or 0,
+            (record.zip or "").replace(" ", ""),
+            record.city or "",
+        )
 
     @api.model
     def _choose_targets(self, company, plans):
@@ -1028,7 +1057,7 @@ class KeyAccountVisit(models.Model):
         except (
             psycopg2.errors.UniqueViolation,
             psycopg2.errors.SerializationFailure,
-            ValidationError,
+            UserError,
         ) as error:
             if len(plans) == 1:
                 # Planned by somebody else, or archived, since we looked.

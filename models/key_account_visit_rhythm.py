@@ -108,13 +108,9 @@ class KeyAccountVisit(models.Model):
                     ),
                     "date_deadline": record_today,
                     "user_id": leader.id,
-                    "automated": True,
-                    "is_key_account_visit": True,
                 }
             )
-        self.env["mail.activity"].sudo().with_context(
-            mail_activity_quick_update=True
-        ).create(vals_list)
+        self._create_tasks(vals_list)
         by_day = defaultdict(lambda: (self.browse(), rows.browse()))
         for record, _, record_today, _ in overdue:
             visits, rows = by_day[record_today]

@@ -6,11 +6,13 @@ from odoo.fields import Domain
 from odoo.tools import format_time
 from odoo.tools.misc import get_lang
 
-from ..const import STAGE_NUMBERS
+from ..const import NO_RANK, STAGE_NUMBERS
 from ..engine import cadence as engine
 from ..engine.planner import VISIT_LOAD
 
 WEEK_DAYS = 7
+# Days far away have no week.
+FIRST_YEAR, LAST_YEAR = 1970, 2199
 # More than anybody drags: the list shows the rest.
 SHOWN_BACKLOG = 50
 
@@ -93,6 +95,7 @@ class KeyAccountVisit(models.Model):
         day = self._to_day(date)
         user = self.env["res.users"].browse(user_id or [])
         self._check_board_day(day, user, self.company_id)
+        self._check_works_in_sales(user)
         vals = {}
         if day != self.date_planned:
             vals["date_planned"] = day
@@ -105,11 +108,14 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _to_day(self, date):
         try:
-            return fields.Date.to_date(date)
-        except ValueError as error:
+            day = fields.Date.to_date(date)
+        except (AttributeError, TypeError, ValueError):
+            day = None
+        if date and not (day and FIRST_YEAR <= day.year <= LAST_YEAR):
             raise UserError(
                 self.env._("%s is no day: write it as year-month-day.", date)
-            ) from error
+            )
+        return day
 
     @api.model
     def _check_board_day(self, day, user, company):
@@ -119,6 +125,17 @@ class KeyAccountVisit(models.Model):
         if day < self._get_user_today(user, company):
             raise UserError(
                 self.env._("This day has passed: choose today or a later day.")
+            )
+
+    @api.model
+    def _check_works_in_sales(self, user):
+        """Refuse people who couldn't open the visit."""
+        if user and not user.sudo().has_group("sales_team.group_sale_salesman"):
+            raise UserError(
+                self.env._(
+                    "%s doesn't work in sales: choose another salesperson.",
+                    user.sudo().name,
+                )
             )
 
     @api.model
@@ -221,8 +238,8 @@ class KeyAccountVisit(models.Model):
             return (
                 not event,
                 event and event.start,
-                STAGE_NUMBERS.get(visit.engagement_stage, len(STAGE_NUMBERS) + 1),
-                visit.tier_id.sequence if visit.tier_id else len(visits),
+                STAGE_NUMBERS.get(visit.engagement_stage, NO_RANK),
+                visit.tier_id.sequence if visit.tier_id else NO_RANK,
                 visit.name or "",
                 visit.id,
             )
@@ -283,6 +300,7 @@ class KeyAccountBacklog(models.Model):
         day = visits._to_day(date)
         user = self.env["res.users"].browse(user_id or [])
         visits._check_board_day(day, user, self.company_id)
+        visits._check_works_in_sales(user)
         row = self.sudo()
         due = row._get_due()
         if not due:

@@ -2,6 +2,9 @@ from odoo import api, fields, models
 
 from ..const import INTERNAL
 
+# Set by the addon alone: they decide who reads an activity.
+FLAGS = {"is_key_account_visit", "is_key_account_task"}
+
 
 class MailActivity(models.Model):
     """Keeps visits in step with their activities, wherever Odoo lets people handle
@@ -23,8 +26,25 @@ class MailActivity(models.Model):
             vals_list = [{**vals, "is_key_account_visit": False} for vals in vals_list]
         return super().create(vals_list)
 
+    def _check_access(self, operation):
+        """Whoever may write the customer may write its activities, as core has it; not
+        those that the rule hides, though: with another assignee they would be read."""
+        result = super()._check_access(operation)
+        if operation not in ("write", "unlink"):
+            return result
+        allowed = self - result[0] if result else self
+        flagged = allowed.sudo().filtered("is_key_account_visit").sudo(False)
+        hidden = flagged._check_access("read") if flagged else None
+        if not hidden:
+            return result
+        if not result:
+            return hidden
+        return (result[0] | hidden[0], result[1])
+
     def write(self, vals):
-        visits = self.sudo().filtered("is_key_account_visit").sudo(self.env.su)
+        if not self.env.su:
+            vals = {key: value for key, value in vals.items() if key not in FLAGS}
+        visits = self._filter_key_account_visits()
         if visits and self.env.context.get("key_account_event_sync") is INTERNAL:
             # what a meeting would say over the reason of its visit
             self -= visits
@@ -42,7 +62,7 @@ class MailActivity(models.Model):
 
     def unlink_w_meeting(self):
         # the visits take their meetings along
-        self.sudo().filtered("is_key_account_visit").calendar_event_id = False
+        self._filter_key_account_visits().sudo().calendar_event_id = False
         return super().unlink_w_meeting()
 
     def unlink(self):
@@ -54,14 +74,27 @@ class MailActivity(models.Model):
         return super().unlink()
 
     def _action_done(self, feedback=False, attachment_ids=None):
-        # Core posts the summary on the customer, where everybody reads it: the reason,
-        # with tier and cadence, stays on the visit.
-        visits = self._get_key_account_visits()
-        for visit in visits:
-            visit.activity_id.with_context(
-                key_account_visit_sync=INTERNAL
-            ).summary = visit.objective
+        # Core posts summary and note on the customer, and the feedback on the meeting,
+        # where everybody reads them: they stay with the visit.
+        flagged = self.sudo().filtered("is_key_account_visit")
+        flagged.with_context(
+            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+        ).write({"summary": False, "note": False, "calendar_event_id": False})
         return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
+
+    def _filter_key_account_visits(self):
+        """Return the activities that are visits; what follows from a visit is one like
+        any other."""
+        # sudo: whoever may write the activity
+        return (
+            self.sudo()
+            .filtered(
+                lambda activity: (
+                    activity.is_key_account_visit and not activity.is_key_account_task
+                )
+            )
+            .sudo(self.env.su)
+        )
 
     def _is_key_account_sync(self):
         """Return whether the change comes from the visit itself."""

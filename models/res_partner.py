@@ -769,3 +769,7 @@ class ResPartner(models.Model):
                 kept |= card
         (cards - kept).unlink()
         self.env["key.account.target"]._merge(self, target)
+        # The next run knows what is due at the one that stays.
+        self.env["key.account.backlog"].search(
+            [("partner_id", "in", accounts.ids)]
+        ).unlink()

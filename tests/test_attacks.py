@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from freezegun import freeze_time
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -485,3 +485,139 @@ class TestNewDoors(KeyAccountCommon):
             self.assertEqual(str(evidence.date), "2026-03-18")
             evidence.action_withdraw()
             self.assertGreaterEqual(evidence.date_withdrawn, evidence.date)
+
+
+@tagged("post_install", "-at_install")
+class TestActivityAttacks(KeyAccountCommon):
+    """Activities of visits are what core lets anybody write who may write the customer;
+    what a rule hides must stay hidden."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.startClassPatcher(freeze_time("2026-03-18 09:00:00"))
+        cls.clerk = cls._create_user(
+            "ka_clerk", "base.group_user,base.group_partner_manager"
+        )
+        cls.partner = cls._create_partner("Customer")
+        cls.visit = cls.Visit.create(
+            {
+                "partner_id": cls.partner.id,
+                "company_id": cls.company.id,
+                "user_id": cls.rep.id,
+                "date_planned": TODAY,
+                "objective": "Get the rebate through",
+            }
+        )
+        cls.visit.sudo().activity_id.summary = "Key account, weekly"
+
+    def test_strangers_neither_take_over_nor_delete(self):
+        activity = self.visit.activity_id
+        for user in (self.clerk, self.rep2):
+            stranger = activity.with_user(user)
+            for call in (
+                lambda stranger=stranger, user=user: stranger.write(
+                    {"user_id": user.id}
+                ),
+                lambda stranger=stranger: stranger.write({"date_deadline": TODAY}),
+                lambda stranger=stranger: stranger.write({"active": False}),
+                lambda stranger=stranger: stranger.unlink(),
+                lambda user=user: self.partner.with_user(user).write(
+                    {"activity_ids": [Command.delete(activity.id)]}
+                ),
+            ):
+                with self.assertRaises(AccessError):
+                    call()
+        self.assertEqual(self.visit.state, "planned")
+        self.assertEqual(activity.user_id, self.rep)
+        # those who may
+        activity.with_user(self.rep).date_deadline = TODAY + timedelta(days=1)
+        activity.with_user(self.leader).user_id = self.rep2
+        self.assertEqual(self.visit.user_id, self.rep2)
+
+    def test_flags_are_not_for_clients(self):
+        activity = self.visit.activity_id
+        activity.with_user(self.rep).write(
+            {"is_key_account_visit": False, "is_key_account_task": True}
+        )
+        self.assertTrue(activity.is_key_account_visit)
+        self.assertFalse(activity.is_key_account_task)
+
+    def test_the_customers_chatter_tells_nothing(self):
+        self.visit.with_user(self.rep).action_done("Fine")
+        bodies = " ".join(self.partner.message_ids.mapped("body"))
+        self.assertIn("Fine", bodies)
+        self.assertNotIn("rebate", bodies)
+        self.assertNotIn("weekly", bodies)
+
+    def test_feedback_is_not_in_the_meeting(self):
+        self.visit.with_user(self.rep).action_schedule_meeting()
+        event = self.visit.calendar_event_id
+        self.visit.activity_id.with_user(self.rep).action_feedback("They are broke")
+        self.assertEqual(self.visit.calendar_event_id, event)
+        self.assertNotIn("broke", event.notes or "")
+
+    def test_meeting_of_a_lead_is_private(self):
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "Secret deal",
+                "street": "1 Hidden Street",
+                "user_id": self.rep.id,
+                "company_id": self.company.id,
+            }
+        )
+        visit = self.Visit.create(
+            {
+                "lead_id": lead.id,
+                "company_id": self.company.id,
+                "user_id": self.rep.id,
+                "date_planned": TODAY,
+            }
+        )
+        visit.with_user(self.rep).action_schedule_meeting()
+        event = visit.calendar_event_id
+        self.env.flush_all()
+        self.env.invalidate_all()
+        values = event.with_user(self.clerk).read(["name", "location"])
+        self.assertNotIn("Secret", str(values))
+        self.assertNotIn("Hidden", str(values))
+
+    def test_a_saved_visit_shows_no_strangers(self):
+        secret = self.env["crm.lead"].create(
+            {
+                "name": "Secret deal",
+                "phone": "+49 1234",
+                "user_id": self.rep2.id,
+                "company_id": self.company.id,
+            }
+        )
+        result = self.visit.with_user(self.rep).onchange(
+            {"lead_id": secret.id, "partner_id": False},
+            ["lead_id", "partner_id"],
+            {"name": {}, "phone": {}, "city": {}, "map_url": {}},
+        )
+        self.assertNotIn("Secret", str(result))
+        self.assertNotIn("1234", str(result))
+
+    def test_company_team_and_state_are_not_for_clients(self):
+        other = self._create_company("Elsewhere")
+        self.rep.company_ids += other
+        visit = self.visit.with_user(self.rep).with_context(
+            allowed_company_ids=(self.company | other).ids
+        )
+        with self.assertRaises(UserError):
+            visit.company_id = other
+        with self.assertRaises(AccessError):
+            visit.team_id = False
+        for state in ("missed", "cancelled"):
+            with self.assertRaises(UserError):
+                visit.create({"partner_id": self.partner.id, "state": state})
+        visit.action_done()
+        with self.assertRaises(UserError):
+            visit.summary = "Something else"
+
+    def test_nobody_outside_sales_gets_a_visit(self):
+        with self.assertRaises(UserError):
+            self.visit.with_user(self.leader).action_move(
+                fields.Date.to_string(TODAY), self.clerk.id
+            )

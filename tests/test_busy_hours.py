@@ -173,7 +173,7 @@ class TestBusyHours(KeyAccountCommon):
                 MONDAY: 6,
                 date(2026, 3, 17): 6,
                 # 6 * 6 / 8
-                WEDNESDAY: 4,
+                WEDNESDAY: 4.5,
                 THURSDAY: 0,
                 date(2026, 3, 20): 6,
             },

@@ -395,7 +395,8 @@ class TestMovingMeetings(MeetingCommon):
     def test_done(self):
         """The meeting of a done visit is history, and so is the visit."""
         event = self._schedule()
-        self.visit.with_user(self.rep).action_done()
+        with freeze_time("2026-03-18 15:00:00"):
+            self.visit.with_user(self.rep).action_done()
         self.assertEqual(self.visit.calendar_event_id, event)
         self.assertTrue(event.active)
         self._write(
@@ -409,6 +410,13 @@ class TestMovingMeetings(MeetingCommon):
         self.assertEqual(self.visit.state, "done")
         # the done activity isn't deleted with the meeting
         self.assertTrue(activity.exists())
+
+    def test_done_before_its_day(self):
+        """What took place on Monday isn't in the calendar of Wednesday any more."""
+        event = self._schedule()
+        self.visit.with_user(self.rep).action_done()
+        self.assertFalse(self.visit.calendar_event_id)
+        self.assertFalse(event.exists())
 
     def test_recurrence(self):
         """A meeting that becomes the first of many stays the visit's."""

@@ -1,4 +1,5 @@
 from datetime import date, datetime, timedelta
+from unittest.mock import patch
 
 from freezegun import freeze_time
 
@@ -272,6 +273,67 @@ class TestCapacity(PlanningCommon):
             counts.append(self.env.cr.sql_log_count - before)
         self.assertLessEqual(counts[1], counts[0] + 3, counts)
 
+    def test_a_short_meeting_each_day_is_no_reason_to_plan_nothing(self):
+        self.company.key_account_daily_capacity = 1
+        for number in range(20):
+            start = datetime(2026, 3, 18, 8) + timedelta(days=number)
+            self.env["calendar.event"].create(
+                {
+                    "name": "Stand-up",
+                    "start": start,
+                    "stop": start + timedelta(minutes=15),
+                    "user_id": self.rep.id,
+                    "partner_ids": [Command.set(self.rep.partner_id.ids)],
+                }
+            )
+        partner = self._create_accounts(1)
+        self._visit(partner, 10)
+        self.Visit._generate(partner, self.company)
+        self.assertEqual(self._get_planned(partner).date_planned, TODAY)
+
+    def test_a_fair_that_takes_all_days_is_lack_of_capacity(self):
+        self.env["calendar.event"].create(
+            {
+                "name": "Fair",
+                "start": datetime(2026, 3, 1),
+                "stop": datetime(2026, 7, 31),
+                "user_id": self.rep.id,
+                "partner_ids": [Command.set(self.rep.partner_id.ids)],
+            }
+        )
+        partner = self._create_accounts(1)
+        self._visit(partner, 10)
+        self.Visit._generate(partner, self.company)
+        self.assertEqual(self._get_backlog(partner).reason, "capacity")
+
+    def test_job_goes_on_where_another_addon_fails(self):
+        """One account can't be planned, the others are, in each company."""
+        partners = self._create_accounts(3)
+        for partner in partners:
+            self._visit(partner, 10)
+        create = type(self.Visit)._plan_activities
+
+        def fail(visits, plans):
+            if any(plan["partner_id"] == partners[1].id for plan in plans):
+                raise UserError("Another addon says no.")
+            return create(visits, plans)
+
+        due = self.Visit._get_due(self.company, ["visit"], partners.ids, [])
+        plans, _ = self.Visit.sudo()._get_plans(self.company, due)
+        with patch.object(type(self.Visit), "_plan_activities", fail):
+            visits = self.Visit.sudo()._create_batch(self.company, plans)
+        self.assertEqual(visits.partner_id, partners[0] | partners[2])
+        with (
+            patch.object(
+                type(self.Visit), "_plan_activities", side_effect=KeyError("bug")
+            ),
+            self.assertLogs("odoo.addons.crm_key_account", "ERROR") as logs,
+        ):
+            self.Visit._try(
+                "Planning visits", self.Visit._create_batch, self.company, plans
+            )
+        self.assertIn("Planning visits of company", logs.output[0])
+
     # --- backlog follows ------------------------------------------------------------
 
     def _create_row(self, **values):
@@ -302,6 +364,61 @@ class TestCapacity(PlanningCommon):
             {"parent_id": self._create_partner("Group").id, "is_company": False}
         )
         self.assertFalse(row.exists())
+
+    def test_planning_switched_off(self):
+        row = self._create_row()
+        self.company.key_account_planning = False
+        self.assertFalse(row.exists())
+
+    def test_merged_customers(self):
+        row = self._create_row()
+        target = self._create_accounts(1, user_id=self.rep2.id)
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((target | row.partner_id).ids, target)
+        self.assertFalse(row.exists())
+        self.Visit._generate(target, self.company)
+        self.assertEqual(self._get_backlog(target).account_user_id, self.rep2)
+
+    def test_lead_that_gets_the_customer(self):
+        row = self._create_row()
+        lead = self.env["crm.lead"].create(
+            {"name": "Lead", "company_id": self.company.id, "user_id": self.rep.id}
+        )
+        self.Visit.create(
+            {"lead_id": lead.id, "company_id": self.company.id, "date_planned": TODAY}
+        )
+        lead.partner_id = row.partner_id
+        self.assertTrue(self._get_planned(lead.partner_id))
+        self.assertFalse(row.exists())
+
+    def test_lead_that_changes_company(self):
+        other = self._create_company("Another")
+        lead = self.env["crm.lead"].create(
+            {"name": "Lead", "company_id": self.company.id, "user_id": self.rep.id}
+        )
+        values = {
+            "lead_id": lead.id,
+            "partner_id": False,
+            "track": "visit",
+            "reason": "capacity",
+            "date_due": TODAY,
+        }
+        row = self.Backlog.create({**values, "company_id": other.id})
+        self.Backlog._replace(
+            self.company, [{**values, "company_id": self.company.id}], ["visit"]
+        )
+        self.assertFalse(row.exists())
+
+    def test_rows_that_are_right_are_not_written(self):
+        row = self._create_row()
+        self.env.flush_all()
+        self.cr.execute(
+            "UPDATE key_account_backlog SET write_date = '2020-01-01' WHERE id = %s",
+            [row.id],
+        )
+        row.invalidate_recordset()
+        self.Visit._generate(row.partner_id, self.company)
+        self.assertEqual(row.write_date, datetime(2020, 1, 1))
 
     def test_rights(self):
         row = self._create_row(user_id=self.rep2.id)
@@ -494,6 +611,37 @@ class TestOnRoute(PlanningCommon):
         visit.mode = "phone"
         self.assertFalse(self._generate())
 
+    def test_lead_without_customer(self):
+        self._plan_nearby(2)
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "Lead",
+                "user_id": self.rep.id,
+                "company_id": self.company.id,
+                "zip": "1012",
+            }
+        )
+        lead.sudo().with_context(tracking_disable=True).flush_recordset()
+        self.cr.execute(
+            "UPDATE crm_lead SET account_tier_id = %s WHERE id = %s",
+            [self.tier_c.id, lead.id],
+        )
+        lead.invalidate_recordset()
+        self.Visit.create(
+            {
+                "lead_id": lead.id,
+                "company_id": self.company.id,
+                "user_id": self.rep.id,
+                "state": "done",
+                "date_done": day(-8),
+            }
+        )
+        self.Visit._plan(self.company, ["visit"], [], lead.ids, horizon=False)
+        visit = self.Visit.search(
+            [("lead_id", "=", lead.id), ("state", "=", "planned")]
+        )
+        self.assertEqual(visit.date_planned, day(2))
+
     def test_radius_and_postal_code_are_settings(self):
         self._plan_nearby(2, zip="1190")
         self.assertFalse(self._generate())
@@ -662,6 +810,7 @@ class TestRhythm(PlanningCommon):
         self.assertEqual(len(activity), 1)
         self.assertEqual(activity.date_deadline, day(6))
         self.assertIn("6 days", activity.summary)
+        self.assertFalse(activity.can_report_key_account_visit)
         self.assertIn(self.rep.name, activity.summary)
         self.assertIn("Missed", activity.note)
         self.assertIn("Done", activity.note)
@@ -690,6 +839,30 @@ class TestRhythm(PlanningCommon):
         self.assertIn("No working day", self._get_escalations().note)
         self._generate(7)
         self.assertEqual(len(self._get_escalations()), 1)
+
+    def test_the_leader_of_whoever_has_the_visit_now(self):
+        self.line.escalate_after_days = 5
+        boss = self._create_user("ka_other_leader", SALES_ALL)
+        team = self.env["crm.team"].create(
+            {
+                "name": "Others",
+                "company_id": self.company.id,
+                "user_id": boss.id,
+                "member_ids": [Command.set(self._create_user("ka_o", SALES).ids)],
+            }
+        )
+        self._visit(self.partner, 7)
+        visit = self._generate()
+        visit.activity_id.user_id = team.member_ids
+        self.assertEqual(visit.team_id, team)
+        visit.user_id = self.rep
+        self.assertEqual(visit.team_id, self.team)
+        visit.user_id = team.member_ids
+        visit.date_planned = day(20)
+        self._generate(6)
+        self.assertTrue(visit.date_escalated)
+        activities = self.env["mail.activity"].search([("user_id", "=", boss.id)])
+        self.assertEqual(activities.res_id, self.partner.id)
 
     def test_nobody_to_tell(self):
         self.line.escalate_after_days = 5

@@ -132,6 +132,7 @@ class KeyAccountAssignment(models.TransientModel):
                     company=self.company_id.name,
                 )
             )
+        self.env["key.account.visit"]._check_works_in_sales(user)
         if self.partner_id.user_id != self.user_id:
             raise UserError(
                 self.env._(
@@ -294,6 +295,9 @@ class KeyAccountAssignment(models.TransientModel):
         for line, item in visits._get_due(
             company, [track for track, _ in TRACKS], include_planned=True
         ):
+            if item.loss_id:
+                # one visit to win the account back
+                continue
             days = cadence.interval_days(*item.get_interval(line))
             load = visits._get_mode_load(TRACK_MODES[item.track]) / VISIT_LOAD
             weekly = 7 / days * load
