@@ -172,7 +172,7 @@ class KeyAccountVisit(models.Model):
                     return begin.astimezone(pytz.utc).replace(tzinfo=None)
         raise UserError(
             self.env._(
-                "%(user)s has no %(hours)s free hours in a row on %(day)s: choose "
+                "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
                 "another day.",
                 user=user.name,
                 hours=f"{duration / timedelta(hours=1):g}",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import psycopg2.errors
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, float_round, format_date, mute_logger, split_every
@@ -941,7 +941,7 @@ class KeyAccountVisit(models.Model):
             loss = self.env["key.account.loss"].sudo().browse(item.loss_id)
             return self.env._(
                 "Win back; lost %(date)s (%(reason)s)",
-                date=format_date(self.env, loss.date, date_format="d MMM"),
+                date=self._format_short(loss.date),
                 reason=loss.reason_id.name,
             )
         tier = self.env["key.account.tier"].browse(item.tier_id or [])
@@ -954,10 +954,20 @@ class KeyAccountVisit(models.Model):
             if call:
                 return self.env._("%(start)s; no call yet", start=start)
             return self.env._("%(start)s; not visited yet", start=start)
-        day = format_date(self.env, item.last_done, date_format="d MMM")
+        day = self._format_short(item.last_done)
         if call:
             return self.env._("%(start)s; last call %(date)s", start=start, date=day)
         return self.env._("%(start)s; last visit %(date)s", start=start, date=day)
+
+    @api.model
+    def _format_short(self, day):
+        """Return a day as in "12 Nov", with the year if it was another one."""
+        this_year = fields.Date.context_today(self).year
+        return format_date(
+            self.env,
+            day,
+            date_format="d MMM" if day.year == this_year else "d MMM y",
+        )
 
     def _plan_activities(self, plans):
         """Create the activities of ``plans``; return values of the visits with them.
