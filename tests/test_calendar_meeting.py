@@ -132,7 +132,7 @@ class TestScheduling(MeetingCommon):
         """A sentence instead of a meeting, and nothing has changed."""
         cases = [
             # Sunday, the past, and half an hour before the evening
-            (date(2026, 3, 22), "no 1 free hours in a row on 03/22/2026"),
+            (date(2026, 3, 22), "no time for a meeting of 1 h on 03/22/2026"),
             (date(2026, 3, 15), "The day of the visit has passed"),
         ]
         for day, message in cases:

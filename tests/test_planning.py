@@ -315,7 +315,7 @@ class TestCapacity(PlanningCommon):
 
         def fail(visits, plans):
             if any(plan["partner_id"] == partners[1].id for plan in plans):
-                raise UserError("Another addon says no.")
+                raise UserError(self.env._("Another addon says no."))
             return create(visits, plans)
 
         due = self.Visit._get_due(self.company, ["visit"], partners.ids, [])

@@ -502,6 +502,33 @@ class TestBoardTour(BoardCommon, HttpCase):
         self.assertEqual(planned.activity_id.date_deadline, monday)
         self.assertFalse(row.exists())
 
+    def test_escalation(self):
+        """A leader finds the overdue visit of a rep among the own activities, once."""
+        self.cadence.escalate_after_days = 5
+        partner = self._create_partner("Tour Overdue")
+        self._set_tier(partner, self.tier_a)
+        today = self.Visit._get_user_today(self.leader, self.company)
+        self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "user_id": self.rep.id,
+                "state": "done",
+                "date_done": today - timedelta(days=60),
+            }
+        )
+        self.Visit._generate(partner, self.company)
+        self.start_tour(
+            f"/odoo/res.partner/{partner.id}",
+            "key_account_escalation",
+            login="ka_leader",
+        )
+        self.Visit._generate(partner, self.company)
+        self.assertFalse(
+            self.env["mail.activity"].search(
+                [("user_id", "=", self.leader.id), ("res_id", "=", partner.id)]
+            )
+        )
+
 
 @tagged("post_install", "-at_install")
 class TestBoardPhoneTour(BoardCommon, HttpCase):

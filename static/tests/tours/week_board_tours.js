@@ -73,3 +73,29 @@ registry.category("web_tour.tours").add("key_account_week_board_phone", {
         },
     ],
 });
+
+registry.category("web_tour.tours").add("key_account_escalation", {
+    steps: () => [
+        {
+            content: "The leader is told, with what happened before",
+            trigger:
+                ".o-mail-Activity:contains('Visit overdue'):contains('Due since'):contains('Done')",
+        },
+        {
+            trigger:
+                ".o-mail-Activity:contains('Visit overdue') .o-mail-Activity-markDone",
+            run: "click",
+        },
+        {
+            content: "It is no visit: there is nothing to report",
+            trigger: ".o-mail-ActivityMarkAsDone:not(:contains('Report'))",
+        },
+        {
+            trigger: ".o-mail-ActivityMarkAsDone button[aria-label='Done']",
+            run: "click",
+        },
+        {
+            trigger: "body:not(:has(.o-mail-Activity:contains('Visit overdue')))",
+        },
+    ],
+});
