@@ -67,10 +67,10 @@ class CalendarEvent(models.Model):
 
     def action_report_key_account_visit(self):
         """Open the report of the visit that this meeting is, or the visit, if it was
-        reported, cancelled or missed."""
+        reported or cancelled."""
         self.ensure_one()
         visit = self.key_account_visit_ids[:1]
-        if visit.state in ("planned", "done") and not visit.report_date:
+        if visit.state in ("planned", "missed", "done") and not visit.report_date:
             return visit.action_open_report()
         return {
             "type": "ir.actions.act_window",

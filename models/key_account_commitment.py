@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import clean_context
 
 from ..const import INTERNAL
 
@@ -17,6 +18,8 @@ SYSTEM_FIELDS = {
 }
 # What the report says of a commitment; whoever is responsible may move it.
 REPORT_FIELDS = {"name", "visit_id"}
+# What the visit's log tells of a given report's commitments.
+LOG_FIELDS = {"date_deadline", "name", "visit_id"}
 
 
 class KeyAccountCommitment(models.Model):
@@ -76,7 +79,8 @@ class KeyAccountCommitment(models.Model):
     )
     date_deadline = fields.Date(
         string="Due",
-        help="Becomes an activity of the responsible for this day. Empty: no activity.",
+        help="Becomes an activity of the responsible for this day once the visit is "
+        "done. Empty: no activity.",
     )
     state = fields.Selection(
         [("open", "Open"), ("kept", "Kept"), ("dropped", "Dropped")],
@@ -87,7 +91,7 @@ class KeyAccountCommitment(models.Model):
         index=True,
         copy=False,
     )
-    date_done = fields.Date(string="Kept On", readonly=True, copy=False)
+    date_done = fields.Date(string="Closed On", readonly=True, copy=False)
     activity_id = fields.Many2one(
         "mail.activity",
         readonly=True,
@@ -103,7 +107,9 @@ class KeyAccountCommitment(models.Model):
     @api.depends("visit_id")
     def _compute_user_id(self):
         for commitment in self:
-            commitment.user_id = commitment.user_id or commitment.visit_id.user_id
+            visit = commitment.visit_id
+            user = visit.user_id.filtered("active") or visit.account_user_id
+            commitment.user_id = commitment.user_id or user.filtered("active")
 
     @api.depends("state", "date_deadline")
     @api.depends_context("tz")
@@ -140,6 +146,14 @@ class KeyAccountCommitment(models.Model):
                         company=commitment.company_id.name,
                     )
                 )
+            # scripts run as OdooBot, who is archived
+            if commitment.state == "open" and not (user.active or user._is_superuser()):
+                raise ValidationError(
+                    self.env._(
+                        "%s has left: choose somebody else for the commitment.",
+                        user.name,
+                    )
+                )
 
     # -------------------------------------------------------------------------
     # CRUD
@@ -148,6 +162,10 @@ class KeyAccountCommitment(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         self._check_system_fields(vals_list)
+        if not self.env.su:
+            # Defaults from a client's context are values of the client.
+            self = self.with_context(clean_context(self.env.context))
+        self._get_named_visits(vals_list)._track_commitments()
         commitments = super().create(vals_list)
         commitments._check_visits()
         commitments._create_activities()
@@ -157,6 +175,8 @@ class KeyAccountCommitment(models.Model):
         self._check_system_fields([vals])
         if REPORT_FIELDS & vals.keys():
             self._check_visits()
+        if LOG_FIELDS & vals.keys():
+            (self.visit_id | self._get_named_visits([vals]))._track_commitments()
         res = super().write(vals)
         if REPORT_FIELDS & vals.keys():
             self._check_visits()
@@ -166,8 +186,14 @@ class KeyAccountCommitment(models.Model):
 
     def unlink(self):
         self._check_visits()
+        self.visit_id._track_commitments()
         self._unlink_activities()
         return super().unlink()
+
+    @api.model
+    def _get_named_visits(self, vals_list):
+        visit_ids = {vals["visit_id"] for vals in vals_list if vals.get("visit_id")}
+        return self.env["key.account.visit"].browse(visit_ids).exists()
 
     def _check_system_fields(self, vals_list):
         if not self.env.su and any(SYSTEM_FIELDS & vals.keys() for vals in vals_list):
@@ -196,7 +222,8 @@ class KeyAccountCommitment(models.Model):
         self.check_access("write")
         self._check_open()
         # Archives, which brings us to _follow_activities
-        self.activity_id.filtered("active").action_feedback()
+        # sudo: the activity may be hidden from whoever may keep the commitment
+        self.sudo().activity_id.filtered("active").action_feedback()
         self.sudo().filtered(lambda commitment: commitment.state == "open")._keep()
         return True
 
@@ -225,11 +252,13 @@ class KeyAccountCommitment(models.Model):
     # -------------------------------------------------------------------------
 
     def _create_activities(self):
-        """Give each open commitment with a date its activity."""
+        """Give each open commitment with a date its activity, once the visit took
+        place: until then the report is a draft."""
         commitments = self.sudo().filtered(
             lambda commitment: (
                 commitment.state == "open"
                 and commitment.date_deadline
+                and commitment.visit_id.state == "done"
                 and not commitment.activity_id
             )
         )
@@ -280,17 +309,32 @@ class KeyAccountCommitment(models.Model):
         if vals.get("active") is False:
             synced.filtered(lambda commitment: commitment.state == "open")._keep()
         elif vals.get("active"):
-            synced.write({"state": "open", "date_done": False})
+            synced._reopen()
 
     def _keep(self):
+        self._close("kept")
+
+    def _drop(self):
+        self._close("dropped")
+        self._unlink_activities()
+
+    def _close(self, state):
         Visits = self.env["key.account.visit"]
         for commitment in self:
             today = Visits._get_user_today(commitment.user_id, commitment.company_id)
-            commitment.write({"state": "kept", "date_done": today})
+            commitment.write({"state": state, "date_done": today})
 
-    def _drop(self):
-        self.write({"state": "dropped"})
-        self._unlink_activities()
+    def _reopen(self):
+        self.write({"state": "open", "date_done": False})
+
+    def _assign_responsibles(self):
+        """Give the commitments, with their activities, to whoever is responsible for
+        the customers now."""
+        groups = self.env["key.account.visit"]._group_by_responsible(self.visit_id)
+        for (user_id, _team_id), visits in groups.items():
+            self.filtered(
+                lambda commitment, visits=visits: commitment.visit_id in visits
+            ).write({"user_id": user_id})
 
     def _unlink_activities(self):
         self.sudo().activity_id.filtered("active").with_context(

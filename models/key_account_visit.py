@@ -450,6 +450,11 @@ class KeyAccountVisit(models.Model):
                         company=visit.company_id.name,
                     )
                 )
+            # scripts run as OdooBot, who is archived
+            if visit.state == "planned" and not (user.active or user._is_superuser()):
+                raise ValidationError(
+                    self.env._("%s has left: choose another salesperson.", user.name)
+                )
 
     @api.constrains("state", "partner_id")
     def _check_partner_active(self):
@@ -696,7 +701,9 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("write")
         self._check_planned()
-        activities = self.activity_id.filtered("active")
+        # sudo: a colleague's activity is hidden from the account's salesperson, who may
+        # write the visit; the message is still by whoever marks it done
+        activities = self.sudo().activity_id.filtered("active")
         if activities:
             # Posts the message and archives, which brings us to _follow_activities
             activities.action_feedback(feedback=feedback)

@@ -250,8 +250,8 @@ class KeyAccountVisit(models.Model):
         to_see = False
         if target not in contacts:
             to_see = self._get_target_text(
-                # of a new visit a client can name any contact
-                target if self._origin else target.browse(),
+                # while a visit is edited, a client can name any contact
+                target if target and self._is_shown(target) else target.browse(),
                 self.target_role_id,
                 self.target_level,
             )
@@ -540,8 +540,8 @@ class KeyAccountVisit(models.Model):
 
     @api.model
     def _get_brief_commitments(self, accounts, leads, last_visits):
-        """Return {account or lead: commitments}: those that are open, and what became
-        of the others since the last visit."""
+        """Return {account or lead: commitments}: those that are open, all of the last
+        visit, and what became of the others since then."""
         found = self._search_brief(
             "key.account.commitment",
             Domain("company_id", "=", self.env.company.id)
@@ -563,7 +563,8 @@ class KeyAccountVisit(models.Model):
             is_open = item.state == "open"
             if not is_open:
                 last = last_visits.get(record)
-                if not last or not item.date_done or item.date_done < last.date_done:
+                is_news = last and item.date_done and item.date_done >= last.date_done
+                if not is_news and item.visit_id != last:
                     continue
             state = item.state
             if is_open and item.date_deadline and item.date_deadline < today:

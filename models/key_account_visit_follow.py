@@ -113,6 +113,7 @@ class KeyAccountVisit(models.Model):
         )._assign_responsibles()
         visits = self.search(self._get_planned_lead_domain(leads))
         visits._filter_to_hand_over("lead_id", previous_users)._assign_responsibles()
+        self._hand_over_tasks(leads, "lead_id", previous_users)
 
     @api.model
     def _get_planned_lead_domain(self, leads):
@@ -155,6 +156,7 @@ class KeyAccountVisit(models.Model):
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
         visits._filter_to_hand_over("partner_id", previous_users)._assign_responsibles()
+        self._hand_over_tasks(partners, "partner_id", previous_users)
 
     def _filter_to_hand_over(self, column, previous_users):
         """Return the visits that the former salesperson had, or that somebody else had
@@ -182,6 +184,7 @@ class KeyAccountVisit(models.Model):
                 or visit.company_id not in visit.user_id.company_ids
             )
         )._assign_responsibles()
+        self._hand_over_lost_tasks(users)
 
     def _assign_responsibles(self):
         """Give the visits, with their activities, to whoever is responsible now."""

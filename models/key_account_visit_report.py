@@ -27,6 +27,7 @@ REPORT_FIELDS = {
     "support_needed",
 }
 CORRECTION_DAYS = 7
+CALL_MODES = ("phone", "mail")
 # For visits that no cadence line asked for.
 FOLLOW_UP_DAYS = 2
 QUADRANTS = {
@@ -37,9 +38,7 @@ QUADRANTS = {
 }
 # A logged visit takes these over from the planned one in whose place it took place.
 PLAN_FIELDS = [
-    "activity_id",
     "cadence_id",
-    "calendar_event_id",
     "date_due",
     "date_latest",
     "date_planned",
@@ -53,6 +52,9 @@ PLAN_FIELDS = [
     "target_role_id",
     "tier_id",
 ]
+# These too, but where there are none the logged visit keeps its own.
+LINK_FIELDS = ["activity_id", "calendar_event_id", "support_activity_id"]
+SALES_ALL = "sales_team.group_sale_salesman_all_leads"
 
 
 class KeyAccountVisit(models.Model):
@@ -159,6 +161,13 @@ class KeyAccountVisit(models.Model):
         help="The commitments, one a line. A new line is due on the day of the "
         "follow-up; a line that is taken out is no commitment any more.",
     )
+    # For the log alone: a given report's commitments are part of what it says.
+    commitment_log = fields.Text(
+        string="What We Promised",
+        compute="_compute_commitment_log",
+        compute_sudo=True,
+        tracking=True,
+    )
     report_date = fields.Datetime(
         string="Reported On",
         readonly=True,
@@ -215,6 +224,17 @@ class KeyAccountVisit(models.Model):
             names = visit.commitment_ids.mapped("name")
             visit.commitments = "\n".join(name for name in names if name)
 
+    @api.depends("commitment_ids.name", "commitment_ids.date_deadline")
+    def _compute_commitment_log(self):
+        for visit in self:
+            lines = [
+                [commitment.name, fields.Date.to_string(commitment.date_deadline)]
+                for commitment in visit.commitment_ids.sorted("id")
+            ]
+            visit.commitment_log = "\n".join(
+                ", ".join(filter(None, line)) for line in lines
+            )
+
     def _inverse_commitments(self):
         vals_list = []
         dropped = self.env["key.account.commitment"]
@@ -241,7 +261,7 @@ class KeyAccountVisit(models.Model):
     def _compute_can_report(self):
         for visit in self:
             visit.can_report = (
-                visit.state == "planned"
+                visit.state in ("planned", "missed")
                 or visit.state == "done"
                 and (not visit.report_date or visit._can_correct())
             )
@@ -275,7 +295,7 @@ class KeyAccountVisit(models.Model):
         last = fields.Datetime.now() - timedelta(days=CORRECTION_DAYS)
         return (
             user.id == SUPERUSER_ID
-            or user.has_group("sales_team.group_sale_salesman_all_leads")
+            or user.has_group(SALES_ALL)
             or (self.sudo().report_uid == user and self.report_date > last)
         )
 
@@ -332,20 +352,67 @@ class KeyAccountVisit(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         visits = super().create([self._name_day(vals) for vals in vals_list])
-        visits.filtered(lambda visit: visit.state == "done").sudo()._replace_planned()
+        done = visits.filtered(lambda visit: visit.state == "done").sudo()
+        done._replace_missed()
+        done._replace_planned()
         return visits
 
     def write(self, vals):
-        vals = self._name_day(vals)
+        vals = dict(vals)
         if not self.env.su and REPORT_FIELDS & vals.keys():
             self._check_correction()
+        missed = self.browse()
+        if "date_visited" in vals:
+            missed = self.filtered(lambda visit: visit.state == "missed")
+        if missed:
+            # closed, but it may turn out to have taken place
+            missed.check_access("write")
+            day = vals.pop("date_visited")
+            missed.sudo().with_context(key_account_visit_sync=INTERNAL).date_done = day
+            (self - missed).write({"date_visited": day})
+        vals = self._name_day(vals)
+        visits = self.sudo()
+        moved = visits._filter_moved(vals)
+        reported = visits.filtered("report_date")
+        before = {visit: (visit.next_date, visit.next_theme) for visit in reported}
         res = super().write(vals)
-        reported = self.sudo().filtered("report_date")
+        moved._forget_day()
+        if vals.get("state") in ("cancelled", "missed"):
+            visits._withdraw_draft()
         if {"next_date", "next_theme"} & vals.keys():
-            reported._keep_promises()
+            reported._follow_promises(before)
         if {"is_manager_needed", "support_needed"} & vals.keys():
-            reported._notify_managers()
+            reported._follow_support(vals)
+        if vals.get("mode") in CALL_MODES:
+            # nobody thanks for a call
+            visits.filtered("follow_up_activity_id.active")._unlink_tasks()
         return res
+
+    def _filter_moved(self, vals):
+        """Return the planned visits that ``vals`` move to another day."""
+        day = fields.Date.to_date(vals.get("date_planned"))
+        return self.filtered(
+            lambda visit: day and visit.state == "planned" and visit.date_planned != day
+        )
+
+    def _forget_day(self):
+        """Forget the day that a draft named: the visit didn't take place then."""
+        self.filtered("date_done").with_context(
+            key_account_visit_sync=INTERNAL
+        ).date_done = False
+
+    def _withdraw_draft(self):
+        """Drop what was to be promised at visits that didn't take place."""
+        self.commitment_ids.filtered(
+            lambda commitment: commitment.state == "open"
+        )._drop()
+        self.filtered(lambda visit: visit.state == "cancelled")._forget_day()
+
+    def _restore_draft(self):
+        """Keep what was promised at missed visits: they took place."""
+        self.commitment_ids.filtered(
+            lambda commitment: commitment.state == "dropped"
+        )._reopen()
 
     def unlink(self):
         visits = self.sudo()
@@ -374,6 +441,12 @@ class KeyAccountVisit(models.Model):
             fields_iter
         )
 
+    def _track_commitments(self):
+        """Tell in the log what is going to change in the commitments of given
+        reports."""
+        if not self.env.context.get("tracking_disable"):
+            self.sudo()._track_prepare(["commitment_log"])
+
     def _message_auto_subscribe(self, updated_values, followers_existing_policy="skip"):
         # Nobody is told of an assignment: the daily digest does that
         return True
@@ -387,9 +460,9 @@ class KeyAccountVisit(models.Model):
     # -------------------------------------------------------------------------
 
     def action_open_report(self):
-        """Open the report of a planned or done visit.
+        """Open the report of a visit.
 
-        :raise UserError: if the visit was cancelled or missed
+        :raise UserError: if the visit was cancelled
         :raise AccessError: if the user may not report it, or not correct it any more
         """
         self.ensure_one()
@@ -399,37 +472,100 @@ class KeyAccountVisit(models.Model):
         return self._get_report_action({"res_id": self.id})
 
     def action_report(self, values=None):
-        """Give the report: mark a planned visit done, keep what was promised and call
-        for support. A report that was given already is corrected.
+        """Give the report: mark a planned or missed visit done, keep what was promised
+        and call for support. A report that was given already is corrected.
 
         :param dict values: what the report says, written before; without a visit, one
             is logged with them
         :return: a notification that names the next visit
         :raise UserError: if one of the four questions is open, or the visit was
-            cancelled or missed
+            cancelled
         :raise AccessError: if the user may not report it, or not correct it any more
         """
-        if not self:
-            self = self.create({"state": "done", **(values or {})})
-        elif values:
-            self.write(values)
-        self.ensure_one()
-        self.check_access("write")
-        self._check_reportable()
-        self._check_correction()
+        self = self._save_report(values)
         self._check_answers()
         if self.report_date:
             return {"type": "ir.actions.act_window_close"}
-        if self.state == "planned":
-            self.action_done(self.feedback)
+        self._make_done()
         # sudo: the checks above are the right to report
         visit = self.sudo()
         visit.write({"report_date": fields.Datetime.now(), "report_uid": self.env.uid})
         visit._create_follow_ups()
         visit._plan_next()
-        visit._keep_promises()
-        visit._notify_managers()
-        return visit._get_next_notification()
+        visit._keep_promises({"next_date", "next_theme"})
+        untold = visit._notify_managers()
+        return visit._get_next_notification(
+            self.env._("Report saved."),
+            untold and self.env._("There is nobody to tell that you need support."),
+        )
+
+    def action_report_later(self, values=None):
+        """Note that a visit took place, and leave its report for later.
+
+        :param dict values: what is known already; see :meth:`action_report`
+        :return: a notification that names the next visit
+        :raise UserError: if the visit was cancelled
+        :raise AccessError: if the user may not report it
+        """
+        self = self._save_report(values)
+        if self.report_date:
+            return {"type": "ir.actions.act_window_close"}
+        self._make_done()
+        return self.sudo()._get_next_notification(
+            self.env._("The visit is logged, and waits for its report.")
+        )
+
+    def _save_report(self, values):
+        """Write what the report says so far, on a new visit if there is none."""
+        if not self:
+            self = self.create({"state": "done", **(values or {})})
+            values = None
+        self.ensure_one()
+        self.check_access("write")
+        self._check_reportable()
+        self._check_correction()
+        if not self.report_date:
+            self._take_over()
+        self.write(values or {})
+        return self
+
+    def _take_over(self):
+        """Note who made the visit: whoever reports it, but a manager, who reports on
+        behalf of the salesperson."""
+        user = self.env.user
+        previous = self.user_id
+        stays = previous and (self.state == "done" or user.has_group(SALES_ALL))
+        if stays or user == previous or user._is_superuser():
+            return
+        team = self._get_user_teams(self.company_id, user).get(user.id)
+        visit = self.sudo()
+        # The meeting stays in the calendar of whoever planned it
+        visit.with_context(
+            key_account_visit_sync=INTERNAL, key_account_meeting_sync=INTERNAL
+        ).write({"user_id": user.id, "team_id": (team or visit.team_id).id})
+        visit.commitment_ids.filtered(
+            lambda commitment: (
+                commitment.state == "open" and commitment.user_id == previous
+            )
+        ).user_id = user
+
+    def _make_done(self):
+        """Mark the visit done that somebody reports, on the day that was named."""
+        if self.state == "planned":
+            self.action_done(self.feedback)
+        elif self.state == "missed":
+            self.sudo()._make_up()
+
+    def _make_up(self):
+        """Mark missed visits as done: they were made in time and reported late. What
+        was planned in their place is outdated."""
+        for visit in self.with_context(key_account_visit_sync=INTERNAL):
+            visit.write(
+                {"state": "done", "date_done": visit.date_done or visit._get_today()}
+            )
+        self._restore_draft()
+        self.commitment_ids._create_activities()
+        self._replace_planned()
 
     def action_log(self):
         """Open the report of a visit that wasn't planned; its customer is chosen
@@ -438,22 +574,29 @@ class KeyAccountVisit(models.Model):
 
     @api.readonly
     @api.model
-    def get_report_contacts(self, partner_id):
+    def get_report_contacts(self, partner_id, company_id=False):
         """Return whom one may have met at a customer's: its contact persons, those
         with a place in the buying centre first.
 
         :param int partner_id: the customer
+        :param int company_id: the visit's company; default: the current one
         :return: ``{"can_create": bool, "contacts": [{"id", "name", "place"}]}``
-        :raise AccessError: outside sales, or without the right to read the customer
+        :raise AccessError: outside sales, without the right to read the customer, or
+            for a company of others
         """
         self.check_access("read")
+        company = self.env["res.company"].browse(company_id or self.env.company.id)
+        if company not in self.env.user.company_ids:
+            raise AccessError(
+                self.env._("You don't work for this company: ask for another one.")
+            )
         Partners = self.env["res.partner"]
         account = Partners.browse(partner_id)
         account.check_access("read")
-        today = self._get_user_today(self.env.user, self.env.company)
+        today = self._get_user_today(self.env.user, company)
         contacts = Partners.search_fetch(
             Domain("commercial_partner_id", "=", account.commercial_partner_id.id)
-            & Domain("company_id", "in", [self.env.company.id, False])
+            & Domain("company_id", "in", [company.id, False])
             & Domain("type", "=", "contact")
             & Domain("is_company", "=", False)
             & (
@@ -483,10 +626,10 @@ class KeyAccountVisit(models.Model):
         return {"can_create": Partners.has_access("create"), "contacts": rows}
 
     def _check_reportable(self):
-        if self.state not in ("planned", "done"):
+        if self.state == "cancelled":
             raise UserError(
                 self.env._(
-                    "The visit to %s was cancelled or missed: log a new one.",
+                    "The visit to %s was cancelled: log a new one.",
                     self.name,
                 )
             )
@@ -544,16 +687,19 @@ class KeyAccountVisit(models.Model):
             }
         )
 
-    def _get_next_notification(self):
-        """Tell the rep when the next visit is; the dialog closes."""
+    def _get_next_notification(self, message, warning=None):
+        """Tell the rep when the next visit is; the dialog closes.
+
+        :param str message: what was done
+        :param str warning: what wasn't
+        """
         follower = self._get_planned_followers().get(self.id)
         params = {
-            "type": "success",
-            "message": self.env._("Report saved. No next visit is planned."),
+            "type": "warning" if warning else "success",
             "next": {"type": "ir.actions.act_window_close"},
         }
         if follower:
-            params["message"] = self.env._("Report saved. Next visit: %s")
+            following = self.env._("Next visit: %s")
             params["links"] = [
                 {
                     "label": format_date(
@@ -562,6 +708,9 @@ class KeyAccountVisit(models.Model):
                     "url": f"/odoo/customer-visits/{follower.id}",
                 }
             ]
+        else:
+            following = self.env._("No next visit is planned.")
+        params["message"] = " ".join(filter(None, [message, warning, following]))
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -574,6 +723,8 @@ class KeyAccountVisit(models.Model):
 
     def _mark_done(self):
         res = super()._mark_done()
+        self._replace_missed()
+        self.commitment_ids._create_activities()
         self._create_follow_ups()
         return res
 
@@ -581,6 +732,7 @@ class KeyAccountVisit(models.Model):
         self._check_correction()
         res = super()._reopen()
         self._unlink_tasks()
+        self.commitment_ids._unlink_activities()
         self.write({"report_date": False, "report_uid": False})
         return res
 
@@ -648,25 +800,51 @@ class KeyAccountVisit(models.Model):
             tolerance = max(tolerance, self.date_latest - self.date_due)
         return self.date_planned - tolerance
 
+    def _replace_missed(self):
+        """Visits that were made in time and noted late: what was marked missed took
+        place."""
+        missed = self.search(
+            self._get_accounts_domain() & Domain("state", "=", "missed"),
+            order="date_planned desc, id desc",
+        )
+        by_key = defaultdict(list)
+        for visit in missed:
+            by_key[visit._get_account_key()].append(visit)
+        for visit in self:
+            others = by_key[visit._get_account_key()]
+            for other in others:
+                first, last = other._get_earliest_day(), other._get_window_end()
+                if first <= visit.date_done <= last:
+                    others.remove(other)
+                    visit._take_place_of(other)
+                    break
+
     def _replace_planned(self):
         """Visits that nobody had planned count: settle what was planned.
 
         - A planned visit that was due by then took place, just not as planned: the
-          logged visit takes its place.
+          logged visit takes its place, unless it took that of a missed one.
         - A later one that the cadence planned is outdated: the cadence goes on from
           the logged visit. What a person moved, or planned by hand, stays.
+        - What waits in the backlog is planned anew too.
         """
         followers = self._get_planned_followers()
-        latest = self.filtered(lambda visit: visit.id in followers)._filter_latest()
+        rows = self._get_backlog_rows()
+        concerned = self.filtered(
+            lambda visit: visit.id in followers or visit._get_account_key() in rows
+        )
         settled = taken = self.browse()
         outdated = defaultdict(self.browse)
-        for visit in latest:
-            planned = followers[visit.id]
+        for visit in concerned._filter_latest():
+            planned = followers.get(visit.id)
+            if not planned:
+                settled |= visit
+                continue
             if planned in taken:
                 # two visits on one day: one takes the place
                 continue
             taken |= planned
-            if visit.date_done >= planned._get_earliest_day():
+            if not visit.date_due and visit.date_done >= planned._get_earliest_day():
                 visit._take_place_of(planned)
                 settled |= visit
             elif (
@@ -683,65 +861,177 @@ class KeyAccountVisit(models.Model):
                 )
             )
         settled._plan_next()
+        for visit in settled:
+            row = rows.pop(visit._get_account_key(), None)
+            if row and not visit.company_id.key_account_planning:
+                # planning doesn't look at it any more
+                row.unlink()
 
-    def _take_place_of(self, planned):
-        """Be the visit that was ``planned``: the cadence asked for it, and its activity
-        is done."""
+    def _get_backlog_rows(self):
+        """Return {account key: row of the backlog}."""
+        result = {}
+        backlog = self.env["key.account.backlog"].sudo()
+        for row in backlog.search(self._get_accounts_domain()):
+            lead = not row.partner_id and row.lead_id
+            key = (row.partner_id.id, lead and lead.id, row.company_id.id, row.track)
+            result[key] = row
+        return result
+
+    def _take_place_of(self, other):
+        """Be the visit that was planned, or marked missed: the cadence asked for it,
+        its activity is done, and what its salesperson had noted already stays."""
         vals = {
-            name: planned._fields[name].convert_to_write(planned[name], planned)
+            name: other._fields[name].convert_to_write(other[name], other)
             for name in PLAN_FIELDS
         }
-        if not self.objective:
-            vals["objective"] = planned.objective
-        activity = planned.activity_id.filtered("active")
-        planned.with_context(key_account_visit_sync=INTERNAL).activity_id = False
-        planned.unlink()
-        self.with_context(key_account_visit_sync=INTERNAL).write(vals)
+        vals.update(
+            (name, other._fields[name].convert_to_write(other[name], other))
+            for name in sorted(REPORT_FIELDS)
+            if other[name] and not self[name]
+        )
+        day = vals.get("next_date")
+        if day and (day < self._get_today() or day <= self.date_done):
+            del vals["next_date"]
+        other._remove_later_meeting(self.date_done)
+        vals.update(
+            (name, other[name].id)
+            for name in LINK_FIELDS
+            if other[name] and not self[name]
+        )
+        if other.state == "missed":
+            other._restore_draft()
+        activity = other.activity_id.filtered("active")
+        sync = {
+            "key_account_meeting_sync": INTERNAL,
+            "key_account_visit_sync": INTERNAL,
+        }
+        # What is detached doesn't go with the visit
+        other.with_context(**sync).write(dict.fromkeys(LINK_FIELDS, False))
+        other.commitment_ids.with_context(**sync).visit_id = self
+        self._take_log_of(other)
+        other.unlink()
+        self.with_context(**sync).write(vals)
+        self.commitment_ids._create_activities()
         activity.with_context(key_account_visit_sync=INTERNAL).action_feedback(
             feedback=self.feedback
         )
 
-    def _keep_promises(self):
+    def _take_log_of(self, other):
+        """Move messages, attachments and followers of ``other`` here."""
+        for model, column in (
+            ("mail.message", "model"),
+            ("ir.attachment", "res_model"),
+        ):
+            self.env[model].search(
+                [(column, "=", self._name), ("res_id", "=", other.id)]
+            ).write({"res_id": self.id})
+        self.message_subscribe(other.message_partner_ids.ids)
+
+    def _remove_later_meeting(self, day):
+        """Take the visit's meeting out of the calendar if it is after ``day``."""
+        event = self.calendar_event_id
+        if not event:
+            return
+        tz = self._get_user_tz(self.user_id, self.company_id)
+        if self._get_event_period(event, tz)[0].date() > day:
+            self._remove_meetings()
+            if self.calendar_event_id:
+                self._release_meetings(event)
+
+    def _follow_promises(self, before):
+        """Do with the next visits what was corrected in reports.
+
+        :param before: day and theme per visit before they were written
+        """
+        redated = self.filtered(lambda visit: visit.next_date != before[visit][0])
+        redated._keep_promises({"next_date"})
+        redated.filtered(lambda visit: not visit.next_date)._release_followers(
+            {visit: day for visit, (day, _theme) in before.items()}
+        )
+        self.filtered(
+            lambda visit: visit.next_theme != before[visit][1]
+        )._keep_promises({"next_theme"})
+
+    def _release_followers(self, days):
+        """Let the cadence decide on visits that were promised for a day. What a person
+        has moved since, or arranged a meeting for, stays.
+
+        :param days: the day that was promised, per visit
+        """
+        followers = self._get_planned_followers()
+        settled = outdated = self.browse()
+        for visit in self._filter_latest():
+            planned = followers.get(visit.id, self.browse())
+            if (
+                planned.cadence_id
+                and planned.is_date_fixed
+                and planned.date_planned == days[visit]
+                and not planned.calendar_event_id
+            ):
+                planned.with_context(
+                    key_account_visit_sync=INTERNAL
+                ).is_date_fixed = False
+                if visit.company_id.key_account_planning:
+                    settled |= visit
+                    outdated |= planned
+        outdated._close(self.env._("The day is not promised any more"))
+        settled._plan_next()
+
+    def _keep_promises(self, names):
         """Bring the next visits to the day that the customers were promised, on which
-        they stay, with the theme as the objective."""
+        they stay, with the theme as the objective.
+
+        :param names: the promises to keep: ``next_date``, ``next_theme``
+        """
         promised = self.filtered(
-            lambda visit: (
-                visit.state == "done" and (visit.next_date or visit.next_theme)
-            )
+            lambda visit: visit.state == "done" and any(visit[name] for name in names)
         )
         promised = promised and promised._filter_latest()
         followers = promised and promised._get_planned_followers()
+        rows = promised and promised._get_backlog_rows()
         for visit in promised:
+            day = "next_date" in names and visit.next_date
+            if day and day < visit._get_today():
+                # promised in a draft that was saved long ago
+                day = False
             planned = followers.get(visit.id)
-            if not planned and visit.next_date:
-                # The cadence asks for none
-                user = visit.user_id if visit.user_id.active else visit.account_user_id
-                planned = self.create(
-                    {
-                        "partner_id": visit.partner_id.id,
-                        "lead_id": visit.lead_id.id,
-                        "company_id": visit.company_id.id,
-                        "user_id": user.id,
-                        "team_id": visit.team_id.id,
-                        "track": visit.track,
-                        "date_planned": visit.next_date,
-                        "is_date_fixed": True,
-                        "objective": visit.next_theme,
-                    }
-                )
+            if not planned and day:
+                planned = visit._plan_promised(day, rows)
             if not planned:
                 continue
             vals = {}
-            if visit.next_date and planned.date_planned != visit.next_date:
-                vals["date_planned"] = visit.next_date
-            elif visit.next_date:
+            if day and planned.date_planned != day:
+                vals["date_planned"] = day
+            elif day:
                 vals["is_date_fixed"] = True
-            if visit.next_theme:
+            if "next_theme" in names and visit.next_theme:
                 vals["objective"] = visit.next_theme
                 planned.activity_id.with_context(
                     key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
                 ).note = plaintext2html(visit.next_theme)
             planned.write(vals)
+
+    def _plan_promised(self, day, rows):
+        """Plan the visit that was promised for ``day``: what waits in the backlog, or
+        one that the cadence doesn't ask for."""
+        row = rows.get(self._get_account_key())
+        due = row and row._get_due()
+        if due:
+            vals = row._prepare_visit_values(due[0], day, row.user_id)
+        else:
+            user = self.user_id.filtered("active") or self.account_user_id
+            vals = {
+                "partner_id": self.partner_id.id,
+                "lead_id": self.lead_id.id,
+                "company_id": self.company_id.id,
+                "user_id": user.filtered("active").id,
+                "team_id": self.team_id.id,
+                "track": self.track,
+                "date_planned": day,
+                "is_date_fixed": True,
+            }
+        vals["objective"] = self.next_theme
+        return self.with_company(self.company_id).create(vals)
 
     def _get_follow_up_days(self):
         """Return {visit id: day to follow up}: the cadence's working days of the
@@ -780,7 +1070,7 @@ class KeyAccountVisit(models.Model):
             lambda visit: (
                 visit.state == "done"
                 and visit.track in ("visit", "executive")
-                and visit.mode not in ("phone", "mail")
+                and visit.mode not in CALL_MODES
                 and visit.user_id.active
                 and (not visit.partner_id or visit.partner_id.active)
                 and not visit.follow_up_activity_id
@@ -841,35 +1131,155 @@ class KeyAccountVisit(models.Model):
             key_account_visit_sync=INTERNAL
         ).follow_up_activity_id = False
 
+    def _follow_support(self, vals):
+        """Do with the activities for support what was corrected in reports."""
+        for visit in self.with_context(key_account_visit_sync=INTERNAL):
+            activity = visit.support_activity_id.filtered("active")
+            if activity and not visit.is_manager_needed:
+                visit.support_activity_id = False
+                activity.unlink()
+            elif activity and "support_needed" in vals:
+                activity.summary = visit._get_support_summary(activity.user_id)
+        self._notify_managers()
+
     def _notify_managers(self):
-        """Tell the leader of the sales team, once, that support is needed."""
+        """Tell the leader of the sales team, or whoever stands in, once, that support
+        is needed.
+
+        :return: the visits of which nobody could be told
+        """
         visits = self.filtered(
             lambda visit: visit.is_manager_needed and not visit.support_activity_id
         )
         vals_list = []
         noted = self.browse()
         todo = self.env.ref("mail.mail_activity_data_todo")
-        for company, group in visits.grouped("company_id").items():
-            teams = self._get_user_teams(company, group.user_id)
-            for visit in group:
-                team = visit.team_id or teams.get(visit.user_id.id)
-                leader = team.user_id if team else self.env["res.users"]
-                if not leader.active or company not in leader.company_ids:
-                    continue
-                words = visit.support_needed or visit.name
-                noted |= visit
-                vals_list.append(
-                    {
-                        **visit._prepare_document_values(),
-                        "activity_type_id": todo.id,
-                        "summary": visit.with_context(
-                            lang=leader.lang or self.env.lang
-                        ).env._("Support needed: %s", words),
-                        "date_deadline": self._get_user_today(leader, company),
-                        "user_id": leader.id,
-                    }
-                )
+        for visit, user in visits._get_support_users(self.env.user).items():
+            if not user:
+                continue
+            noted |= visit
+            vals_list.append(
+                {
+                    **visit._prepare_document_values(),
+                    "activity_type_id": todo.id,
+                    "summary": visit._get_support_summary(user),
+                    "date_deadline": self._get_user_today(user, visit.company_id),
+                    "user_id": user.id,
+                }
+            )
         activities = self._create_tasks(vals_list)
         synced = noted.with_context(key_account_visit_sync=INTERNAL)
         for visit, activity in zip(synced, activities, strict=True):
             visit.support_activity_id = activity
+        return visits - noted
+
+    def _get_support_summary(self, user):
+        return self.with_context(lang=user.lang or self.env.lang).env._(
+            "Support needed: %s", self.support_needed or self.name
+        )
+
+    def _get_support_users(self, asking):
+        """Return {visit: who is to help}: the leader of the team; where there is none,
+        or it is the leader who asks, a sales administrator of the company."""
+        result = {}
+        administrators = self.env.ref("sales_team.group_sale_manager")
+        for company, visits in self.grouped("company_id").items():
+            teams = self._get_user_teams(company, visits.user_id)
+            others = self.env["res.users"].search(
+                [
+                    ("all_group_ids", "in", administrators.ids),
+                    ("company_ids", "in", company.ids),
+                    ("share", "=", False),
+                    ("id", "!=", asking.id),
+                ],
+                order="id",
+                limit=1,
+            )
+            for visit in visits:
+                team = visit.team_id or teams.get(visit.user_id.id)
+                leader = team.user_id if team else others.browse()
+                can_help = (
+                    leader.active and company in leader.company_ids and leader != asking
+                )
+                result[visit] = leader if can_help else others
+        return result
+
+    # -------------------------------------------------------------------------
+    # Hand-over
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _hand_over_lost_tasks(self, users):
+        """Give on what users who left, or left the company, promised or were to do
+        after visits."""
+
+        def is_lost(user, company):
+            return not user.active or company not in user.company_ids
+
+        commitments = self.env["key.account.commitment"].search(
+            [("user_id", "in", users.ids), ("state", "=", "open")]
+        )
+        commitments.filtered(
+            lambda commitment: is_lost(commitment.user_id, commitment.company_id)
+        )._assign_responsibles()
+        tasks = self.env["mail.activity"].search(
+            [("user_id", "in", users.ids), ("is_key_account_task", "=", True)]
+        )
+        visits = self.search([("follow_up_activity_id", "in", tasks.ids)])
+        visits.filtered(
+            lambda visit: is_lost(visit.follow_up_activity_id.user_id, visit.company_id)
+        )._assign_follow_ups()
+        visits = self.search([("support_activity_id", "in", tasks.ids)]).filtered(
+            lambda visit: is_lost(visit.support_activity_id.user_id, visit.company_id)
+        )
+        for asking, group in visits.grouped("user_id").items():
+            for visit, user in group._get_support_users(asking).items():
+                self._assign_tasks(visit.support_activity_id, user.id)
+
+    @api.model
+    def _hand_over_tasks(self, records, column, previous_users):
+        """Give what the former salesperson of ``records`` promised there, and was to do
+        after visits, to the new one; also what went to somebody else or nobody when the
+        former one left.
+
+        :param records: customers, or leads without a customer
+        :param column: the column of visits that names them
+        :param dict previous_users: id of the salesperson before, per record id
+        """
+        domain = Domain(column, "in", records.ids)
+        if column == "lead_id":
+            domain &= Domain("partner_id", "=", False)
+        users = self.env["res.users"].browse(set(previous_users.values()) - {False})
+        present = users.with_context(active_test=False).filtered("active")
+
+        def is_former(visit, user):
+            previous = previous_users[visit[column].id]
+            left = previous not in (*present.ids, False)
+            return user.id in (previous, False) or (
+                left and visit.user_id.id == previous
+            )
+
+        commitments = self.env["key.account.commitment"].search(
+            domain & Domain("state", "=", "open")
+        )
+        commitments.filtered(
+            lambda commitment: is_former(commitment.visit_id, commitment.user_id)
+        )._assign_responsibles()
+        visits = self.search(domain & Domain("follow_up_activity_id", "!=", False))
+        visits.filtered(
+            lambda visit: (
+                visit.follow_up_activity_id.active
+                and is_former(visit, visit.follow_up_activity_id.user_id)
+            )
+        )._assign_follow_ups()
+
+    def _assign_follow_ups(self):
+        """Give the follow-ups of the visits to whoever is responsible now."""
+        for (user_id, _team_id), visits in self._group_by_responsible(self).items():
+            self._assign_tasks(visits.follow_up_activity_id, user_id)
+
+    @api.model
+    def _assign_tasks(self, activities, user_id):
+        activities.filtered("active").with_context(
+            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+        ).write({"user_id": user_id})

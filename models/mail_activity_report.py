@@ -50,9 +50,7 @@ class MailActivity(models.Model):
             lambda commitment: commitment.state == "open"
         )
         res = super().unlink()
-        commitments.with_context(key_account_visit_sync=INTERNAL).write(
-            {"state": "dropped"}
-        )
+        commitments.with_context(key_account_visit_sync=INTERNAL)._close("dropped")
         return res
 
     def _action_done(self, feedback=False, attachment_ids=None):

@@ -621,3 +621,18 @@ class TestActivityAttacks(KeyAccountCommon):
             self.visit.with_user(self.leader).action_move(
                 fields.Date.to_string(TODAY), self.clerk.id
             )
+
+    def test_a_commitment_takes_no_foreign_activity(self):
+        stranger = self.partner.activity_schedule(
+            "mail.mail_activity_data_todo", summary="Secret", user_id=self.rep2.id
+        )
+        commitment = (
+            self.env["key.account.commitment"]
+            .with_user(self.rep)
+            .with_context(default_activity_id=stranger.id, default_state="kept")
+            .create({"visit_id": self.visit.id, "name": "Mine"})
+        )
+        self.assertEqual(commitment.state, "open")
+        self.assertNotEqual(commitment.activity_id, stranger)
+        commitment.unlink()
+        self.assertEqual(stranger.exists().summary, "Secret")

@@ -9,7 +9,7 @@ from odoo.tests import Form, tagged
 
 from ..const import INTERNAL
 from ..hooks import uninstall_hook
-from .common import SALES_ALL, TODAY, KeyAccountCommon
+from .common import SALES_ADMIN, SALES_ALL, TODAY, KeyAccountCommon
 from .test_rights import RightsCommon
 from .test_visits import PlannedVisitCommon
 
@@ -166,7 +166,23 @@ class TestReport(ReportCommon):
             self._report(date_visited=date(2026, 3, 19))
         self.assertEqual(self.visit.date_done, date(2026, 3, 19))
 
-    def test_the_form_opens_for_planned_and_done_alone(self):
+    def test_day_of_a_draft(self):
+        """The day is the report's: a visit that is moved takes place later."""
+        self.own_visit.date_visited = date(2026, 3, 17)
+        self.rep_activity.date_deadline = date(2026, 3, 24)
+        self.assertFalse(self.visit.date_done)
+        self.own_visit.date_visited = date(2026, 3, 17)
+        self.own_visit.date_planned = date(2026, 3, 25)
+        with freeze_time("2026-03-25 09:00:00"):
+            self.own_visit.action_done()
+        self.assertEqual(self.visit.date_done, date(2026, 3, 25))
+
+    def test_day_of_a_draft_that_is_cancelled(self):
+        self.own_visit.date_visited = date(2026, 3, 17)
+        self.own_visit.action_cancel(reason="Ill")
+        self.assertFalse(self.visit.date_done)
+
+    def test_the_form_opens_unless_cancelled(self):
         action = self.own_visit.action_open_report()
         self.assertEqual(action["res_id"], self.visit.id)
         self.assertEqual(action["target"], "new")
@@ -175,7 +191,177 @@ class TestReport(ReportCommon):
             with self.assertRaisesRegex(UserError, "log a new one"):
                 getattr(self.own_visit, method)()
 
+    # --- who ----------------------------------------------------------------------
+
+    def test_nobodys_visit_is_the_reporters(self):
+        self.partner.user_id = False
+        self.visit._close("Again")
+        visit = self.Visit._generate()
+        self.assertFalse(visit.user_id)
+        visit.team_id = False
+        visit.with_user(self.rep2).action_report(
+            {**self.answers, "commitments": "Samples"}
+        )
+        self.assertEqual(visit.user_id, self.rep2)
+        self.assertEqual(visit.team_id, self.team)
+        self.assertEqual(visit.follow_up_activity_id.user_id, self.rep2)
+        self.assertEqual(visit.commitment_ids.user_id, self.rep2)
+
+    def test_colleague_reports(self):
+        """The customer's salesperson made what was planned for a colleague."""
+        self.visit.write({"user_id": self.rep2.id, "date_planned": TODAY})
+        self.own_visit.action_schedule_meeting()
+        event = self.visit.calendar_event_id
+        self.own_visit.action_report(dict(self.answers))
+        self.assertEqual(self.visit.user_id, self.rep)
+        self.assertFalse(self.activity.active)
+        self.assertEqual(event.user_id, self.rep2)
+
+    def test_manager_reports_on_behalf(self):
+        self.visit.with_user(self.leader).action_report(dict(self.answers))
+        self.assertEqual(self.visit.user_id, self.rep)
+        self.assertEqual(self.visit.report_uid, self.leader)
+
+    def test_done_by_whom_the_activity_is_hidden_from(self):
+        self.visit.user_id = self.rep2
+        self.env.invalidate_all()
+        self.assertFalse(
+            self.env["mail.activity"]
+            .with_user(self.rep)
+            .search([("id", "=", self.activity.id)])
+        )
+        self.own_visit.action_done("They are interested")
+        self.assertEqual(self.visit.state, "done")
+        message = self.partner.message_ids.filtered("mail_activity_type_id")
+        self.assertEqual(message.author_id, self.rep.partner_id)
+
+    # --- missed -------------------------------------------------------------------
+
+    def _miss(self):
+        """Planned for the 19th, at the latest for the 21st; the 23rd is today."""
+        with freeze_time("2026-03-23 09:00:00"):
+            self.Visit._generate()
+        self.assertEqual(self.visit.state, "missed")
+        self.env.invalidate_all()
+        successor = self._get_planned(self.partner)
+        self.assertEqual(successor.date_due, date(2026, 3, 19))
+        return successor
+
+    def test_missed_one_was_made_in_time(self):
+        self.own_visit.commitments = "Samples"
+        successor = self._miss()
+        self.assertEqual(self.visit.commitment_ids.state, "dropped")
+        self.assertTrue(self.own_visit.can_report)
+        with freeze_time("2026-03-23 09:00:00"):
+            self.own_visit.action_open_report()
+            with self.assertRaises(UserError):
+                self.own_visit.action_report({"date_visited": "2026-03-20"})
+            self.own_visit.action_report({**self.answers, "date_visited": "2026-03-20"})
+        self.assertEqual(self.visit.state, "done")
+        self.assertEqual(self.visit.date_done, date(2026, 3, 20))
+        self.assertEqual(successor.state, "cancelled")
+        self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 3, 27))
+        self.assertEqual(self.visit.commitment_ids.state, "open")
+        self.assertTrue(self.visit.commitment_ids.activity_id)
+        self.assertTrue(self.visit.follow_up_activity_id)
+
+    def test_missed_one_reported_without_a_day(self):
+        self._miss()
+        with freeze_time("2026-03-23 09:00:00"):
+            self.env.invalidate_all()
+            with Form(self.own_visit, view=REPORT_VIEW) as form:
+                self.assertEqual(str(form.date_visited), "2026-03-23")
+                form.date_visited = date(2026, 3, 22)
+                form.date_visited = date(2026, 3, 23)
+            self._report()
+        self.assertEqual(self.visit.date_done, date(2026, 3, 23))
+        self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 3, 30))
+
+    def test_missed_one_and_a_successor_that_was_moved(self):
+        successor = self._miss()
+        successor.with_user(self.rep).date_planned = date(2026, 3, 26)
+        with freeze_time("2026-03-23 09:00:00"):
+            self._report(date_visited=date(2026, 3, 20))
+        self.assertEqual(self._get_planned(self.partner), successor)
+        self.assertEqual(successor.date_planned, date(2026, 3, 26))
+
+    def test_logged_in_the_window_of_a_missed_one(self):
+        for day, is_same in (
+            (date(2026, 3, 16), False),
+            (date(2026, 3, 17), True),
+            (date(2026, 3, 21), True),
+            (date(2026, 3, 22), False),
+        ):
+            with self.subTest(day=day), self.env.cr.savepoint() as savepoint:
+                successor = self._miss()
+                with freeze_time("2026-03-23 09:00:00"):
+                    visit = self.Visit.with_user(self.rep).create(
+                        {
+                            "partner_id": self.partner.id,
+                            "state": "done",
+                            "date_done": day,
+                        }
+                    )
+                self.assertEqual(not self.visit.exists(), is_same)
+                if is_same:
+                    self.assertEqual(visit.sudo().date_planned, date(2026, 3, 19))
+                    self.assertEqual(successor.state, "cancelled")
+                self.assertEqual(len(self._get_planned(self.partner)), 1)
+                savepoint.rollback()
+                self.env.invalidate_all()
+
+    def test_successor_reported_in_the_window_of_the_missed_one(self):
+        successor = self._miss()
+        with freeze_time("2026-03-23 09:00:00"):
+            successor.with_user(self.rep).action_report(
+                {**self.answers, "date_visited": "2026-03-20"}
+            )
+        self.assertFalse(self.visit.exists())
+        self.assertEqual(successor.date_done, date(2026, 3, 20))
+        self.assertEqual(successor.date_planned, date(2026, 3, 19))
+        self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 3, 27))
+
     # --- the next visit -----------------------------------------------------------
+
+    def _fill_days(self):
+        """Leave no time for visits, so that the next one waits in the backlog."""
+        self.company.resource_calendar_id.attendance_ids.unlink()
+
+    def _get_backlog(self):
+        return self.env["key.account.backlog"].search(
+            [("partner_id", "=", self.partner.id)]
+        )
+
+    def test_promised_while_it_waits(self):
+        self._fill_days()
+        self.own_visit.action_done()
+        self.assertTrue(self._get_backlog())
+        self._report(next_date=date(2026, 3, 30), next_theme="Prices")
+        following = self._get_planned(self.partner)
+        self.assertEqual(following.date_planned, date(2026, 3, 30))
+        self.assertEqual(following.cadence_id, self.cadence)
+        self.assertEqual(following.date_due, date(2026, 3, 25))
+        self.assertEqual(following.tier_id, self.tier_a)
+        self.assertEqual(following.objective, "Prices")
+        self.assertTrue(following.is_date_fixed)
+        self.assertFalse(self._get_backlog())
+
+    def test_promised_by_somebody_who_left(self):
+        self.cadence.active = False
+        self.own_visit.action_done()
+        self.rep.active = False
+        self._report(self.visit.with_user(self.leader), next_date=date(2026, 3, 30))
+        following = self._get_planned(self.partner)
+        self.assertEqual(following.date_planned, date(2026, 3, 30))
+        self.assertFalse(following.user_id)
+
+    def test_promised_in_an_old_draft(self):
+        self.own_visit.write({**self.answers, "next_date": date(2026, 3, 20)})
+        with freeze_time("2026-03-24 09:00:00"):
+            self.own_visit.action_report({"date_visited": "2026-03-19"})
+        following = self._get_planned(self.partner)
+        self.assertEqual(following.date_planned, date(2026, 3, 26))
+        self.assertFalse(following.is_date_fixed)
 
     def test_promised_day(self):
         self._report(next_date=date(2026, 4, 20), next_theme="Prices")
@@ -269,6 +455,14 @@ class TestReport(ReportCommon):
         self._report(mode="phone")
         self.assertFalse(self._get_tasks())
 
+    def test_no_follow_up_of_what_turns_out_to_be_a_call(self):
+        self.rep_activity.action_done()
+        activity = self.visit.follow_up_activity_id
+        self.assertTrue(activity)
+        self._report(mode="phone")
+        self.assertFalse(activity.exists())
+        self.assertFalse(self.visit.follow_up_activity_id)
+
     def test_late_follow_up_is_due_today(self):
         self._report(date_visited=date(2026, 3, 2))
         self.assertEqual(self.visit.follow_up_activity_id.date_deadline, TODAY)
@@ -316,11 +510,56 @@ class TestReport(ReportCommon):
         self.own_visit.is_manager_needed = True
         self.assertEqual(self.visit.support_activity_id.user_id, self.leader)
 
+    def _get_administrators(self):
+        group = self.env.ref("sales_team.group_sale_manager")
+        return self.env["res.users"].search(
+            [
+                ("all_group_ids", "in", group.ids),
+                ("company_ids", "in", self.company.ids),
+            ],
+            order="id",
+        )
+
     def test_support_without_a_leader(self):
         self.team.user_id = False
         self._report(is_manager_needed=True)
+        self.assertEqual(
+            self.visit.support_activity_id.user_id, self._get_administrators()[0]
+        )
+
+    def test_support_for_the_leader(self):
+        self.visit.with_user(self.leader).action_report(
+            {**self.answers, "is_manager_needed": True}
+        )
+        self.assertEqual(
+            self.visit.support_activity_id.user_id, self._get_administrators()[0]
+        )
+
+    def test_support_without_anybody(self):
+        self.team.user_id = False
+        self._get_administrators().write(
+            {"group_ids": [Command.unlink(self.env.ref(SALES_ADMIN).id)]}
+        )
+        self.assertFalse(self._get_administrators())
+        action = self._report(is_manager_needed=True)
         self.assertTrue(self.visit.report_date)
         self.assertFalse(self.visit.support_activity_id)
+        self.assertIn("nobody to tell", action["params"]["message"])
+
+    def test_support_taken_back(self):
+        self._report(is_manager_needed=True, support_needed="A better price")
+        activity = self.visit.support_activity_id
+        self.own_visit.support_needed = "A much better price"
+        self.assertEqual(activity.summary, "Support needed: A much better price")
+        self.own_visit.is_manager_needed = False
+        self.assertFalse(activity.exists())
+        # asked for again, it is told again
+        self.own_visit.is_manager_needed = True
+        self.assertEqual(self.visit.support_activity_id.user_id, self.leader)
+        self.visit.support_activity_id.with_user(self.leader).action_feedback()
+        self.own_visit.is_manager_needed = False
+        self.assertFalse(self.visit.support_activity_id.active)
+        self.assertTrue(self.visit.support_activity_id)
 
     # --- Odoo's own screens -------------------------------------------------------
 
@@ -406,6 +645,7 @@ class TestCommitments(ReportCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.own_visit.action_done()
         cls.commitment = (
             cls.env["key.account.commitment"]
             .with_user(cls.rep)
@@ -431,7 +671,6 @@ class TestCommitments(ReportCommon):
         self.task.with_user(self.rep).action_feedback(feedback="Sent")
         self.assertEqual(self.commitment.state, "kept")
         self.assertEqual(self.commitment.date_done, TODAY)
-        self.assertEqual(self.visit.state, "planned")
         self.task.with_user(self.rep).action_unarchive()
         self.assertEqual(self.commitment.state, "open")
         self.assertFalse(self.commitment.date_done)
@@ -446,6 +685,7 @@ class TestCommitments(ReportCommon):
     def test_dropped_by_the_activity(self):
         self.task.with_user(self.rep).unlink()
         self.assertEqual(self.commitment.state, "dropped")
+        self.assertEqual(self.commitment.date_done, TODAY)
 
     def test_dropped_by_the_button(self):
         self.commitment.action_drop()
@@ -496,10 +736,133 @@ class TestCommitments(ReportCommon):
         call = self.visit.commitment_ids - self.commitment
         self.assertEqual(call.activity_id.date_deadline, date(2026, 3, 24))
 
+    def _draft(self):
+        """The next visit, with what is to be promised there."""
+        planned = self._get_planned(self.partner).with_user(self.rep)
+        planned.commitment_ids = [
+            Command.create({"name": "Call", "date_deadline": "2026-03-30"})
+        ]
+        return planned
+
+    def test_draft(self):
+        planned = self._draft()
+        call = planned.commitment_ids
+        self.assertFalse(call.sudo().activity_id)
+        call.date_deadline = date(2026, 3, 31)
+        self.assertFalse(call.sudo().activity_id)
+        planned.action_done()
+        self.assertEqual(call.sudo().activity_id.date_deadline, date(2026, 3, 31))
+        # not done after all
+        self._get_planned(self.partner).unlink()
+        planned.sudo().activity_id.action_unarchive()
+        self.assertEqual(planned.state, "planned")
+        self.assertEqual(call.state, "open")
+        self.assertFalse(call.sudo().activity_id)
+
+    def test_draft_of_a_cancelled_visit(self):
+        planned = self._draft()
+        planned.action_cancel(reason="Ill")
+        self.assertEqual(planned.commitment_ids.state, "dropped")
+
+    def test_draft_of_a_missed_visit(self):
+        planned = self._draft()
+        with freeze_time("2026-04-02 09:00:00"):
+            self.Visit._generate()
+        self.assertEqual(planned.state, "missed")
+        self.assertEqual(planned.commitment_ids.state, "dropped")
+
     def test_goes_with_the_visit(self):
-        self.visit.unlink()
-        self.assertFalse(self.commitment.exists())
-        self.assertFalse(self.task.exists())
+        planned = self._draft()
+        call = planned.commitment_ids
+        planned.sudo().unlink()
+        self.assertFalse(call.exists())
+
+    def test_kept_by_whom_the_activity_is_hidden_from(self):
+        self.commitment.sudo().user_id = self.rep2
+        self.env.invalidate_all()
+        self.commitment.action_keep()
+        self.assertEqual(self.commitment.state, "kept")
+        self.assertFalse(self.task.active)
+
+    # --- hand-over ----------------------------------------------------------------
+
+    def test_salesperson_leaves(self):
+        follow_up = self.visit.follow_up_activity_id
+        undated = self.commitment.copy({"date_deadline": False})
+        self.rep.action_archive()
+        self.assertEqual(self.commitment.state, "open")
+        self.assertEqual(self.commitment.user_id, self.leader)
+        self.assertEqual(self.task.user_id, self.leader)
+        self.assertEqual(undated.user_id, self.leader)
+        self.assertEqual(follow_up.user_id, self.leader)
+
+    def test_salesperson_leaves_and_there_is_no_leader(self):
+        self.team.user_id = False
+        self.rep.action_archive()
+        self.assertEqual(self.commitment.state, "open")
+        self.assertFalse(self.commitment.user_id)
+        # as with planned visits that nobody is responsible for
+        self.assertFalse(self.task.user_id)
+        self.partner.user_id = self.rep2
+        self.assertEqual(self.commitment.user_id, self.rep2)
+        self.assertEqual(self.task.user_id, self.rep2)
+
+    def test_salesperson_leaves_the_company(self):
+        other = self._create_company("Elsewhere")
+        self.rep.write(
+            {"company_ids": [Command.set(other.ids)], "company_id": other.id}
+        )
+        self.assertEqual(self.commitment.sudo().user_id, self.leader)
+        self.assertEqual(self.visit.follow_up_activity_id.user_id, self.leader)
+
+    def test_leader_leaves(self):
+        self._report(is_manager_needed=True)
+        activity = self.visit.support_activity_id
+        self.assertEqual(activity.user_id, self.leader)
+        self.leader.action_archive()
+        self.assertTrue(activity.exists())
+        self.assertTrue(activity.user_id.has_group(SALES_ADMIN))
+
+    def test_new_salesperson(self):
+        follow_up = self.visit.follow_up_activity_id
+        kept = self.commitment.copy({"name": "Kept"})
+        kept.action_keep()
+        colleagues = self.commitment.sudo().copy({"user_id": self.leader.id})
+        self.partner.user_id = self.rep2
+        self.assertEqual(self.commitment.user_id, self.rep2)
+        self.assertEqual(self.task.user_id, self.rep2)
+        self.assertEqual(follow_up.user_id, self.rep2)
+        self.assertEqual(kept.sudo().user_id, self.rep)
+        self.assertEqual(colleagues.user_id, self.leader)
+
+    def test_new_salesperson_after_the_leader(self):
+        self.rep.action_archive()
+        self.partner.user_id = self.rep2
+        self.assertEqual(self.commitment.user_id, self.rep2)
+        self.assertEqual(self.visit.follow_up_activity_id.user_id, self.rep2)
+
+    def test_new_salesperson_of_a_lead(self):
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "user_id": self.rep.id, "company_id": self.company.id}
+        )
+        visit = self.Visit.with_user(self.rep).create(
+            {"lead_id": lead.id, "state": "done", "commitments": "Samples"}
+        )
+        lead.user_id = self.rep2
+        self.assertEqual(visit.sudo().commitment_ids.user_id, self.rep2)
+        self.assertEqual(visit.sudo().commitment_ids.activity_id.user_id, self.rep2)
+
+    def test_visit_of_somebody_who_left(self):
+        self.rep.active = False
+        self.partner.user_id = self.rep2
+        visits = self.visit.with_user(self.rep2)
+        visits.commitments = "Samples\nPrice list"
+        self.assertEqual(visits.commitment_ids.user_id, self.rep2)
+        with self.assertRaisesRegex(ValidationError, "has left"):
+            visits.commitment_ids[0].user_id = self.rep
+        planned = self._get_planned(self.partner)
+        with self.assertRaisesRegex(ValidationError, "has left"):
+            planned.user_id = self.rep
 
     def test_system_fields(self):
         for values in ({"state": "kept"}, {"partner_id": self.partner.id}):
@@ -638,6 +1001,134 @@ class TestLog(ReportCommon):
         with self.assertRaisesRegex(UserError, "is archived"):
             self.partner.with_user(self.rep).action_log_key_account_visit()
 
+    def _arrange(self, day, guests=()):
+        self.own_visit.date_planned = day
+        self.own_visit.action_schedule_meeting()
+        event = self.visit.calendar_event_id
+        event.partner_ids += self.env["res.partner"].union(*guests)
+        return event
+
+    def test_meeting_after_the_visit(self):
+        event = self._arrange(date(2026, 3, 19))
+        visit = self._log(user=self.rep2).sudo()
+        self.env.flush_all()
+        self.assertFalse(event.exists())
+        self.assertFalse(visit.calendar_event_id)
+        self.assertFalse(self.visit.exists())
+        self.assertFalse(self.activity.active)
+
+    def test_meeting_with_guests_after_the_visit(self):
+        event = self._arrange(date(2026, 3, 19), [self.ann])
+        visit = self._log(user=self.rep2).sudo()
+        self.assertFalse(event.active)
+        self.assertFalse(visit.calendar_event_id)
+
+    def test_meeting_on_the_day_of_the_visit(self):
+        event = self._arrange(TODAY)
+        visit = self._log(user=self.rep2).sudo()
+        self.env.flush_all()
+        self.assertTrue(event.exists())
+        self.assertEqual(visit.calendar_event_id, event)
+        self.assertFalse(self.visit.exists())
+
+    def test_what_was_noted_before_stays(self):
+        self.own_visit.write(
+            {
+                "needs": "Shorter delivery",
+                "objections": "Price",
+                "feedback": "Ask for Ann",
+                "contact_ids": [Command.set(self.bob.ids)],
+                "next_date": date(2026, 4, 1),
+                "commitments": "Samples\nPrice list",
+            }
+        )
+        message = self.own_visit.message_post(body="Parking behind the house")
+        promised = self.visit.commitment_ids
+        visit = self._log(
+            user=self.rep2, objections="Quality", commitments="Call"
+        ).sudo()
+        self.env.flush_all()
+        self.assertFalse(self.visit.exists())
+        self.assertEqual(visit.needs, "Shorter delivery")
+        self.assertEqual(visit.objections, "Quality")
+        self.assertEqual(visit.feedback, "Ask for Ann")
+        self.assertEqual(visit.contact_ids, self.ann)
+        self.assertEqual(visit.next_date, date(2026, 4, 1))
+        self.assertEqual(len(visit.commitment_ids), 3)
+        self.assertEqual(promised.visit_id, visit)
+        self.assertEqual(promised.mapped("state"), ["open", "open"])
+        self.assertEqual(promised.activity_id.user_id, self.rep)
+        self.assertIn(message, visit.message_ids)
+
+    def test_day_that_was_noted_before_has_passed(self):
+        self.own_visit.next_date = TODAY
+        visit = self._log(user=self.rep2)
+        self.assertFalse(visit.next_date)
+
+    def test_waiting_in_the_backlog(self):
+        """Also of visits that come without the dialog, such as an import."""
+        self.visit._close("Again")
+        calendar = self.company.resource_calendar_id
+        attendances = calendar.attendance_ids.copy_data()
+        calendar.attendance_ids.unlink()
+        self.Visit._generate()
+        rows = self.env["key.account.backlog"].search(
+            [("partner_id", "=", self.partner.id)]
+        )
+        self.assertTrue(rows)
+        calendar.write({"attendance_ids": [Command.create(v) for v in attendances]})
+        self.Visit.create(
+            {"partner_id": self.partner.id, "state": "done", "user_id": self.rep.id}
+        )
+        self.assertFalse(rows.exists())
+        self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 3, 25))
+
+    def test_waiting_where_planning_is_off(self):
+        self.visit._close("Again")
+        self.company.resource_calendar_id.attendance_ids.unlink()
+        self.Visit._generate()
+        rows = self.env["key.account.backlog"].search(
+            [("partner_id", "=", self.partner.id)]
+        )
+        self.assertTrue(rows)
+        self.company.key_account_planning = False
+        self._log()
+        self.assertFalse(rows.exists())
+
+    def test_two_taps(self):
+        action = self.partner.with_user(self.rep2).action_log_key_account_visit()
+        visits = self.Visit.with_user(self.rep2).with_context(**action["context"])
+        result = visits.action_report_later({"partner_id": self.partner.id})
+        visit = self.Visit.search(
+            [
+                ("partner_id", "=", self.partner.id),
+                ("user_id", "=", self.rep2.id),
+                ("report_date", "=", False),
+            ]
+        )
+        self.assertEqual((visit.state, visit.date_done), ("done", TODAY))
+        self.assertIn("waits for its report", result["params"]["message"])
+        self.assertTrue(result["params"]["links"])
+
+    def test_two_taps_on_a_planned_visit(self):
+        self.own_visit.action_report_later({"next_step": "Send the offer"})
+        self.assertEqual(self.visit.state, "done")
+        self.assertFalse(self.visit.report_date)
+        self.assertEqual(self.visit.next_step, "Send the offer")
+        self._report()
+        # it was given
+        self.assertEqual(
+            self.own_visit.action_report_later()["type"],
+            "ir.actions.act_window_close",
+        )
+
+    def test_log_from_my_day(self):
+        view = self.env.ref("crm_key_account.key_account_visit_view_kanban_my_day")
+        arch = self.Visit.with_user(self.rep).get_view(view.id)["arch"]
+        self.assertIn('name="action_log"', arch)
+        arch = self.Visit.get_view(self.env.ref(REPORT_VIEW).id)["arch"]
+        self.assertIn('name="action_report_later"', arch)
+
     def test_future(self):
         with self.assertRaisesRegex(ValidationError, "done in the future"):
             self._log(day=date(2026, 3, 19))
@@ -734,6 +1225,72 @@ class TestCorrection(ReportCommon):
             self.own_visit.next_date = date(2026, 4, 9)
             self.assertNotEqual(last.date_planned, date(2026, 4, 9))
 
+    def test_theme_corrected(self):
+        """A correction of one promise leaves what was done about the other."""
+        self.own_visit.next_date = date(2026, 4, 7)
+        following = self._get_planned(self.partner).with_user(self.rep)
+        following.date_planned = date(2026, 4, 9)
+        self.own_visit.next_theme = "Prices"
+        self.assertEqual(following.objective, "Prices")
+        self.assertEqual(following.date_planned, date(2026, 4, 9))
+        following.objective = "Delivery"
+        self.own_visit.next_date = date(2026, 4, 10)
+        self.assertEqual(following.date_planned, date(2026, 4, 10))
+        self.assertEqual(following.objective, "Delivery")
+        # the same again is no correction
+        following.date_planned = date(2026, 4, 9)
+        self.own_visit.next_date = date(2026, 4, 10)
+        self.assertEqual(following.date_planned, date(2026, 4, 9))
+
+    def test_promise_taken_back(self):
+        self.own_visit.next_date = date(2026, 4, 7)
+        following = self._get_planned(self.partner)
+        self.own_visit.next_date = False
+        self.assertEqual(following.state, "cancelled")
+        planned = self._get_planned(self.partner)
+        self.assertEqual(planned.date_planned, date(2026, 3, 25))
+        self.assertFalse(planned.is_date_fixed)
+
+    def test_promise_taken_back_after_a_move(self):
+        self.own_visit.next_date = date(2026, 4, 7)
+        following = self._get_planned(self.partner)
+        following.with_user(self.rep).date_planned = date(2026, 4, 9)
+        self.own_visit.next_date = False
+        self.assertEqual(self._get_planned(self.partner), following)
+        self.assertTrue(following.is_date_fixed)
+
+    def test_log_of_commitments(self):
+        def get_log():
+            self.env.flush_all()
+            self.cr.precommit.run()
+            return [
+                (value.old_value_text or "", value.new_value_text)
+                for message in self.visit.message_ids.sorted("id")
+                for value in message.tracking_value_ids
+            ]
+
+        log = [("", "Price list, 2026-03-30\nSamples, 2026-03-30")]
+        self.own_visit.commitment_ids = [
+            Command.create({"name": name, "date_deadline": "2026-03-30"})
+            for name in ("Price list", "Samples")
+        ]
+        self.assertEqual(get_log(), log)
+        self.assertFalse(self.visit.message_ids.notification_ids)
+        self.assertEqual(self.visit.message_ids.author_id, self.rep.partner_id)
+        first, second = self.own_visit.commitment_ids.sorted("id")
+        second.date_deadline = "2026-03-31"
+        log.append((log[-1][1], "Price list, 2026-03-30\nSamples, 2026-03-31"))
+        self.assertEqual(get_log(), log)
+        first.name = "Prices"
+        log.append((log[-1][1], "Prices, 2026-03-30\nSamples, 2026-03-31"))
+        self.assertEqual(get_log(), log)
+        second.unlink()
+        log.append((log[-1][1], "Prices, 2026-03-30"))
+        self.assertEqual(get_log(), log)
+        # kept, it is what was promised
+        first.action_keep()
+        self.assertEqual(get_log(), log)
+
     def test_closed_for_ever(self):
         with self.assertRaisesRegex(UserError, "is closed"):
             self.own_visit.date_visited = date(2026, 3, 16)
@@ -801,11 +1358,13 @@ class TestReportRights(RightsCommon):
             commitment.with_user(self.rep).name = "Less"
 
     def test_activities_outside_sales(self):
+        self.commitments.visit_id.action_done()
         activities = self.commitments.activity_id
+        self.assertEqual(len(activities), len(self.partners))
         found = self.env["mail.activity"].with_user(self.internal)
         self.assertFalse(found.search([("id", "in", activities.ids)]))
         own = self.env["mail.activity"].with_user(self.rep)
-        self.assertEqual(
+        self.assertCountEqual(
             own.search([("id", "in", activities.ids)]).mapped("res_id"),
             [
                 activity.res_id
@@ -894,6 +1453,31 @@ class TestReportRights(RightsCommon):
             [(row["id"], row["place"]) for row in data["contacts"]],
             [(placed.id, "Decision maker, Top"), (self.met[self.own].id, "")],
         )
+
+    def test_contacts_of_a_company(self):
+        """Of the visit's company, not of the one that is switched on."""
+        other = self._create_company("Second")
+        self.rep.company_ids += other
+        here, there = self.env["res.partner"].create(
+            [
+                {
+                    "name": company.name,
+                    "parent_id": self.own.id,
+                    "company_id": company.id,
+                }
+                for company in (self.company, other)
+            ]
+        )
+        visits = self.Visit.with_user(self.rep).with_context(
+            allowed_company_ids=(self.company | other).ids
+        )
+        for company, contact in ((self.company, here), (other, there)):
+            data = visits.get_report_contacts(self.own.id, company.id)
+            ids = {row["id"] for row in data["contacts"]}
+            self.assertEqual(ids & {here.id, there.id}, {contact.id})
+        foreign = self._create_company("Foreign")
+        with self.assertRaises(AccessError):
+            visits.get_report_contacts(self.own.id, foreign.id)
 
 
 @tagged("post_install", "-at_install")

@@ -138,3 +138,15 @@ class TestPhoneTours(TourCommon):
             sorted(visit.contact_ids.mapped("name")), ["Tour Contact", "Tour Stranger"]
         )
         self.assertTrue(visit.follow_up_activity_id)
+
+    def test_log(self):
+        """Two taps on the customer's page."""
+        partner = self._create_partner("Tour Customer")
+        self.start_tour(
+            f"/odoo/res.partner/{partner.id}",
+            "key_account_log_phone",
+            login="ka_rep",
+        )
+        visit = self.Visit.search([("partner_id", "=", partner.id)])
+        self.assertEqual((visit.state, visit.user_id), ("done", self.rep))
+        self.assertFalse(visit.report_date)

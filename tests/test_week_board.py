@@ -400,6 +400,7 @@ class TestBoardMoves(BoardCommon):
         """What was in the backlog is planned as the cadence would, on that day."""
         row = self._create_backlog("Customer")
         partner = row.partner_id
+        (values,) = row.copy_data()
         self.Visit.create(
             {
                 "partner_id": partner.id,
@@ -408,6 +409,9 @@ class TestBoardMoves(BoardCommon):
                 "date_planned": date(2026, 2, 10),
             }
         )
+        # visited, the account was planned anew: it waits again
+        self._get_planned(partner)._close("Test")
+        row = self.Backlog.create(values)
         visit_id = row.with_user(self.rep).action_plan("2026-03-19", self.rep.id)
         visit = self.Visit.browse(visit_id)
         self.assertEqual(visit, self._get_planned(partner))

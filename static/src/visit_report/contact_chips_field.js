@@ -11,7 +11,8 @@ const SHOWN = 12;
 /**
  * The contact persons of a customer as buttons: a tap says that one was met.
  *
- * They are read by one call when the report opens, or when its customer changes.
+ * They are read by one call when the report opens, or when its customer or company
+ * changes.
  */
 export class ContactChipsField extends Component {
     static template = "crm_key_account.ContactChipsField";
@@ -33,8 +34,10 @@ export class ContactChipsField extends Component {
         this.requestId = 0;
         useRecordObserver((record) => {
             const accountId = record.data[this.props.accountField]?.id || false;
-            if (accountId !== this.accountId) {
+            const companyId = record.data.company_id?.id || false;
+            if (accountId !== this.accountId || companyId !== this.companyId) {
                 this.accountId = accountId;
+                this.companyId = companyId;
                 return this.load();
             }
         });
@@ -47,6 +50,7 @@ export class ContactChipsField extends Component {
             if (this.accountId) {
                 data = await this.orm.call("key.account.visit", "get_report_contacts", [
                     this.accountId,
+                    this.companyId,
                 ]);
             }
         } catch (error) {

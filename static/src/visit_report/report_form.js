@@ -2,6 +2,8 @@ import {FormController} from "@web/views/form/form_controller";
 import {formView} from "@web/views/form/form_view";
 import {registry} from "@web/core/registry";
 
+const REPORT_ACTIONS = ["action_report", "action_report_later"];
+
 /**
  * The report is written and given by one call: when an answer is missing, the server
  * says which, and nothing has changed.
@@ -28,14 +30,14 @@ export class ReportFormController extends FormController {
     }
 
     async beforeExecuteActionButton(clickParams) {
-        if (clickParams.name !== "action_report") {
+        if (!REPORT_ACTIONS.includes(clickParams.name)) {
             return super.beforeExecuteActionButton(clickParams);
         }
         const record = this.model.root;
         if (await record.checkValidity({displayNotification: true})) {
             const action = await this.orm.call(
                 record.resModel,
-                "action_report",
+                clickParams.name,
                 [record.resId ? [record.resId] : []],
                 {values: await record.getChanges(), context: record.context}
             );

@@ -332,6 +332,28 @@ registry.category("web_tour.tours").add("key_account_report_phone", {
     ],
 });
 
+registry.category("web_tour.tours").add("key_account_log_phone", {
+    steps: () => [
+        ...openKeyAccountPage,
+        {
+            content: "One tap",
+            trigger: "button[name=action_log_key_account_visit]:visible",
+            run: "click",
+        },
+        {
+            content: "And another",
+            trigger: ".modal button[name=action_report_later]:visible",
+            run: "click",
+        },
+        {
+            trigger: ".o_notification:contains('waits for its report')",
+        },
+        {
+            trigger: "body:not(:has(.modal))",
+        },
+    ],
+});
+
 registry.category("web_tour.tours").add("key_account_my_day", {
     steps: () => [
         {
