@@ -190,6 +190,14 @@ class KeyAccountCommitment(models.Model):
         self._unlink_activities()
         return super().unlink()
 
+    def onchange(self, values, field_names, fields_spec):
+        # Who and where are copies of the visit's, read as superuser
+        visit = values.get("visit_id") or self.env.context.get("default_visit_id")
+        if not isinstance(visit, dict):
+            visit = {"id": visit}
+        self.env["key.account.visit"]._check_named(visit)
+        return super().onchange(values, field_names, fields_spec)
+
     @api.model
     def _get_named_visits(self, vals_list):
         visit_ids = {vals["visit_id"] for vals in vals_list if vals.get("visit_id")}

@@ -342,6 +342,28 @@ class KeyAccountVisit(models.Model):
             return True
         return record.sudo(False).has_access("read")
 
+    def onchange(self, values, field_names, fields_spec):
+        self._check_named({"id": self.id, **values})
+        return super().onchange(values, field_names, fields_spec)
+
+    @api.model
+    def _check_named(self, values):
+        """Refuse a visit, a customer or a lead that a client names on a form without
+        the right to read it: what is computed of it there is computed as superuser.
+
+        :param dict values: of the form, with the ``id`` of a saved visit
+        :raise AccessError: if the user may not read one of them
+        """
+        visit = self.browse(values.get("id") or ())
+        visit.check_access("read")
+        for name in ("partner_id", "lead_id"):
+            record = values.get(name)
+            if isinstance(record, dict):
+                record = record.get("id")
+            record = self[name].browse(record or ())
+            if record != visit.sudo()[name]:
+                record.check_access("read")
+
     @api.depends("partner_id.user_id", "lead_id.user_id")
     def _compute_account_user_id(self):
         for visit in self:
@@ -483,6 +505,8 @@ class KeyAccountVisit(models.Model):
                 )
             )
             if strangers:
+                # named by a client, who may not know whose id it is
+                strangers[0].sudo(False).check_access("read")
                 raise ValidationError(
                     self.env._(
                         "%(contact)s is no contact person of %(customer)s: choose "

@@ -47,7 +47,7 @@ class Due(NamedTuple):
     stage: str | None = None
     # since the last visit
     escalated: object = None
-    # when an account that nobody visited so far was due first: missed, or waiting
+    # when an account that nobody visited so far was due first: planned, missed, waiting
     first_due: object = None
 
     def get_interval(self, line):
@@ -424,7 +424,7 @@ class KeyAccountVisit(models.Model):
                         THEN last_resume END AS resume,
                    CASE WHEN last_done IS NULL OR last_escalated > last_done
                         THEN last_escalated END AS escalated,
-                   CASE WHEN last_done IS NULL THEN first_missed END AS first_due
+                   CASE WHEN last_done IS NULL THEN first_asked END AS first_due
               FROM (
                     SELECT %(column)s,
                            MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
@@ -436,12 +436,11 @@ class KeyAccountVisit(models.Model):
                                        AND loss_id IS NULL))[1]
                                AS last_resume,
                            MAX(date_escalated) AS last_escalated,
-                           MIN(date_due) FILTER (WHERE state = 'missed')
-                               AS first_missed
+                           MIN(date_due) FILTER (WHERE state IN ('planned', 'missed'))
+                               AS first_asked
                       FROM key_account_visit
                      WHERE company_id = %(company)s
                        AND track = %(track)s
-                       AND state != 'planned'
                        AND %(column)s IS NOT NULL
                      GROUP BY 1
                    ) AS closed
@@ -737,7 +736,8 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _get_booked(self, users, with_areas=False):
         """Return {user id: list of :class:`planner.Booked`} of what is planned for
-        ``users``, in every company: they have one agenda."""
+        ``users``, in every company: they have one agenda. What they did today took its
+        time too, and they were there: the job runs in the middle of somebody's day."""
         self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
@@ -749,14 +749,19 @@ class KeyAccountVisit(models.Model):
                        CASE WHEN visit.track = 'visit'
                             THEN (partner.visit_interval_days
                                   ->> visit.company_id::text)::int END,
-                       COALESCE(line.on_route, FALSE)
+                       COALESCE(line.on_route, FALSE),
+                       CASE WHEN visit.state = 'done' THEN visit.id END,
+                       visit.date_done
                   FROM key_account_visit visit
                   LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
                   LEFT JOIN res_partner partner ON partner.id = visit.partner_id
-                 WHERE visit.state = 'planned'
-                   AND visit.user_id = ANY(%s)
+                 WHERE visit.user_id = ANY(%s)
+                   AND (visit.state = 'planned'
+                        OR visit.state = 'done' AND visit.date_done >= %s)
                 """,
                 users.ids,
+                # where the day begins last
+                fields.Date.today() - timedelta(days=1),
             )
         )
         areas = self._get_areas(row[1:3] for row in rows) if with_areas else {}
@@ -773,11 +778,18 @@ class KeyAccountVisit(models.Model):
             unit,
             own,
             on_route,
+            done_id,
+            date_done,
         ) in rows:
+            if done_id:
+                # only its time and place: the account itself may be due again
+                own, count, day = None, None, date_done
             days = own or (count and engine.interval_days(count, unit)) or 0
             booked[user_id].append(
                 planner.Booked(
-                    (partner_id, lead_id, company_id, track),
+                    ("done", done_id)
+                    if done_id
+                    else (partner_id, lead_id, company_id, track),
                     day,
                     days,
                     MODE_LOADS[mode],

@@ -36,21 +36,26 @@ QUADRANTS = {
     ("slow", "friendly"): "friendly",
     ("slow", "unfriendly"): "indifferent",
 }
-# A logged visit takes these over from the planned one in whose place it took place.
-PLAN_FIELDS = [
+# A logged visit takes these over from the planned one in whose place it took place:
+# what cadence and figures need,
+ASKED_FIELDS = [
     "cadence_id",
     "date_due",
     "date_latest",
-    "date_planned",
     "engagement_stage",
+    "relationship_level",
+    "tier_id",
+]
+# and the plan itself, unless it is one that the user may not see.
+PLAN_FIELDS = [
+    *ASKED_FIELDS,
+    "date_planned",
     "is_date_fixed",
     "loss_id",
-    "relationship_level",
     "summary",
     "target_contact_id",
     "target_level",
     "target_role_id",
-    "tier_id",
 ]
 # These too, but where there are none the logged visit keeps its own.
 LINK_FIELDS = ["activity_id", "calendar_event_id", "support_activity_id"]
@@ -698,7 +703,11 @@ class KeyAccountVisit(models.Model):
             "type": "warning" if warning else "success",
             "next": {"type": "ir.actions.act_window_close"},
         }
-        if follower:
+        if follower and not follower._filter_within_reach():
+            following = self.env._(
+                "The next visit is planned by %s.", follower.user_id.name
+            )
+        elif follower:
             following = self.env._("Next visit: %s")
             params["links"] = [
                 {
@@ -792,6 +801,12 @@ class KeyAccountVisit(models.Model):
             lambda visit: visit.date_done == latest.get(visit._get_account_key())
         )
 
+    def _filter_within_reach(self):
+        """Return the visits that the user may change. Who visits the customer of a
+        colleague neither reads nor moves what the colleague has planned there."""
+        # This model runs as sudo: what one visit brings about concerns others
+        return self.sudo(False)._filtered_access("write").sudo()
+
     def _get_earliest_day(self):
         """Return the first day on which the planned visit counts as made: as early as
         the cadence allows."""
@@ -810,13 +825,14 @@ class KeyAccountVisit(models.Model):
         by_key = defaultdict(list)
         for visit in missed:
             by_key[visit._get_account_key()].append(visit)
+        within_reach = missed._filter_within_reach()
         for visit in self:
             others = by_key[visit._get_account_key()]
             for other in others:
                 first, last = other._get_earliest_day(), other._get_window_end()
                 if first <= visit.date_done <= last:
                     others.remove(other)
-                    visit._take_place_of(other)
+                    visit._take_place_of(other, other in within_reach)
                     break
 
     def _replace_planned(self):
@@ -835,6 +851,7 @@ class KeyAccountVisit(models.Model):
         )
         settled = taken = self.browse()
         outdated = defaultdict(self.browse)
+        within_reach = self.union(*followers.values())._filter_within_reach()
         for visit in concerned._filter_latest():
             planned = followers.get(visit.id)
             if not planned:
@@ -845,7 +862,7 @@ class KeyAccountVisit(models.Model):
                 continue
             taken |= planned
             if not visit.date_due and visit.date_done >= planned._get_earliest_day():
-                visit._take_place_of(planned)
+                visit._take_place_of(planned, planned in within_reach)
                 settled |= visit
             elif (
                 planned.cadence_id
@@ -855,11 +872,7 @@ class KeyAccountVisit(models.Model):
                 outdated[visit.date_done] |= planned
                 settled |= visit
         for day, visits in outdated.items():
-            visits._close(
-                self.env._(
-                    "Visited on %s", format_date(self.env, day, date_format="d MMM")
-                )
-            )
+            visits._close_visited(day)
         settled._plan_next()
         for visit in settled:
             row = rows.pop(visit._get_account_key(), None)
@@ -877,44 +890,63 @@ class KeyAccountVisit(models.Model):
             result[key] = row
         return result
 
-    def _take_place_of(self, other):
+    def _close_visited(self, day, **kwargs):
+        """Cancel what need not take place any more: somebody was there on ``day``."""
+        day = format_date(self.env, day, date_format="d MMM")
+        self._close(self.env._("Visited on %s", day), **kwargs)
+
+    def _take_place_of(self, other, within_reach):
         """Be the visit that was planned, or marked missed: the cadence asked for it,
-        its activity is done, and what its salesperson had noted already stays."""
+        its activity is done, and what its salesperson had noted already stays.
+
+        :param bool within_reach: whether the user may change ``other``; if not, it is
+            cancelled, and what was noted stays there, with its salesperson
+        """
         vals = {
             name: other._fields[name].convert_to_write(other[name], other)
-            for name in PLAN_FIELDS
+            for name in (PLAN_FIELDS if within_reach else ASKED_FIELDS)
         }
-        vals.update(
-            (name, other._fields[name].convert_to_write(other[name], other))
-            for name in sorted(REPORT_FIELDS)
-            if other[name] and not self[name]
-        )
-        day = vals.get("next_date")
-        if day and (day < self._get_today() or day <= self.date_done):
-            del vals["next_date"]
-        other._remove_later_meeting(self.date_done)
-        vals.update(
-            (name, other[name].id)
-            for name in LINK_FIELDS
-            if other[name] and not self[name]
-        )
-        if other.state == "missed":
-            other._restore_draft()
-        activity = other.activity_id.filtered("active")
         sync = {
             "key_account_meeting_sync": INTERNAL,
             "key_account_visit_sync": INTERNAL,
         }
-        # What is detached doesn't go with the visit
-        other.with_context(**sync).write(dict.fromkeys(LINK_FIELDS, False))
-        other.commitment_ids.with_context(**sync).visit_id = self
-        self._take_log_of(other)
-        other.unlink()
+        activity = other.activity_id.filtered("active")
+        other._remove_later_meeting(self.date_done)
+        if within_reach:
+            vals.update(self._get_draft_values(other))
+            if other.state == "missed":
+                other._restore_draft()
+            # What is detached doesn't go with the visit
+            other.with_context(**sync).write(dict.fromkeys(LINK_FIELDS, False))
+            other.commitment_ids.with_context(**sync).visit_id = self
+            self._take_log_of(other)
+            other.unlink()
+        else:
+            # the meeting of that day took place
+            other.with_context(**sync).calendar_event_id = False
+            other._close_visited(self.date_done, unlink_activities=False)
         self.with_context(**sync).write(vals)
         self.commitment_ids._create_activities()
         activity.with_context(key_account_visit_sync=INTERNAL).action_feedback(
             feedback=self.feedback
         )
+
+    def _get_draft_values(self, other):
+        """Return what is noted on ``other`` and not here, to be written here."""
+        vals = {
+            name: other._fields[name].convert_to_write(other[name], other)
+            for name in sorted(REPORT_FIELDS)
+            if other[name] and not self[name]
+        }
+        day = vals.get("next_date")
+        if day and (day < self._get_today() or day <= self.date_done):
+            del vals["next_date"]
+        vals.update(
+            (name, other[name].id)
+            for name in LINK_FIELDS
+            if other[name] and not self[name]
+        )
+        return vals
 
     def _take_log_of(self, other):
         """Move messages, attachments and followers of ``other`` here."""
@@ -959,9 +991,10 @@ class KeyAccountVisit(models.Model):
         :param days: the day that was promised, per visit
         """
         followers = self._get_planned_followers()
+        within_reach = self.union(*followers.values())._filter_within_reach()
         settled = outdated = self.browse()
         for visit in self._filter_latest():
-            planned = followers.get(visit.id, self.browse())
+            planned = followers.get(visit.id, self.browse()) & within_reach
             if (
                 planned.cadence_id
                 and planned.is_date_fixed
@@ -979,7 +1012,8 @@ class KeyAccountVisit(models.Model):
 
     def _keep_promises(self, names):
         """Bring the next visits to the day that the customers were promised, on which
-        they stay, with the theme as the objective.
+        they stay, with the theme as the objective. A colleague whose visit it is, is
+        told instead.
 
         :param names: the promises to keep: ``next_date``, ``next_theme``
         """
@@ -989,6 +1023,8 @@ class KeyAccountVisit(models.Model):
         promised = promised and promised._filter_latest()
         followers = promised and promised._get_planned_followers()
         rows = promised and promised._get_backlog_rows()
+        within_reach = self.union(*(followers or {}).values())._filter_within_reach()
+        told = []
         for visit in promised:
             day = "next_date" in names and visit.next_date
             if day and day < visit._get_today():
@@ -997,6 +1033,9 @@ class KeyAccountVisit(models.Model):
             planned = followers.get(visit.id)
             if not planned and day:
                 planned = visit._plan_promised(day, rows)
+            elif planned and planned not in within_reach:
+                told.append((visit, planned.user_id, day))
+                continue
             if not planned:
                 continue
             vals = {}
@@ -1010,12 +1049,46 @@ class KeyAccountVisit(models.Model):
                     key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
                 ).note = plaintext2html(visit.next_theme)
             planned.write(vals)
+        self._tell_of_promises(told)
+
+    def _tell_of_promises(self, told):
+        """Tell salespersons what colleagues promised at their customers': they decide
+        whether to move the next visit.
+
+        :param told: list of (visit, salesperson of the next visit, promised day)
+        """
+        todo = self.env.ref("mail.mail_activity_data_todo")
+        vals_list = []
+        for visit, user, day in told:
+            if not (user.active and (day or visit.next_theme)):
+                continue
+            in_lang = visit.with_context(lang=user.lang or self.env.lang)
+            promise = [
+                day and format_date(in_lang.env, day, date_format="EEE d MMM"),
+                visit.next_theme,
+            ]
+            vals_list.append(
+                {
+                    **visit._prepare_document_values(),
+                    "activity_type_id": todo.id,
+                    "summary": in_lang.env._(
+                        "%(colleague)s promised %(customer)s a visit: %(promise)s",
+                        colleague=visit.user_id.name,
+                        customer=visit.name,
+                        promise=", ".join(filter(None, promise)),
+                    ),
+                    "date_deadline": self._get_user_today(user, visit.company_id),
+                    "user_id": user.id,
+                }
+            )
+        self._create_tasks(vals_list)
 
     def _plan_promised(self, day, rows):
         """Plan the visit that was promised for ``day``: what waits in the backlog, or
         one that the cadence doesn't ask for."""
         row = rows.get(self._get_account_key())
-        due = row and row._get_due()
+        # what waits for a colleague is the colleague's to plan
+        due = row and row.sudo(False).has_access("read") and row._get_due()
         if due:
             vals = row._prepare_visit_values(due[0], day, row.user_id)
         else:

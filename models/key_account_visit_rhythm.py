@@ -111,17 +111,14 @@ class KeyAccountVisit(models.Model):
                 }
             )
         self._create_tasks(vals_list)
-        by_day = defaultdict(lambda: (self.browse(), rows.browse()))
+        by_day = defaultdict(list)
         for record, _, record_today, _ in overdue:
-            visits, rows = by_day[record_today]
-            if record._name == self._name:
-                visits |= record
-            else:
-                rows |= record
-            by_day[record_today] = (visits, rows)
-        for day, (visits, rows) in by_day.items():
-            visits.with_context(key_account_visit_sync=INTERNAL).date_escalated = day
-            rows.date_escalated = day
+            by_day[record_today].append(record)
+        for day, records in by_day.items():
+            for model in (visits, rows):
+                model.browse(
+                    record.id for record in records if record._name == model._name
+                ).with_context(key_account_visit_sync=INTERNAL).date_escalated = day
 
     @api.model
     def _get_escalation_history(self, company, records):

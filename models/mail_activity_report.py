@@ -53,19 +53,6 @@ class MailActivity(models.Model):
         commitments.with_context(key_account_visit_sync=INTERNAL)._close("dropped")
         return res
 
-    def _action_done(self, feedback=False, attachment_ids=None):
-        # Core posts the summary on the customer, where everybody reads it: for which
-        # support a rep asked stays on the visit.
-        tasks = self.filtered("is_key_account_task")
-        visits = tasks and self.env["key.account.visit"].sudo().search(
-            [("support_activity_id", "in", tasks.ids)]
-        )
-        if visits:
-            visits.support_activity_id.with_context(
-                key_account_visit_sync=INTERNAL
-            ).summary = self.env._("Support needed")
-        return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
-
     def _to_store_defaults(self, target):
         return [
             *super()._to_store_defaults(target),

@@ -378,10 +378,11 @@ class TestNewDoors(KeyAccountCommon):
         lead = self.env["crm.lead"].create(
             {"name": "Secret", "user_id": self.rep2.id, "company_id": self.company.id}
         )
-        values = self.Visit.with_user(self.rep).onchange(
-            {"lead_id": lead.id}, ["lead_id"], {"name": {}}
-        )
-        self.assertFalse(values["value"].get("name"))
+        for named in (lead.id, {"id": lead.id}):
+            with self.assertRaises(AccessError):
+                self.Visit.with_user(self.rep).onchange(
+                    {"lead_id": named}, ["lead_id"], {"name": {}}
+                )
 
     def test_leads_are_not_classed_by_hand(self):
         lead = self.env["crm.lead"].create(
@@ -591,13 +592,112 @@ class TestActivityAttacks(KeyAccountCommon):
                 "company_id": self.company.id,
             }
         )
-        result = self.visit.with_user(self.rep).onchange(
-            {"lead_id": secret.id, "partner_id": False},
-            ["lead_id", "partner_id"],
-            {"name": {}, "phone": {}, "city": {}, "map_url": {}},
+        with self.assertRaises(AccessError):
+            self.visit.with_user(self.rep).onchange(
+                {"lead_id": secret.id, "partner_id": False},
+                ["lead_id", "partner_id"],
+                {"name": {}, "phone": {}, "city": {}, "map_url": {}},
+            )
+
+    def test_a_commitment_shows_no_strangers(self):
+        """Whatever a form names as its visit, or as the visit's customer."""
+        Commitment = self.env["key.account.commitment"].with_user(self.rep)
+        account = self._create_partner("Secret customer", user_id=self.rep2.id)
+        hidden = self.Visit.create(
+            {
+                "partner_id": account.id,
+                "company_id": self.company.id,
+                "user_id": self.rep2.id,
+            }
+        )
+        company = self._create_company("Elsewhere")
+        stranger = self.env["res.partner"].create(
+            {"name": "Secret stranger", "company_id": company.id}
+        )
+        spec = {"partner_id": {"fields": {"display_name": {}}}}
+        for named in (
+            hidden.id,
+            {"id": hidden.id},
+            {"partner_id": stranger.id},
+            {"partner_id": {"id": stranger.id}},
+        ):
+            with self.subTest(named=named), self.assertRaises(AccessError):
+                Commitment.onchange({"visit_id": named}, ["visit_id"], spec)
+        with self.assertRaises(AccessError):
+            Commitment.with_context(default_visit_id=hidden.id).onchange({}, [], spec)
+        result = self.Visit.with_user(self.rep).onchange(
+            {"commitment_ids": [[0, "virtual_1", {"visit_id": hidden.id}]]},
+            ["commitment_ids"],
+            {"commitment_ids": {"fields": spec}},
         )
         self.assertNotIn("Secret", str(result))
-        self.assertNotIn("1234", str(result))
+        # the own one
+        result = Commitment.onchange(
+            {"visit_id": {"id": self.visit.id}}, ["visit_id"], spec
+        )
+        self.assertIn("Customer", str(result))
+
+    def test_a_refusal_names_no_strangers(self):
+        company = self._create_company("Elsewhere")
+        stranger = self.env["res.partner"].create(
+            {"name": "Secret stranger", "company_id": company.id}
+        )
+        self.env.invalidate_all()
+        for vals in (
+            {"target_contact_id": stranger.id},
+            {"contact_ids": [Command.link(stranger.id)]},
+        ):
+            with self.subTest(vals=vals), self.assertRaises(AccessError) as error:
+                self.visit.with_user(self.rep).write(vals)
+            self.assertNotIn("Secret", str(error.exception))
+
+    def test_a_colleague_who_was_there_first(self):
+        """Somebody else's visit counts; what the salesperson planned is neither read
+        nor moved by it."""
+        cadence = self.env["key.account.cadence"].create(
+            {"tier_id": self.tier_a.id, "company_id": self.company.id}
+        )
+        self._set_tier(self.partner, self.tier_a)
+        contact = self.env["res.partner"].create(
+            {"name": "Ann", "parent_id": self.partner.id}
+        )
+        answers = {
+            "contact_ids": [Command.set(contact.ids)],
+            "mode": "on_site",
+            "objective_reached": "reached",
+            "next_step": "Offer",
+            "next_date": TODAY + timedelta(days=100),
+            "next_theme": "New machines",
+        }
+        self.visit.write({"cadence_id": cadence.id, "date_due": TODAY})
+        logged = self.Visit.with_user(self.rep2).create(
+            {"partner_id": self.partner.id, "track": "visit", "state": "done"}
+        )
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertNotIn("rebate", str(logged.read(["objective", "summary"])))
+        self.assertEqual(logged.sudo().cadence_id, cadence)
+        self.assertEqual(self.visit.state, "cancelled")
+        self.assertEqual(self.visit.objective, "Get the rebate through")
+        following = self._get_planned(self.partner)
+        day = following.date_planned
+        result = logged.action_report(answers)
+        self.assertEqual(following.user_id, self.rep)
+        self.assertEqual(following.date_planned, day)
+        self.assertFalse(following.objective)
+        self.assertNotIn(str(following.id), str(result))
+        task = self.partner.activity_ids.filtered(
+            lambda activity: "New machines" in (activity.summary or "")
+        )
+        self.assertEqual(task.user_id, self.rep)
+        self.assertTrue(task.is_key_account_visit)
+        # the correction of a promise neither
+        logged.next_date = False
+        self.assertEqual(following.state, "planned")
+        self.assertEqual(following.date_planned, day)
+        # a leader, who may see all
+        logged.with_user(self.leader).next_date = TODAY + timedelta(days=50)
+        self.assertEqual(following.date_planned, TODAY + timedelta(days=50))
 
     def test_company_team_and_state_are_not_for_clients(self):
         other = self._create_company("Elsewhere")

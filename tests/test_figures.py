@@ -170,6 +170,26 @@ class TestTargets(FiguresCommon):
         # 23 and 30 March
         self.assertEqual(self._freeze().planned_count, 2)
 
+    def test_first_visit_is_planned_and_late(self):
+        """Who was to be visited for the first time in February, and wasn't, is asked
+        for in March: the first due date isn't spread anew over the interval."""
+        account = self._create_account("Late")
+        account.with_company(self.company).visit_interval_days = 60
+        for due in ("2026-02-20", "2026-04-20"):
+            with self.subTest(due=due):
+                visit = self.Visit.create(
+                    {
+                        "partner_id": account.id,
+                        "user_id": self.rep.id,
+                        "date_due": due,
+                        "date_planned": "2026-03-04",
+                    }
+                )
+                target = self._freeze(MONTH)
+                self.assertEqual(target.planned_count, int(due < "2026-04"))
+                target.unlink()
+                visit.unlink()
+
     def test_lost_accounts(self):
         account = self._create_account("Lost")
         loss = self.env["key.account.loss"].create(

@@ -235,6 +235,15 @@ class TestCapacity(PlanningCommon):
             if self._get_planned(partner).date_planned == TODAY
         )
 
+    def test_what_was_done_today_took_its_time(self):
+        """The nightly job runs in the middle of somebody's day."""
+        partners = self._create_accounts(3)
+        for partner in partners[:2]:
+            self._visit(partner, 0)
+        self._visit(partners[2], 10)
+        self.Visit._generate(partners, self.company)
+        self.assertEqual(self._get_planned(partners[2]).date_planned, day(1))
+
     def test_unassigned_accounts_have_no_limit(self):
         partners = self._create_accounts(12, user_id=False)
         for partner in partners:
@@ -677,6 +686,14 @@ class TestOnRoute(PlanningCommon):
         self._generate()
         self.assertEqual(visit.state, "cancelled")
         self.assertEqual(self._get_planned(self.low).date_planned, later.date_planned)
+
+    def test_the_trip_has_begun(self):
+        near = self._plan_nearby(0)
+        visit = self._generate()
+        self.assertEqual(visit.date_planned, TODAY)
+        near.action_done()
+        self._generate()
+        self.assertEqual(visit.state, "planned")
 
     def test_a_day_that_a_person_chose_stays(self):
         near = self._plan_nearby(2)

@@ -920,7 +920,8 @@ class TestLog(ReportCommon):
         visit.action_report()
         # a colleague's visit counts for the cadence, and stays the colleague's
         self.assertEqual(visit.user_id, self.rep2)
-        self.assertFalse(self.visit.exists())
+        self.assertEqual(self.visit.state, "cancelled")
+        self.assertEqual(self.visit.close_reason, "Visited on 18 Mar")
         self.assertFalse(self.activity.active)
         self.assertEqual(visit.cadence_id, self.cadence)
         self.assertEqual(visit.sudo().date_due, date(2026, 3, 19))
@@ -1010,12 +1011,26 @@ class TestLog(ReportCommon):
 
     def test_meeting_after_the_visit(self):
         event = self._arrange(date(2026, 3, 19))
-        visit = self._log(user=self.rep2).sudo()
+        visit = self._log(user=self.leader).sudo()
         self.env.flush_all()
         self.assertFalse(event.exists())
         self.assertFalse(visit.calendar_event_id)
         self.assertFalse(self.visit.exists())
         self.assertFalse(self.activity.active)
+
+    def test_meetings_of_a_colleague(self):
+        """As for who may see the visit; only that the visit itself stays, cancelled."""
+        for day, stays in ((date(2026, 3, 19), False), (TODAY, True)):
+            with self.subTest(day=day), self.env.cr.savepoint() as savepoint:
+                event = self._arrange(day)
+                visit = self._log(user=self.rep2).sudo()
+                self.env.flush_all()
+                self.assertEqual(bool(event.exists()), stays)
+                self.assertFalse(visit.calendar_event_id)
+                self.assertEqual(self.visit.state, "cancelled")
+                self.assertFalse(self.activity.active)
+                savepoint.rollback()
+                self.env.invalidate_all()
 
     def test_meeting_with_guests_after_the_visit(self):
         event = self._arrange(date(2026, 3, 19), [self.ann])
@@ -1025,7 +1040,7 @@ class TestLog(ReportCommon):
 
     def test_meeting_on_the_day_of_the_visit(self):
         event = self._arrange(TODAY)
-        visit = self._log(user=self.rep2).sudo()
+        visit = self._log(user=self.leader).sudo()
         self.env.flush_all()
         self.assertTrue(event.exists())
         self.assertEqual(visit.calendar_event_id, event)
@@ -1045,7 +1060,7 @@ class TestLog(ReportCommon):
         message = self.own_visit.message_post(body="Parking behind the house")
         promised = self.visit.commitment_ids
         visit = self._log(
-            user=self.rep2, objections="Quality", commitments="Call"
+            user=self.leader, objections="Quality", commitments="Call"
         ).sudo()
         self.env.flush_all()
         self.assertFalse(self.visit.exists())
@@ -1108,7 +1123,8 @@ class TestLog(ReportCommon):
         )
         self.assertEqual((visit.state, visit.date_done), ("done", TODAY))
         self.assertIn("waits for its report", result["params"]["message"])
-        self.assertTrue(result["params"]["links"])
+        self.assertIn("is planned by ka_rep", result["params"]["message"])
+        self.assertNotIn("links", result["params"])
 
     def test_two_taps_on_a_planned_visit(self):
         self.own_visit.action_report_later({"next_step": "Send the offer"})

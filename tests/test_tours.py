@@ -124,13 +124,14 @@ class TestPhoneTours(TourCommon):
         self._check_next(visit)
 
     def test_report(self):
+        """My Day, the card, the brief, the report, and the next visit is there."""
         visit = self._plan_visits()
+        planned = self.Visit.search([("company_id", "=", self.company.id)])
+        planned.date_planned = self.Visit._get_user_today(self.rep, self.company)
         self.env["res.partner"].create(
             {"name": "Tour Contact", "parent_id": visit.partner_id.id}
         )
-        self.start_tour(
-            "/odoo/customer-visits", "key_account_report_phone", login="ka_rep"
-        )
+        self.start_tour("/odoo/my-day", "key_account_report_phone", login="ka_rep")
         self._check_next(visit)
         self.assertEqual(visit.report_uid, self.rep)
         self.assertEqual(visit.mode, "online")

@@ -1,4 +1,4 @@
-import {animationFrame} from "@odoo/hoot-mock";
+import {animationFrame, runAllTimers} from "@odoo/hoot-mock";
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
 import {
     clickSave,
@@ -15,8 +15,9 @@ import {mailModels} from "@mail/../tests/mail_test_helpers";
 
 describe.current.tags("crm_key_account");
 
+const COMPANY = 1;
+const OTHER_COMPANY = 1002;
 const ACCOUNT = 1007;
-const OTHER = 1008;
 const ANN = 1012;
 const BOB = 1013;
 const GONE = 1014;
@@ -25,11 +26,12 @@ const NEW = 1015;
 class Visit extends models.Model {
     _name = "key.account.visit";
     partner_id = fields.Many2one({relation: "res.partner"});
+    company_id = fields.Many2one({relation: "res.company"});
     contact_ids = fields.Many2many({relation: "res.partner"});
     _records = [
-        {id: 1, partner_id: ACCOUNT, contact_ids: []},
-        {id: 2, partner_id: ACCOUNT, contact_ids: [BOB, GONE]},
-        {id: 3, partner_id: false, contact_ids: []},
+        {id: 1, partner_id: ACCOUNT, company_id: COMPANY, contact_ids: []},
+        {id: 2, partner_id: ACCOUNT, company_id: COMPANY, contact_ids: [BOB, GONE]},
+        {id: 3, partner_id: false, company_id: COMPANY, contact_ids: []},
     ];
 }
 
@@ -38,6 +40,7 @@ defineModels({...mailModels, Visit});
 const ARCH = `
     <form>
         <field name="partner_id"/>
+        <field name="company_id"/>
         <field name="contact_ids" widget="key_account_contact_chips"
             options="{'account_field': 'partner_id'}"/>
     </form>`;
@@ -49,11 +52,14 @@ beforeEach(() => {
     mailModels.ResPartner._records = [
         ...mailModels.ResPartner._records,
         {id: ACCOUNT, name: "Kestrel"},
-        {id: OTHER, name: "Other"},
         {id: ANN, name: "Ann Lee"},
         {id: BOB, name: "Bob May"},
         {id: GONE, name: "Gone Away"},
         {id: NEW, name: "Zoe"},
+    ];
+    mailModels.ResCompany._records = [
+        ...mailModels.ResCompany._records,
+        {id: OTHER_COMPANY, name: "Elsewhere"},
     ];
     data = {
         can_create: true,
@@ -79,7 +85,7 @@ const chip = (name) => `.o_contact_chip:contains(${name})`;
 
 test("a tap says that a contact was met, another takes it back", async () => {
     await openVisit();
-    expect.verifySteps([["get", ACCOUNT]]);
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
     expect(queryAllTexts(".o_contact_chip")).toEqual([
         "Ann Lee\nBuyer, Top",
         "Bob May",
@@ -105,7 +111,7 @@ test("whoever was met and has left since is still named", async () => {
     expect(chip("Gone")).toHaveCount(0);
     await clickSave();
     expect.verifySteps([
-        ["get", ACCOUNT],
+        ["get", ACCOUNT, COMPANY],
         ["save", [[3, GONE]]],
     ]);
 });
@@ -128,7 +134,7 @@ test("many contacts: the first ones, then all", async () => {
     await contains(".o_contact_chips_more").click();
     expect(".o_contact_chip").toHaveCount(20);
     expect(".o_contact_chips_more").toHaveCount(0);
-    expect.verifySteps([["get", ACCOUNT]]);
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
 });
 
 test("someone new", async () => {
@@ -147,7 +153,7 @@ test("someone new", async () => {
     expect(".o_contact_chips_new").toHaveCount(0);
     await clickSave();
     expect.verifySteps([
-        ["get", ACCOUNT],
+        ["get", ACCOUNT, COMPANY],
         [
             "create",
             [
@@ -169,14 +175,29 @@ test("someone new without a name is nobody", async () => {
     await contains(".o_contact_chips_add").click();
     await contains(".o_contact_chips_new .btn-primary").click();
     expect(".o_contact_chips_new").toHaveCount(0);
-    expect.verifySteps([["get", ACCOUNT]]);
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
 });
 
 test("who may not create contacts isn't asked to", async () => {
     data.can_create = false;
     await openVisit();
     expect(".o_contact_chips_add").toHaveCount(0);
-    expect.verifySteps([["get", ACCOUNT]]);
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
+});
+
+test.tags("desktop");
+test("another company has other contacts", async () => {
+    await openVisit();
+    data.contacts = [{id: BOB, name: "Bob May", place: ""}];
+    await contains("[name=company_id] input").edit("Elsewhere", {confirm: false});
+    await runAllTimers();
+    await contains(".dropdown-item:contains(Elsewhere)").click();
+    await animationFrame();
+    expect(queryAllTexts(".o_contact_chip")).toEqual(["Bob May"]);
+    expect.verifySteps([
+        ["get", ACCOUNT, COMPANY],
+        ["get", ACCOUNT, OTHER_COMPANY],
+    ]);
 });
 
 test("an error is shown, and the form stays", async () => {

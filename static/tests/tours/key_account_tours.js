@@ -244,9 +244,23 @@ registry.category("web_tour.tours").add("key_account_ladder_moved", {
 registry.category("web_tour.tours").add("key_account_report_phone", {
     steps: () => [
         {
-            content: "Open the visit",
+            content: "My day: the customer, and none of a colleague's",
+            trigger:
+                ".o_kanban_view:not(:has(.o_kanban_record:contains('Colleague Customer')))",
+        },
+        {
+            content: "Open the card",
             trigger: ".o_kanban_record:contains('Tour Customer'):contains('weekly')",
             run: "click",
+        },
+        {
+            content: "Why, in words",
+            trigger: ".o_key_account_brief:contains('Key account, weekly')",
+        },
+        {
+            content: "Whom",
+            trigger:
+                ".o_key_account_brief section[name=people]:contains('Tour Contact')",
         },
         {
             trigger: ".o_form_view button[name=action_open_report]:visible",
@@ -309,10 +323,6 @@ registry.category("web_tour.tours").add("key_account_report_phone", {
             run: "click",
         },
         {
-            content: "The next visit is there",
-            trigger: ".o_notification:contains('Next visit') a",
-        },
-        {
             trigger: "body:not(:has(.modal))",
         },
         {
@@ -321,13 +331,20 @@ registry.category("web_tour.tours").add("key_account_report_phone", {
                 ".o_form_view .o_field_widget[name=next_step]:contains('Send the offer')",
         },
         {
-            trigger: ".o_back_button, .breadcrumb-item a",
-            run: "click",
+            content: "The next visit is one tap away",
+            trigger: ".o_notification:contains('Next visit') a",
+            // A tour can't follow into another tab
+            run: ({anchor}) => {
+                anchor.target = "";
+                anchor.click();
+            },
         },
         {
-            content: "The next one is planned by the cadence",
-            trigger:
-                ".o_kanban_record:contains('Tour Customer'):contains('last visit')",
+            content: "It is planned, with its own reason",
+            trigger: ".o_form_view .o_key_account_brief:contains('last visit')",
+        },
+        {
+            trigger: ".o_form_view .o_statusbar_status :contains('Planned')",
         },
     ],
 });
