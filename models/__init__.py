@@ -10,6 +10,7 @@ from . import key_account_churn_reason
 from . import key_account_commitment
 from . import key_account_engagement
 from . import key_account_loss
+from . import key_account_mixin
 from . import key_account_policy
 from . import key_account_relationship_change
 from . import key_account_relationship_criterion
@@ -30,7 +31,6 @@ from . import key_account_visit_meeting
 from . import key_account_week_board
 from . import key_account_visit_brief
 from . import mail_activity
-from . import mail_activity_report
 from . import res_company
 from . import res_config_settings
 from . import res_partner

@@ -18,7 +18,8 @@ class CrmTeamMember(models.Model):
         string="Visits per Day",
         groups="sales_team.group_sale_salesman",
         help="Visits and calls that the salesperson can make on a full working day. "
-        "0: as the company's settings say.",
+        "0: as the company's settings say. Visits that are planned already stay where "
+        "they are.",
     )
 
     @api.constrains("key_account_daily_capacity")

@@ -7,6 +7,7 @@ from ..const import ENGAGEMENT_STAGES, NO_RANK, STAGE_NUMBERS
 from ..engine import planner
 from ..engine.cadence import interval_days
 from .key_account_cadence import TRACK_MODES, TRACKS
+from .key_account_mixin import get_account_key
 
 
 class KeyAccountBacklog(models.Model):
@@ -14,6 +15,7 @@ class KeyAccountBacklog(models.Model):
     when its visit is planned or not due any more."""
 
     _name = "key.account.backlog"
+    _inherit = ["key.account.mixin"]
     _description = "Visit Backlog"
     _order = "overdue_ratio desc, id"
 
@@ -49,14 +51,6 @@ class KeyAccountBacklog(models.Model):
         index=True,
         readonly=True,
         ondelete="set null",
-    )
-    # A copy for the record rules, as on visits.
-    account_user_id = fields.Many2one(
-        "res.users",
-        string="Customer's Salesperson",
-        compute="_compute_account_user_id",
-        store=True,
-        index=True,
     )
     team_id = fields.Many2one(
         "crm.team",
@@ -120,11 +114,6 @@ class KeyAccountBacklog(models.Model):
         for row in self:
             row.display_name = row.name
 
-    @api.depends("partner_id.user_id", "lead_id.user_id")
-    def _compute_account_user_id(self):
-        for row in self:
-            row.account_user_id = (row.partner_id or row.lead_id).user_id
-
     @api.model
     def _replace(self, company, rows, tracks, partner_ids=None, lead_ids=None):
         """Make ``rows`` the backlog of the accounts and leads in question; see
@@ -138,7 +127,7 @@ class KeyAccountBacklog(models.Model):
             if lead_ids is not None:
                 leads &= Domain("lead_id", "in", lead_ids)
             domain &= accounts | leads
-        known = {row._get_key(): row for row in self.search(domain)}
+        known = {row._get_account_key(): row for row in self.search(domain)}
         # Leads that belong to this company by now
         self.search(
             [
@@ -149,10 +138,8 @@ class KeyAccountBacklog(models.Model):
         ).unlink()
         new = []
         for values in rows:
-            key = (
-                values["partner_id"] or 0,
-                values["lead_id"] or 0,
-                values["track"],
+            key = get_account_key(
+                values["partner_id"], values["lead_id"], company.id, values["track"]
             )
             row = known.pop(key, None)
             if row is None:
@@ -169,13 +156,6 @@ class KeyAccountBacklog(models.Model):
         self.union(*known.values()).unlink()
         self.create(new)
 
-    def _get_key(self):
-        return (
-            self.partner_id.id or 0,
-            0 if self.partner_id else self.lead_id.id,
-            self.track,
-        )
-
     @api.model
     def _get_waiting(self, users):
         """Return {user id: list of :class:`planner.Due`}, in every company."""
@@ -184,15 +164,11 @@ class KeyAccountBacklog(models.Model):
             line = row.cadence_id
             account = row.partner_id.with_company(row.company_id)
             own = account.visit_interval_days if row.track == "visit" else 0
-            count, unit = (own, "day") if own else (line.interval_count, "day")
-            if not own:
-                unit = line.interval_unit
-            partner_id, lead_id, track = row._get_key()
             waiting[row.user_id.id].append(
                 planner.Due(
-                    (partner_id, lead_id, row.company_id.id, track),
+                    row._get_account_key(),
                     row.date_due,
-                    interval_days(count, unit),
+                    interval_days(*line._get_interval(own)),
                     row.tier_id.sequence if row.tier_id else NO_RANK,
                     STAGE_NUMBERS.get(row.engagement_stage, NO_RANK),
                     load=row._get_load(),
@@ -217,15 +193,7 @@ class KeyAccountBacklog(models.Model):
         planned = visits.filtered(lambda visit: visit.state == "planned")
         if not planned:
             return
-        keys = {
-            (
-                visit.company_id.id,
-                visit.partner_id.id or 0,
-                0 if visit.partner_id else visit.lead_id.id,
-                visit.track,
-            )
-            for visit in planned
-        }
+        keys = {visit._get_account_key() for visit in planned}
         rows = self.search(
             Domain("partner_id", "in", planned.partner_id.ids)
             | (
@@ -233,4 +201,4 @@ class KeyAccountBacklog(models.Model):
                 & Domain("lead_id", "in", planned.lead_id.ids)
             )
         )
-        rows.filtered(lambda row: (row.company_id.id, *row._get_key()) in keys).unlink()
+        rows.filtered(lambda row: row._get_account_key() in keys).unlink()

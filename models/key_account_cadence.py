@@ -144,14 +144,19 @@ class KeyAccountCadence(models.Model):
         )
         return matching[:1] or (lines[:1] if own_interval else lines.browse())
 
+    def _get_interval(self, days=0):
+        """Return count and unit of the interval.
+
+        :param int days: the customer's own interval, which goes before the line's
+        """
+        return (days, "day") if days else (self.interval_count, self.interval_unit)
+
     def _get_interval_text(self, days=0):
         """Return the interval in words, in the language of the environment.
 
         :param int days: the customer's own interval, which goes before the line's
         """
-        count, unit = (
-            (days, "day") if days else (self.interval_count, self.interval_unit)
-        )
+        count, unit = self._get_interval(days)
         texts = {
             ("day", True): self.env._("daily"),
             ("week", True): self.env._("weekly"),

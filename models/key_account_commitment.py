@@ -165,7 +165,10 @@ class KeyAccountCommitment(models.Model):
         if not self.env.su:
             # Defaults from a client's context are values of the client.
             self = self.with_context(clean_context(self.env.context))
-        self._get_named_visits(vals_list)._track_commitments()
+        visits = self._get_named_visits(vals_list)
+        for visit in visits:
+            visit.sudo()._check_reportable()
+        visits._track_commitments()
         commitments = super().create(vals_list)
         commitments._check_visits()
         commitments._create_activities()

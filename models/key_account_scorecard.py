@@ -266,7 +266,7 @@ class KeyAccountScorecard(models.Model):
         if not self.met_contact_count:
             return self.env._("No contact was met within the tier's period")
         return self.env._(
-            "Contacts met: %(contacts)s, by colleagues: %(users)s",
+            "Met within the period: %(contacts)s of theirs, by %(users)s of ours",
             contacts=self.met_contact_count,
             users=self.met_user_count,
         )

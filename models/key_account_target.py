@@ -14,6 +14,7 @@ class KeyAccountTarget(models.Model):
     month on, so that the figures of the past stay what they were."""
 
     _name = "key.account.target"
+    _inherit = ["key.account.mixin"]
     _description = "Visit Target"
     _order = "month desc, id"
     _rec_name = "partner_id"
@@ -48,14 +49,6 @@ class KeyAccountTarget(models.Model):
         ondelete="set null",
         help="Who was to make the visits when the month began.",
     )
-    # A copy for the record rules, as on visits.
-    account_user_id = fields.Many2one(
-        "res.users",
-        string="Customer's Salesperson",
-        compute="_compute_account_user_id",
-        store=True,
-        index=True,
-    )
     team_id = fields.Many2one(
         "crm.team",
         string="Sales Team",
@@ -84,11 +77,6 @@ class KeyAccountTarget(models.Model):
     _lead_uniq = models.UniqueIndex(
         "(company_id, month, track, lead_id) WHERE partner_id IS NULL",
     )
-
-    @api.depends("partner_id.user_id", "lead_id.user_id")
-    def _compute_account_user_id(self):
-        for target in self:
-            target.account_user_id = (target.partner_id or target.lead_id).user_id
 
     @api.model
     def _freeze(self, company, today=None):

@@ -87,6 +87,7 @@ class KeyAccountVisit(models.Model):
     """
 
     _name = "key.account.visit"
+    _inherit = ["key.account.mixin"]
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
 
@@ -120,15 +121,6 @@ class KeyAccountVisit(models.Model):
         index=True,
         default=lambda self: self.env.user,
         domain=[("share", "=", False)],
-    )
-    # A copy for the record rules: a rep sees the visits of own customers, whoever
-    # made them.
-    account_user_id = fields.Many2one(
-        "res.users",
-        string="Customer's Salesperson",
-        compute="_compute_account_user_id",
-        store=True,
-        index=True,
     )
     team_id = fields.Many2one("crm.team", string="Sales Team", ondelete="set null")
     tier_id = fields.Many2one(
@@ -363,11 +355,6 @@ class KeyAccountVisit(models.Model):
             record = self[name].browse(record or ())
             if record != visit.sudo()[name]:
                 record.check_access("read")
-
-    @api.depends("partner_id.user_id", "lead_id.user_id")
-    def _compute_account_user_id(self):
-        for visit in self:
-            visit.account_user_id = (visit.partner_id or visit.lead_id).user_id
 
     @api.depends("name", "date_planned", "date_done")
     @api.depends_context("key_account_visit_name_only")
@@ -963,11 +950,8 @@ class KeyAccountVisit(models.Model):
         line = self.cadence_id
         day = max(self.date_planned, self._get_today())
         days = self.partner_id.with_company(self.company_id).visit_interval_days
-        if self.track == "visit" and days:
-            return engine.add_interval(day, days, "day")
-        return engine.add_interval(
-            day, line.interval_count or 1, line.interval_unit or "month"
-        )
+        count, unit = line._get_interval(days if self.track == "visit" else 0)
+        return engine.add_interval(day, count or 1, unit or "month")
 
     def _close(self, reason, date_resume=False, unlink_activities=True):
         """Cancel visits. Without ``date_resume`` the cadence goes on from the last

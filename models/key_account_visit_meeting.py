@@ -5,13 +5,15 @@ import pytz
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tools import clean_context, format_date
+from odoo.tools import clean_context, format_date, groupby
 from odoo.tools.intervals import Intervals
 
 from ..const import INTERNAL
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
+# So far an overdue visit moves to become a meeting.
+LOOK_AHEAD_DAYS = 14
 # What decides on which day, with whom and whether a meeting takes place.
 MEETING_FIELDS = {"date_planned", "lead_id", "partner_id", "state", "user_id"}
 
@@ -57,7 +59,8 @@ class KeyAccountVisit(models.Model):
 
     def action_schedule_meeting(self):
         """Put the visit into its salesperson's calendar, in the first free hour of the
-        planned day, and open the meeting. Nobody is invited.
+        planned day, and open the meeting. Nobody is invited. An overdue visit moves to
+        the first day that has room.
 
         :raise UserError: if the visit isn't planned, nobody is responsible, or the
             salesperson has no time on that day
@@ -97,7 +100,10 @@ class KeyAccountVisit(models.Model):
                 )
             )
         duration = self.company_id.key_account_meeting_hours
-        start = self._get_free_slot(timedelta(hours=duration))
+        begin = self._get_free_slot(timedelta(hours=duration))
+        start = begin.astimezone(pytz.utc).replace(tzinfo=None)
+        if begin.date() != self.date_planned:
+            self.date_planned = begin.date()
         env = self.env(context=self._get_meeting_context())
         event = env["calendar.event"].create(
             {
@@ -146,37 +152,32 @@ class KeyAccountVisit(models.Model):
         }
 
     def _get_free_slot(self, duration):
-        """Return when the salesperson has time on the planned day, in UTC: within
-        working hours, not in the past; over lunch where nothing else is long enough.
+        """Return when the salesperson has time on the planned day, in their time zone:
+        within working hours, not in the past; over lunch where nothing else is long
+        enough. If that day has passed, on the first day from today that has room.
         """
         user, company, day = self.user_id, self.company_id, self.date_planned
-        time = self._get_working_times(user, company, day, day)[user.id]
+        first = last = max(day, self._get_today())
+        if day < first:
+            last = first + timedelta(days=LOOK_AHEAD_DAYS)
+        time = self._get_working_times(user, company, first, last)[user.id]
         now = datetime.now(time.tz)
-        if day < now.date():
-            raise UserError(
-                self.env._(
-                    "The day of the visit has passed: move the visit to another day "
-                    "before you schedule a meeting."
-                )
-            )
-        busy = self._get_busy_intervals(user, company, day, day, own_visits=True)
-        spans = [Intervals((*slot, self.browse()) for slot in time.slots)]
-        if time.slots:
-            spans.append(
-                Intervals([(time.slots[0][0], time.slots[-1][1], self.browse())])
-            )
-        for span in spans:
-            for begin, end, _ in span - busy.get(user.id, Intervals()):
-                begin = self._round_up(max(begin, now))
-                if begin + duration <= end:
-                    return begin.astimezone(pytz.utc).replace(tzinfo=None)
+        busy = self._get_busy_intervals(user, company, first, last, own_visits=True)
+        for _day, slots in groupby(time.slots, lambda slot: slot[0].date()):
+            over_lunch = [(slots[0][0], slots[-1][1])]
+            for spans in (slots, over_lunch):
+                free = Intervals((*span, self.browse()) for span in spans)
+                for begin, end, _ in free - busy.get(user.id, Intervals()):
+                    begin = self._round_up(max(begin, now))
+                    if begin + duration <= end:
+                        return begin
         raise UserError(
             self.env._(
                 "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
                 "another day.",
                 user=user.name,
                 hours=f"{duration / timedelta(hours=1):g}",
-                day=format_date(self.env, day),
+                day=format_date(self.env, first),
             )
         )
 

@@ -14,6 +14,7 @@ from ..const import NO_RANK, STAGE_NUMBERS
 from ..engine import buying_center, planner
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
+from .key_account_mixin import get_account_key
 from .key_account_visit import BATCH_SIZE
 
 _logger = logging.getLogger(__name__)
@@ -52,9 +53,7 @@ class Due(NamedTuple):
 
     def get_interval(self, line):
         """Return count and unit of the interval, the customer's own or the line's."""
-        if self.own_interval:
-            return self.own_interval, "day"
-        return line.interval_count, line.interval_unit
+        return line._get_interval(self.own_interval)
 
     def get_date_due(self, line, today):
         """Return when the account is due by ``line``."""
@@ -348,7 +347,7 @@ class KeyAccountVisit(models.Model):
             for other in others:
                 if not other.on_route:
                     anchors[user_id, other.day].append(other.area)
-        keys = {visit: self._get_place_key(visit) for visit in visits}
+        keys = {visit: visit._get_account_key()[:2] for visit in visits}
         areas = self._get_areas(keys.values())
         stray = visits.filtered(
             lambda visit: (
@@ -608,7 +607,7 @@ class KeyAccountVisit(models.Model):
             date_due = item.get_date_due(line, user_today)
             if horizon and date_due > user_today + timedelta(days=horizon_days):
                 continue
-            key = (item.partner_id or 0, item.lead_id or 0, company.id, line.track)
+            key = get_account_key(item.partner_id, item.lead_id, company.id, line.track)
             selected[user_id or False][key] = (
                 planner.Due(
                     key,
@@ -628,7 +627,7 @@ class KeyAccountVisit(models.Model):
         plans, leftovers = [], []
         for line, item in due:
             user_id, team_id = responsibles[item]
-            key = (item.partner_id or 0, item.lead_id or 0, company.id, line.track)
+            key = get_account_key(item.partner_id, item.lead_id, company.id, line.track)
             if key not in selected[user_id or False]:
                 continue
             wanted = selected[user_id or False][key][0]
@@ -742,9 +741,8 @@ class KeyAccountVisit(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT visit.user_id, COALESCE(visit.partner_id, 0),
-                       CASE WHEN visit.partner_id IS NULL THEN visit.lead_id ELSE 0 END,
-                       visit.company_id, visit.track, visit.date_planned, visit.mode,
+                SELECT visit.user_id, visit.partner_id, visit.lead_id, visit.company_id,
+                       visit.track, visit.date_planned, visit.mode,
                        line.interval_count, line.interval_unit,
                        CASE WHEN visit.track = 'visit'
                             THEN (partner.visit_interval_days
@@ -764,44 +762,27 @@ class KeyAccountVisit(models.Model):
                 fields.Date.today() - timedelta(days=1),
             )
         )
-        areas = self._get_areas(row[1:3] for row in rows) if with_areas else {}
+        keys = [get_account_key(*row[1:5]) for row in rows]
+        areas = self._get_areas(key[:2] for key in keys) if with_areas else {}
         booked = defaultdict(list)
-        for (
-            user_id,
-            partner_id,
-            lead_id,
-            company_id,
-            track,
-            day,
-            mode,
-            count,
-            unit,
-            own,
-            on_route,
-            done_id,
-            date_done,
-        ) in rows:
+        for key, row in zip(keys, rows, strict=True):
+            user_id = row[0]
+            day, mode, count, unit, own, on_route, done_id, date_done = row[5:]
             if done_id:
                 # only its time and place: the account itself may be due again
                 own, count, day = None, None, date_done
             days = own or (count and engine.interval_days(count, unit)) or 0
             booked[user_id].append(
                 planner.Booked(
-                    ("done", done_id)
-                    if done_id
-                    else (partner_id, lead_id, company_id, track),
+                    ("done", done_id) if done_id else key,
                     day,
                     days,
                     MODE_LOADS[mode],
                     on_route or mode != "on_site",
-                    areas.get((partner_id, lead_id), planner.NOWHERE),
+                    areas.get(key[:2], planner.NOWHERE),
                 )
             )
         return booked
-
-    @api.model
-    def _get_place_key(self, visit):
-        return (visit.partner_id.id or 0, 0 if visit.partner_id else visit.lead_id.id)
 
     @api.model
     def _get_areas(self, keys):

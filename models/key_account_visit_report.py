@@ -8,6 +8,7 @@ from odoo.tools import format_date, plaintext2html
 
 from ..const import INTERNAL
 from ..engine import cadence as engine
+from .key_account_mixin import get_account_key
 
 # What the report says: corrected by its author for a week.
 REPORT_FIELDS = {
@@ -752,12 +753,6 @@ class KeyAccountVisit(models.Model):
             if feedback.strip() not in (visit.feedback or ""):
                 visit.feedback = "\n".join(filter(None, [visit.feedback, feedback]))
 
-    def _get_account_key(self):
-        """Return what there is one planned visit for."""
-        self.ensure_one()
-        lead = not self.partner_id and self.lead_id
-        return (self.partner_id.id, lead and lead.id, self.company_id.id, self.track)
-
     def _get_accounts_domain(self):
         leads = self.filtered(lambda visit: not visit.partner_id).lead_id
         return (
@@ -795,7 +790,7 @@ class KeyAccountVisit(models.Model):
             ["date_done:max"],
         )
         for partner, lead, company, track, day in groups:
-            key = (partner.id, not partner and lead.id, company.id, track)
+            key = get_account_key(partner.id, lead.id, company.id, track)
             latest[key] = max(day, latest.get(key, day))
         return self.filtered(
             lambda visit: visit.date_done == latest.get(visit._get_account_key())
@@ -882,13 +877,11 @@ class KeyAccountVisit(models.Model):
 
     def _get_backlog_rows(self):
         """Return {account key: row of the backlog}."""
-        result = {}
         backlog = self.env["key.account.backlog"].sudo()
-        for row in backlog.search(self._get_accounts_domain()):
-            lead = not row.partner_id and row.lead_id
-            key = (row.partner_id.id, lead and lead.id, row.company_id.id, row.track)
-            result[key] = row
-        return result
+        return {
+            row._get_account_key(): row
+            for row in backlog.search(self._get_accounts_domain())
+        }
 
     def _close_visited(self, day, **kwargs):
         """Cancel what need not take place any more: somebody was there on ``day``."""

@@ -104,7 +104,7 @@ class KeyAccountVisit(models.Model):
                         name=name,
                     ),
                     "note": texts._get_escalation_note(
-                        record, history[self._get_history_key(record)]
+                        record, history[record._get_account_key()]
                     ),
                     "date_deadline": record_today,
                     "user_id": leader.id,
@@ -155,13 +155,8 @@ class KeyAccountVisit(models.Model):
         )
         history = defaultdict(self.browse)
         for visit in self.browse(row[0] for row in rows):
-            history[self._get_history_key(visit)] |= visit
+            history[visit._get_account_key()] |= visit
         return history
-
-    @api.model
-    def _get_history_key(self, record):
-        lead_id = 0 if record.partner_id else record.lead_id.id
-        return record.track, record.partner_id.id, lead_id
 
     def _get_escalation_note(self, record, visits):
         """Return why somebody is told about ``record``, and the latest visits."""

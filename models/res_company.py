@@ -20,7 +20,8 @@ class ResCompany(models.Model):
         string="Visits per Day",
         default=6,
         help="How many visits and calls a salesperson can make on a full working day, "
-        "unless the member of the sales team says otherwise.",
+        "unless the member of the sales team says otherwise. Visits that are planned "
+        "already stay where they are.",
     )
     key_account_route_radius = fields.Float(
         string="Near Is Within (km)",

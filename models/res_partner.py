@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..const import INTERNAL
 from .key_account_engagement import VALUE_TYPES
@@ -227,27 +228,48 @@ class ResPartner(models.Model):
             )
         return text
 
-    def _search_activity_state(self, operator, value):
-        """Search by the activities that the user may read: core's statement counts
-        all of them."""
-        if operator not in ("in", "not in") or self.env.user.has_group(
-            "sales_team.group_sale_salesman_all_leads"
-        ):
-            return super()._search_activity_state(operator, value)
+    def _get_activity_state_domains(self):
+        """Return {state: domain}, by the activities that the user may read."""
         today = fields.Date.context_today(self)
         late, due, later = (
             Domain("activity_ids", "any", [("date_deadline", compare, today)])
             for compare in ("<", "=", ">")
         )
-        domains = {
+        return {
             "overdue": late,
             "today": due & ~late,
             "planned": later & ~late & ~due,
             False: ~(late | due | later),
         }
+
+    def _is_every_activity_shown(self):
+        return self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
+
+    def _search_activity_state(self, operator, value):
+        # core's statement counts activities that the user may not read
+        if operator not in ("in", "not in") or self._is_every_activity_shown():
+            return super()._search_activity_state(operator, value)
+        domains = self._get_activity_state_domains()
         if operator == "not in":
             value = domains.keys() - set(value)
         return Domain.OR(domains[state] for state in value if state in domains)
+
+    def _read_group_groupby(self, alias, groupby_spec, query):
+        # as above
+        if groupby_spec != "activity_state" or self._is_every_activity_shown():
+            return super()._read_group_groupby(alias, groupby_spec, query)
+        self._check_field_access(self._fields["activity_state"], "read")
+        whens = SQL(" ").join(
+            SQL(
+                "WHEN %s IN %s THEN %s",
+                SQL.identifier(alias, "id"),
+                self.with_context(active_test=False)._search(domain).subselect(),
+                state,
+            )
+            for state, domain in self._get_activity_state_domains().items()
+            if state
+        )
+        return SQL("CASE %s END", whens)
 
     def _search_last_visit_date(self, operator, value):
         return self._search_scorecard_date("last_visit_date", operator, value)

@@ -342,6 +342,14 @@ class TestNewDoors(KeyAccountCommon):
             }
         )
 
+    def _group_by_state(self, account):
+        return [
+            (row["activity_state"], row["__count"])
+            for row in account.formatted_read_group(
+                [("id", "=", account.id)], ["activity_state"], ["__count"]
+            )
+        ]
+
     def test_summaries_on_the_customer(self):
         """Core reads the next activity's summary as superuser."""
         self.env.flush_all()
@@ -362,9 +370,11 @@ class TestNewDoors(KeyAccountCommon):
                     [("id", "=", account.id), ("activity_state", "=", False)]
                 )
             )
+            self.assertEqual(self._group_by_state(account), [(False, 1)])
         for user in (self.rep, self.leader):
             self.env.invalidate_all()
             account = self.account.with_user(user)
+            self.assertEqual(self._group_by_state(account), [("planned", 1)])
             self.assertEqual(account.activity_summary, "Key account, weekly")
             for state, found in (("planned", account), ("today", account.browse())):
                 self.assertEqual(
@@ -636,6 +646,13 @@ class TestActivityAttacks(KeyAccountCommon):
             {"visit_id": {"id": self.visit.id}}, ["visit_id"], spec
         )
         self.assertIn("Customer", str(result))
+
+    def test_nothing_is_promised_at_a_cancelled_visit(self):
+        self.visit.with_user(self.rep).action_cancel()
+        with self.assertRaisesRegex(UserError, "was cancelled"):
+            self.env["key.account.commitment"].with_user(self.rep).create(
+                {"visit_id": self.visit.id, "name": "Samples"}
+            )
 
     def test_a_refusal_names_no_strangers(self):
         company = self._create_company("Elsewhere")

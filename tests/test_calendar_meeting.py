@@ -130,15 +130,11 @@ class TestScheduling(MeetingCommon):
 
     def test_no_slot(self):
         """A sentence instead of a meeting, and nothing has changed."""
-        cases = [
-            # Sunday, the past, and half an hour before the evening
-            (date(2026, 3, 22), "no time for a meeting of 1 h on 03/22/2026"),
-            (date(2026, 3, 15), "The day of the visit has passed"),
-        ]
-        for day, message in cases:
-            self.visit.date_planned = day
-            with self.subTest(day), self.assertRaisesRegex(UserError, message):
-                self.visit.with_user(self.rep).action_schedule_meeting()
+        # Sunday, and half an hour before the evening
+        self.visit.date_planned = date(2026, 3, 22)
+        message = "no time for a meeting of 1 h on 03/22/2026"
+        with self.assertRaisesRegex(UserError, message):
+            self.visit.with_user(self.rep).action_schedule_meeting()
         with (
             freeze_time("2026-03-18 16:05:00"),
             self.assertRaisesRegex(UserError, "choose another day"),
@@ -146,6 +142,27 @@ class TestScheduling(MeetingCommon):
             self.visit.date_planned = WEDNESDAY
             self.visit.with_user(self.rep).action_schedule_meeting()
         self.assertFalse(self.visit.calendar_event_id)
+
+    def test_overdue(self):
+        """An overdue visit moves to the first day that has room."""
+        self.visit.date_planned = date(2026, 3, 13)
+        busy = self._create_visit(self._create_partner("All day"))
+        busy.date_planned = date(2026, 3, 16)
+        self.company.key_account_meeting_hours = 6
+        self.assertEqual(self._schedule(busy).start, datetime(2026, 3, 16, 9, 15))
+        self.company.key_account_meeting_hours = 1
+        with freeze_time("2026-03-16 16:05:00"):
+            event = self._schedule()
+        self.assertEqual(event.start, datetime(2026, 3, 17, 8))
+        self.assertEqual(self.visit.date_planned, date(2026, 3, 17))
+        self.assertEqual(self.visit.activity_id.date_deadline, date(2026, 3, 17))
+        # nobody works
+        visit = self._create_visit(self._create_partner("Nobody there"))
+        visit.date_planned = date(2026, 3, 13)
+        self.company.resource_calendar_id.attendance_ids.unlink()
+        with self.assertRaisesRegex(UserError, "choose another day"):
+            visit.with_user(self.rep).action_schedule_meeting()
+        self.assertEqual(visit.date_planned, date(2026, 3, 13))
 
     def test_length(self):
         self.company.key_account_meeting_hours = 1.5

@@ -1,0 +1,35 @@
+from odoo import api, fields, models
+
+
+def get_account_key(partner_id, lead_id, company_id, track):
+    """Return what at most one visit at a time is planned for: a customer, or a lead
+    that has none, on a track. 0 stands for none, so that keys can be sorted."""
+    return (partner_id or 0, 0 if partner_id else lead_id or 0, company_id, track)
+
+
+class KeyAccountMixin(models.AbstractModel):
+    """What visits, backlog and targets share: ``partner_id``, or ``lead_id`` while the
+    lead has no customer, ``company_id`` and ``track``."""
+
+    _name = "key.account.mixin"
+    _description = "Account to Visit"
+
+    # A copy for the record rules: a rep sees what belongs to own customers, whoever
+    # visits them.
+    account_user_id = fields.Many2one(
+        "res.users",
+        string="Customer's Salesperson",
+        compute="_compute_account_user_id",
+        store=True,
+        index=True,
+    )
+
+    @api.depends("partner_id.user_id", "lead_id.user_id")
+    def _compute_account_user_id(self):
+        for record in self:
+            record.account_user_id = (record.partner_id or record.lead_id).user_id
+
+    def _get_account_key(self):
+        return get_account_key(
+            self.partner_id.id, self.lead_id.id, self.company_id.id, self.track
+        )
