@@ -150,16 +150,19 @@ def measure_visits(rounds, batch):
 
     def generate(env):
         company = data.company_of(env)
+        # room for all of them: what fits on no day costs no visit
         company.key_account_horizon_days = 365
+        company.key_account_daily_capacity = 100
         env.flush_all()
         visits = env["key.account.visit"].with_company(company)
         return visits._generate(usage.batch_customers(env, batch), company)
 
     def generated_rows(env):
         visits = generate(env)
-        if len(visits) != batch:
+        # more where the cadence asks for calls too
+        if len(visits) < batch:
             sys.exit(f"{len(visits)} visits were made instead of {batch}.")
-        return [
+        return len(visits), [
             usage.read_rows(env, "mail_activity", visits.activity_id.ids),
             usage.read_rows(env, "key_account_visit", visits.ids),
         ]
@@ -177,22 +180,22 @@ def measure_visits(rounds, batch):
             "mail.mail_activity_data_todo", summary="Visit", user_id=user.id
         )
 
-    rows = timed(name, generated_rows)[2]
+    made, rows = timed(name, generated_rows)[2]
     timed(name, schedule_each)
     for _ in range(rounds):
         databases.vacuum(name, *usage.WRITTEN_BY_VISITS)
         ours, queries, _ = timed(name, generate)
         each = timed(name, schedule_each)[0] / few
         all_ = timed(name, schedule_all)[0] / few
-        inserts = timed(name, lambda env: usage.insert_rows(env, rows))[0] / batch
+        inserts = timed(name, lambda env: usage.insert_rows(env, rows))[0] / made
         for measurement, theirs in (
             (schedule, each),
             (together, all_),
             (plain, inserts),
         ):
-            measurement.ours.append(ours / batch)
+            measurement.ours.append(ours / made)
             measurement.theirs.append(theirs)
-    print(f"    {queries / batch:.3f} queries per visit", flush=True)
+    print(f"    {queries / made:.3f} queries per visit", flush=True)
     return [schedule, together, plain]
 
 

@@ -324,7 +324,7 @@ class KeyAccountVisit(models.Model):
     def _compute_target_name(self):
         for visit in self:
             contact = visit.target_contact_id
-            visit.target_name = contact and visit._is_shown(contact) and contact.name
+            visit.target_name = visit._is_shown(contact) and contact.name
 
     def _is_shown(self, record):
         """Return whether a computation as superuser may show something of ``record``:

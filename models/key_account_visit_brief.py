@@ -611,7 +611,9 @@ class KeyAccountVisit(models.Model):
             supported = False
             if card.relationship_direction:
                 supported = levels.get(card.suggested_relationship_level)
-            threads = card.is_single_threaded and card._get_thread_text()
+            threads = card.is_single_threaded and self.env._(
+                "Single-threaded: %s", card._get_thread_text()
+            )
             if supported or threads or card.relationship_gap_text:
                 result[card.partner_id] = {
                     "level": levels.get(card.relationship_level),

@@ -389,6 +389,7 @@ class TestTargets(BuyingCenterCommon):
         visit = self._plan()
         # never seen, the first cell: the top level
         self.assertEqual(visit.target_contact_id, self.ann)
+        self.assertEqual(visit.target_name, self.ann.name)
         self.assertEqual(visit.target_level, "top")
         self.assertFalse(visit.target_role_id)
         self.assertIn("; see Ann (Top)", visit.activity_id.summary)
@@ -408,6 +409,7 @@ class TestTargets(BuyingCenterCommon):
         (self.ann | self.bob).active = False
         visit = self._plan()
         self.assertFalse(visit.target_contact_id)
+        self.assertFalse(visit.target_name)
         self.assertIn("find out who it is: Top", visit.activity_id.summary)
 
     def test_tier_that_requires_nothing(self):
