@@ -166,8 +166,7 @@ class KeyAccountCommitment(models.Model):
             # Defaults from a client's context are values of the client.
             self = self.with_context(clean_context(self.env.context))
         visits = self._get_named_visits(vals_list)
-        for visit in visits:
-            visit.sudo()._check_reportable()
+        self._check_promisable(visits)
         visits._track_commitments()
         commitments = super().create(vals_list)
         commitments._check_visits()
@@ -179,7 +178,9 @@ class KeyAccountCommitment(models.Model):
         if REPORT_FIELDS & vals.keys():
             self._check_visits()
         if LOG_FIELDS & vals.keys():
-            (self.visit_id | self._get_named_visits([vals]))._track_commitments()
+            named = self._get_named_visits([vals])
+            self._check_promisable(named)
+            (self.visit_id | named)._track_commitments()
         res = super().write(vals)
         if REPORT_FIELDS & vals.keys():
             self._check_visits()
@@ -214,6 +215,14 @@ class KeyAccountCommitment(models.Model):
                     "its visit."
                 )
             )
+
+    @api.model
+    def _check_promisable(self, visits):
+        """Refuse to promise something at a visit of another, or a cancelled one."""
+        if not self.env.su:
+            visits.check_access("write")
+        for visit in visits:
+            visit._check_reportable()
 
     def _check_visits(self):
         """Refuse to change what the report of another, or an old one, promises."""

@@ -29,6 +29,20 @@ class KeyAccountMixin(models.AbstractModel):
         for record in self:
             record.account_user_id = (record.partner_id or record.lead_id).user_id
 
+    def _filter_within_reach(self):
+        """Return what the user may see or nobody is responsible for. Who visits the
+        customer of a colleague neither reads nor moves what is planned there."""
+        # Called as sudo: what one visit brings about concerns others. Not a question of
+        # the companies that happen to be selected.
+        companies = self.env.user.company_ids
+        owned = self.filtered("user_id")
+        seen = (
+            owned.sudo(False)
+            .with_context(allowed_company_ids=companies.ids)
+            ._filtered_access("read")
+        )
+        return (self - owned) | seen.with_env(self.env)
+
     def _get_account_key(self):
         return get_account_key(
             self.partner_id.id, self.lead_id.id, self.company_id.id, self.track

@@ -45,6 +45,7 @@ SYSTEM_FIELDS = {
     "report_date",
     "report_uid",
     "service_quadrant",
+    "promise_activity_id",
     "support_activity_id",
     "target_level",
     "target_role_id",
@@ -340,16 +341,17 @@ class KeyAccountVisit(models.Model):
 
     @api.model
     def _check_named(self, values):
-        """Refuse a visit, a customer or a lead that a client names on a form without
-        the right to read it: what is computed of it there is computed as superuser.
+        """Refuse what a client names on a form, or by a default, without the right to
+        read it: what is computed of it there is computed as superuser.
 
         :param dict values: of the form, with the ``id`` of a saved visit
         :raise AccessError: if the user may not read one of them
         """
         visit = self.browse(values.get("id") or ())
         visit.check_access("read")
-        for name in ("partner_id", "lead_id"):
-            record = values.get(name)
+        for name in ("partner_id", "lead_id", "target_contact_id", "calendar_event_id"):
+            default = not visit and self.env.context.get(f"default_{name}")
+            record = values.get(name, default)
             if isinstance(record, dict):
                 record = record.get("id")
             record = self[name].browse(record or ())

@@ -44,6 +44,7 @@ ASKED_FIELDS = [
     "date_due",
     "date_latest",
     "engagement_stage",
+    "loss_id",
     "relationship_level",
     "tier_id",
 ]
@@ -52,7 +53,6 @@ PLAN_FIELDS = [
     *ASKED_FIELDS,
     "date_planned",
     "is_date_fixed",
-    "loss_id",
     "summary",
     "target_contact_id",
     "target_level",
@@ -196,6 +196,15 @@ class KeyAccountVisit(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+    promise_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Colleague's Activity",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Tells the customer's salesperson what was promised there.",
+    )
     support_activity_id = fields.Many2one(
         "mail.activity",
         string="Leader's Activity",
@@ -233,9 +242,11 @@ class KeyAccountVisit(models.Model):
     @api.depends("commitment_ids.name", "commitment_ids.date_deadline")
     def _compute_commitment_log(self):
         for visit in self:
+            # on a form, a client can name anybody's
+            commitments = visit.commitment_ids if visit.id else visit.commitment_ids[:0]
             lines = [
                 [commitment.name, fields.Date.to_string(commitment.date_deadline)]
-                for commitment in visit.commitment_ids.sorted("id")
+                for commitment in commitments.sorted("id")
             ]
             visit.commitment_log = "\n".join(
                 ", ".join(filter(None, line)) for line in lines
@@ -424,7 +435,8 @@ class KeyAccountVisit(models.Model):
         visits = self.sudo()
         visits.commitment_ids.unlink()
         visits._unlink_tasks()
-        visits.support_activity_id.filtered("active").unlink()
+        tasks = visits.support_activity_id | visits.promise_activity_id
+        tasks.filtered("active").unlink()
         return super().unlink()
 
     @api.model
@@ -796,12 +808,6 @@ class KeyAccountVisit(models.Model):
             lambda visit: visit.date_done == latest.get(visit._get_account_key())
         )
 
-    def _filter_within_reach(self):
-        """Return the visits that the user may change. Who visits the customer of a
-        colleague neither reads nor moves what the colleague has planned there."""
-        # This model runs as sudo: what one visit brings about concerns others
-        return self.sudo(False)._filtered_access("write").sudo()
-
     def _get_earliest_day(self):
         """Return the first day on which the planned visit counts as made: as early as
         the cadence allows."""
@@ -915,8 +921,10 @@ class KeyAccountVisit(models.Model):
             self._take_log_of(other)
             other.unlink()
         else:
-            # the meeting of that day took place
-            other.with_context(**sync).calendar_event_id = False
+            # the meeting of that day took place, and the leader need not go after it
+            other.with_context(**sync).write(
+                {"calendar_event_id": False, "date_escalated": False}
+            )
             other._close_visited(self.date_done, unlink_activities=False)
         self.with_context(**sync).write(vals)
         self.commitment_ids._create_activities()
@@ -976,6 +984,12 @@ class KeyAccountVisit(models.Model):
         self.filtered(
             lambda visit: visit.next_theme != before[visit][1]
         )._keep_promises({"next_theme"})
+        self._tell_of_promises(
+            {
+                visit: visit.promise_activity_id.user_id
+                for visit in self.filtered("promise_activity_id")
+            }
+        )
 
     def _release_followers(self, days):
         """Let the cadence decide on visits that were promised for a day. What a person
@@ -1016,19 +1030,24 @@ class KeyAccountVisit(models.Model):
         promised = promised and promised._filter_latest()
         followers = promised and promised._get_planned_followers()
         rows = promised and promised._get_backlog_rows()
-        within_reach = self.union(*(followers or {}).values())._filter_within_reach()
-        told = []
+        backlog = self.env["key.account.backlog"].sudo()
+        planned = self.browse().union(*(followers or {}).values())
+        waiting = backlog.union(*(rows or {}).values())
+        hidden = planned - planned._filter_within_reach()
+        hidden_rows = waiting - waiting._filter_within_reach()
+        told = {}
         for visit in promised:
             day = "next_date" in names and visit.next_date
             if day and day < visit._get_today():
                 # promised in a draft that was saved long ago
                 day = False
-            planned = followers.get(visit.id)
-            if not planned and day:
-                planned = visit._plan_promised(day, rows)
-            elif planned and planned not in within_reach:
-                told.append((visit, planned.user_id, day))
+            planned = followers.get(visit.id, self.browse())
+            row = rows.get(visit._get_account_key(), backlog)
+            if planned in hidden or not planned and row in hidden_rows:
+                told[visit] = (planned or row).user_id
                 continue
+            if not planned and day:
+                planned = visit._plan_promised(day, row)
             if not planned:
                 continue
             vals = {}
@@ -1044,44 +1063,67 @@ class KeyAccountVisit(models.Model):
             planned.write(vals)
         self._tell_of_promises(told)
 
-    def _tell_of_promises(self, told):
+    def _tell_of_promises(self, users):
         """Tell salespersons what colleagues promised at their customers': they decide
-        whether to move the next visit.
+        whether to move the next visit. One activity per report, which follows what is
+        corrected there.
 
-        :param told: list of (visit, salesperson of the next visit, promised day)
+        :param users: {visit: salesperson of the next visit}
         """
         todo = self.env.ref("mail.mail_activity_data_todo")
         vals_list = []
-        for visit, user, day in told:
-            if not (user.active and (day or visit.next_theme)):
-                continue
-            in_lang = visit.with_context(lang=user.lang or self.env.lang)
-            promise = [
-                day and format_date(in_lang.env, day, date_format="EEE d MMM"),
-                visit.next_theme,
-            ]
-            vals_list.append(
-                {
-                    **visit._prepare_document_values(),
-                    "activity_type_id": todo.id,
-                    "summary": in_lang.env._(
-                        "%(colleague)s promised %(customer)s a visit: %(promise)s",
-                        colleague=visit.user_id.name,
-                        customer=visit.name,
-                        promise=", ".join(filter(None, promise)),
-                    ),
-                    "date_deadline": self._get_user_today(user, visit.company_id),
-                    "user_id": user.id,
-                }
+        told = self.browse()
+        for visit, user in users.items():
+            activity = visit.promise_activity_id.filtered("active").with_context(
+                key_account_visit_sync=INTERNAL
             )
-        self._create_tasks(vals_list)
+            summary = visit._get_promise_summary(user)
+            if activity and summary:
+                activity.summary = summary
+            elif activity:
+                activity.unlink()
+            elif summary and user.active:
+                told |= visit
+                vals_list.append(
+                    {
+                        **visit._prepare_document_values(),
+                        "activity_type_id": todo.id,
+                        "summary": summary,
+                        "date_deadline": self._get_user_today(user, visit.company_id),
+                        "user_id": user.id,
+                    }
+                )
+        activities = self._create_tasks(vals_list)
+        synced = told.with_context(key_account_visit_sync=INTERNAL)
+        for visit, activity in zip(synced, activities, strict=True):
+            visit.promise_activity_id = activity
 
-    def _plan_promised(self, day, rows):
+    def _get_promise_summary(self, user):
+        """Return what was promised, in the language of ``user``, or nothing."""
+        visit = self.with_context(lang=user.lang or self.env.lang)
+        day = visit.next_date
+        promise = [
+            day
+            and day >= visit._get_today()
+            and format_date(visit.env, day, date_format="EEE d MMM"),
+            visit.next_theme,
+        ]
+        if not any(promise):
+            return ""
+        return visit.env._(
+            "%(colleague)s promised %(customer)s a visit: %(promise)s",
+            colleague=visit.user_id.name,
+            customer=visit.name,
+            promise=", ".join(filter(None, promise)),
+        )
+
+    def _plan_promised(self, day, row):
         """Plan the visit that was promised for ``day``: what waits in the backlog, or
-        one that the cadence doesn't ask for."""
-        row = rows.get(self._get_account_key())
-        # what waits for a colleague is the colleague's to plan
-        due = row and row.sudo(False).has_access("read") and row._get_due()
+        one that the cadence doesn't ask for.
+
+        :param row: what waits, if anything does
+        """
+        due = row and row._get_due()
         if due:
             vals = row._prepare_visit_values(due[0], day, row.user_id)
         else:

@@ -263,7 +263,10 @@ class ResPartner(models.Model):
             SQL(
                 "WHEN %s IN %s THEN %s",
                 SQL.identifier(alias, "id"),
-                self.with_context(active_test=False)._search(domain).subselect(),
+                # archived customers too, but no done activities
+                self.with_context(active_test=True)
+                ._search(domain, active_test=False)
+                .subselect(),
                 state,
             )
             for state, domain in self._get_activity_state_domains().items()

@@ -383,6 +383,16 @@ class TestNewDoors(KeyAccountCommon):
                     ),
                     found,
                 )
+        # what was done counts for nobody
+        activity = self.account.activity_schedule(
+            "mail.mail_activity_data_todo", date.today() - timedelta(days=5)
+        )
+        activity.action_feedback()
+        self.env.flush_all()
+        self.env.invalidate_all()
+        for user, state in ((self.employee, False), (self.rep, "planned")):
+            account = self.account.with_user(user)
+            self.assertEqual(self._group_by_state(account), [(state, 1)])
 
     def test_onchange_shows_no_strangers(self):
         lead = self.env["crm.lead"].create(
@@ -647,6 +657,102 @@ class TestActivityAttacks(KeyAccountCommon):
         )
         self.assertIn("Customer", str(result))
 
+    def test_a_colleague_s_customer_in_the_backlog(self):
+        """What waits for somebody stays theirs; the promise is told."""
+        self.visit._close("Again")
+        logged = self.Visit.with_user(self.rep2).create(
+            {"partner_id": self.partner.id, "track": "visit", "state": "done"}
+        )
+        row = self.env["key.account.backlog"].create(
+            {
+                "partner_id": self.partner.id,
+                "company_id": self.company.id,
+                "user_id": self.rep.id,
+                "track": "visit",
+                "date_due": TODAY,
+                "reason": "capacity",
+            }
+        )
+        logged.write({"next_date": TODAY + timedelta(days=9)})
+        logged.sudo()._keep_promises({"next_date"})
+        self.assertTrue(row.exists())
+        self.assertFalse(self._get_planned(self.partner))
+        self.assertEqual(logged.sudo().promise_activity_id.user_id, self.rep)
+
+    def test_nobody_s_customer(self):
+        """A visit that nobody is responsible for is moved: nobody could be told."""
+        self.partner.user_id = self.rep
+        self.visit.user_id = False
+        self.visit.date_planned = TODAY + timedelta(days=30)
+        self.partner.user_id.sudo().active = False
+        logged = self.Visit.with_user(self.rep2).create(
+            {"partner_id": self.partner.id, "track": "visit", "state": "done"}
+        )
+        day = TODAY + timedelta(days=20)
+        logged.write({"next_date": day})
+        logged.sudo()._keep_promises({"next_date"})
+        self.assertEqual(self._get_planned(self.partner).date_planned, day)
+        result = logged.sudo()._get_next_notification("Done.")
+        self.assertIn("Next visit", result["params"]["message"])
+
+    def test_the_refusal_of_a_promise_names_no_strangers(self):
+        secret = self._create_partner("Secret customer", user_id=self.rep2.id)
+        hidden = self.Visit.create(
+            {
+                "partner_id": secret.id,
+                "company_id": self.company.id,
+                "user_id": self.rep2.id,
+            }
+        )
+        hidden._close("Again")
+        Commitment = self.env["key.account.commitment"].with_user(self.rep)
+        own = Commitment.create({"visit_id": self.visit.id, "name": "Samples"})
+        for call in (
+            lambda: Commitment.create({"visit_id": hidden.id, "name": "x"}),
+            lambda: own.write({"visit_id": hidden.id}),
+        ):
+            with self.assertRaises(AccessError) as error:
+                call()
+            self.assertNotIn("Secret", str(error.exception))
+
+    def test_a_form_shows_nothing_by_its_lines_and_defaults(self):
+        account = self._create_partner("Secret customer", user_id=self.rep2.id)
+        hidden = self.Visit.create(
+            {
+                "partner_id": account.id,
+                "company_id": self.company.id,
+                "user_id": self.rep2.id,
+            }
+        )
+        commitment = self.env["key.account.commitment"].create(
+            {"visit_id": hidden.id, "name": "Secret promise"}
+        )
+        lead = self.env["crm.lead"].create(
+            {"name": "Secret", "user_id": self.rep2.id, "company_id": self.company.id}
+        )
+        Visits = self.Visit.with_user(self.rep)
+        for command in (
+            Command.link(commitment.id),
+            Command.update(commitment.id, {}),
+            Command.set(commitment.ids),
+        ):
+            with self.subTest(command=command):
+                self.env.flush_all()
+                self.env.invalidate_all()
+                try:
+                    result = Visits.onchange(
+                        {"commitment_ids": [command]},
+                        ["commitment_ids"],
+                        {"commitment_ids": {"fields": {}}, "commitment_log": {}},
+                    )
+                except AccessError:
+                    continue
+                self.assertNotIn("Secret", str(result))
+        with self.assertRaises(AccessError):
+            Visits.with_context(default_lead_id=lead.id).onchange(
+                {}, [], {"lead_id": {"fields": {"display_name": {}}}}
+            )
+
     def test_nothing_is_promised_at_a_cancelled_visit(self):
         self.visit.with_user(self.rep).action_cancel()
         with self.assertRaisesRegex(UserError, "was cancelled"):
@@ -703,15 +809,26 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertEqual(following.date_planned, day)
         self.assertFalse(following.objective)
         self.assertNotIn(str(following.id), str(result))
-        task = self.partner.activity_ids.filtered(
-            lambda activity: "New machines" in (activity.summary or "")
-        )
+        # its salesperson is told, once
+        task = logged.sudo().promise_activity_id
         self.assertEqual(task.user_id, self.rep)
         self.assertTrue(task.is_key_account_visit)
-        # the correction of a promise neither
-        logged.next_date = False
-        self.assertEqual(following.state, "planned")
-        self.assertEqual(following.date_planned, day)
+        self.assertIn("New machines", task.summary)
+        self.assertIn("26 Jun", task.summary)
+        tasks = self.partner.activity_ids
+        # the correction of a promise moves nothing either, and is told
+        for values, told in (
+            ({"next_date": "2026-06-30", "next_theme": "Old ones"}, "30 Jun, Old ones"),
+            ({"next_date": False}, "Old ones"),
+        ):
+            logged.write(values)
+            self.assertEqual(following.state, "planned")
+            self.assertEqual(following.date_planned, day)
+            self.assertEqual(self.partner.activity_ids, tasks)
+            self.assertTrue(task.summary.endswith(told), task.summary)
+        self.assertNotIn("Jun", task.summary)
+        logged.next_theme = False
+        self.assertFalse(task.exists())
         # a leader, who may see all
         logged.with_user(self.leader).next_date = TODAY + timedelta(days=50)
         self.assertEqual(following.date_planned, TODAY + timedelta(days=50))

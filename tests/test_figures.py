@@ -186,6 +186,7 @@ class TestTargets(FiguresCommon):
                     }
                 )
                 target = self._freeze(MONTH)
+                self.assertEqual(bool(target), due < "2026-04")
                 self.assertEqual(target.planned_count, int(due < "2026-04"))
                 target.unlink()
                 visit.unlink()
