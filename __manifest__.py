@@ -51,7 +51,7 @@
         "views/key_account_checklist_item_views.xml",
         "views/key_account_churn_reason_views.xml",
         "views/key_account_loss_views.xml",
-        "views/key_account_scorecard_views.xml",
+        "views/key_account_views.xml",
         "views/key_account_effort_views.xml",
         "views/res_partner_views.xml",
         "views/crm_lead_views.xml",

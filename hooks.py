@@ -26,7 +26,7 @@ def uninstall_hook(env):
         "tier_change",
         "tier_cell",
         "relationship_evidence",
-        "scorecard",
     ):
         env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(f"key_account_{table}")))
+    env.cr.execute("DELETE FROM key_account")
     env.invalidate_all()

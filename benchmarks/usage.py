@@ -11,19 +11,19 @@ WRITTEN = (
     "crm_lead",
     "mail_activity",
     "res_partner",
-    "key_account_scorecard",
+    "key_account",
     "key_account_tier_change",
     "key_account_visit",
 )
 WRITTEN_BY_RUN = (
     "res_partner",
     "crm_lead",
-    "key_account_scorecard",
+    "key_account",
     "key_account_tier_change",
 )
 WRITTEN_BY_VISITS = (
     "mail_activity",
-    "key_account_scorecard",
+    "key_account",
     "key_account_visit",
     "mail_message",
     "mail_mail",
@@ -105,7 +105,7 @@ def plan_visits(env, batch):
             date_done=day,
             activity_id="NULL",
         )
-    env["key.account.scorecard"]._update_visit_dates(ids)
+    env["key.account"]._update_visit_dates(ids)
 
 
 def read_rows(env, table, ids):

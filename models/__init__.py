@@ -15,7 +15,7 @@ from . import key_account_policy
 from . import key_account_relationship_change
 from . import key_account_relationship_criterion
 from . import key_account_relationship_evidence
-from . import key_account_scorecard
+from . import key_account
 from . import key_account_target
 from . import key_account_tier
 from . import key_account_tier_cell

@@ -137,7 +137,7 @@ class CrmLead(models.Model):
         accounts = self.partner_id.commercial_partner_id
         dates = defaultdict(lambda: (False, False))
         if accounts:
-            cards = self.env["key.account.scorecard"].search_fetch(
+            cards = self.env["key.account"].search_fetch(
                 [("partner_id", "in", accounts.ids)],
                 ["partner_id", "company_id", "last_visit_date", "next_visit_date"],
             )

@@ -139,7 +139,7 @@ class KeyAccountLoss(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         losses = super().create([self._prepare_values(vals) for vals in vals_list])
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         for company, lost in losses.sudo().grouped("company_id").items():
             cards._ensure(lost.partner_id.ids, company)
         cards._update_losses(losses.partner_id.ids)
@@ -160,7 +160,7 @@ class KeyAccountLoss(models.Model):
             vals = {**vals, "partner_id": partner.commercial_partner_id.id}
         res = super().write(vals)
         if {"company_id", "date", "date_returned", "partner_id"} & vals.keys():
-            self.env["key.account.scorecard"].sudo()._update_losses(
+            self.env["key.account"].sudo()._update_losses(
                 (partners | self.partner_id).ids
             )
         return res
@@ -168,7 +168,7 @@ class KeyAccountLoss(models.Model):
     def unlink(self):
         partners = self.partner_id
         res = super().unlink()
-        self.env["key.account.scorecard"].sudo()._update_losses(partners.ids)
+        self.env["key.account"].sudo()._update_losses(partners.ids)
         return res
 
     @api.model
@@ -181,7 +181,7 @@ class KeyAccountLoss(models.Model):
             vals.get("company_id") or self.env.company.id
         )
         card = (
-            self.env["key.account.scorecard"]
+            self.env["key.account"]
             .sudo()
             .search([("partner_id", "=", account.id), ("company_id", "=", company.id)])
         )
@@ -286,4 +286,4 @@ class KeyAccountLoss(models.Model):
         the ORM."""
         losses = self.search([("partner_id", "in", partners.ids)])
         self.env.add_to_compute(self._fields["partner_user_id"], losses)
-        self.env["key.account.scorecard"]._update_losses(partners.ids)
+        self.env["key.account"]._update_losses(partners.ids)

@@ -369,7 +369,7 @@ class KeyAccountPolicy(models.Model):
             if policy:
                 changes |= policy._run_company(company, today)
             # After the tiers: they say who must have been met, and how often.
-            cards = self.env["key.account.scorecard"].sudo()
+            cards = self.env["key.account"].sudo()
             cards._update_relationships(company, today=today)
             cards._update_effort(company, today)
         return changes
@@ -603,7 +603,7 @@ class KeyAccountPolicy(models.Model):
                              UNION ALL
                             -- those that may be none any more
                             SELECT partner_id, 0, 0, 0, 0, FALSE
-                              FROM key_account_scorecard
+                              FROM key_account
                              WHERE company_id = %(company)s AND is_account
                            ) AS sources
                      GROUP BY partner_id
@@ -676,10 +676,10 @@ class KeyAccountPolicy(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                INSERT INTO key_account_scorecard (partner_id, company_id, %(columns)s)
+                INSERT INTO key_account (partner_id, company_id, %(columns)s)
                 SELECT measure.partner_id, %(company)s, %(measured)s
                   FROM key_account_measure measure
-                  LEFT JOIN key_account_scorecard old
+                  LEFT JOIN key_account old
                          ON old.partner_id = measure.partner_id
                         AND old.company_id = %(company)s
                  WHERE (%(measured)s) IS DISTINCT FROM (%(old)s)
@@ -732,7 +732,7 @@ class KeyAccountPolicy(models.Model):
                   LEFT JOIN (
                         SELECT suggested_tier_id, MAX(%(metric)s) AS best,
                                MIN(%(metric)s) AS worst
-                          FROM key_account_scorecard
+                          FROM key_account
                          WHERE company_id = %(company)s
                          GROUP BY 1
                        ) AS suggestion ON suggestion.suggested_tier_id = tiers.id
@@ -747,7 +747,7 @@ class KeyAccountPolicy(models.Model):
             SELECT card.partner_id, card.user_id, card.tier_id AS from_tier_id,
                    card.suggested_tier_id AS to_tier_id,
                    card.%(metric)s AS figure, card.rank
-              FROM key_account_scorecard card
+              FROM key_account card
               JOIN res_partner partner ON partner.id = card.partner_id
               JOIN tiers suggested ON suggested.id = card.suggested_tier_id
               LEFT JOIN tiers current ON current.id = card.tier_id
@@ -850,7 +850,7 @@ class KeyAccountPolicy(models.Model):
                       FROM inserted
                      WHERE partner.commercial_partner_id = inserted.partner_id
                 ), cards AS (
-                    UPDATE key_account_scorecard card
+                    UPDATE key_account card
                        SET tier_id = to_tier_id, tier_since = %(today)s
                       FROM inserted
                      WHERE card.partner_id = inserted.partner_id
@@ -935,7 +935,7 @@ class KeyAccountPolicy(models.Model):
         tiers = self._get_tiers()
         if self.method == "threshold":
             return [(tier, tier.threshold) for tier in tiers]
-        groups = self.env["key.account.scorecard"]._read_group(
+        groups = self.env["key.account"]._read_group(
             [("company_id", "=", company.id), (self.metric, ">", 0)],
             ["suggested_tier_id"],
             [f"{self.metric}:min"],

@@ -243,7 +243,7 @@ class KeyAccountRelationshipChange(models.Model):
                 """
                 UPDATE key_account_relationship_change change
                    SET state = 'rejected', note = %(withdrawn)s, date = %(today)s
-                  FROM key_account_scorecard card
+                  FROM key_account card
                  WHERE change.state = 'proposed'
                    AND change.proposed_user_id IS NULL
                    AND card.partner_id = change.partner_id
@@ -270,7 +270,7 @@ class KeyAccountRelationshipChange(models.Model):
                                       card.suggested_relationship_level),
                        'demotion', 'proposed', card.relationship_gap, %(today)s,
                        %(today)s
-                  FROM key_account_scorecard card
+                  FROM key_account card
                  WHERE %(scope)s
                    AND %(lapsed)s
                    AND NOT EXISTS (

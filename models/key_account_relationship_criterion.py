@@ -410,7 +410,7 @@ class KeyAccountRelationshipCriterion(models.Model):
                    criterion.sequence, COALESCE(measured.state, 'missing') AS state,
                    measured.actual, measured.date, measured.date_lapse,
                    measured.evidence_id
-              FROM key_account_scorecard card
+              FROM key_account card
               JOIN key_account_relationship_criterion criterion
                 ON criterion.id = ANY(%(criteria)s)
                AND COALESCE(criterion.company_id, card.company_id) = card.company_id
@@ -679,7 +679,7 @@ class KeyAccountRelationshipCriterion(models.Model):
                    coverage >= %(minimum)s::numeric AS holds, coverage AS actual,
                    NULL::date AS date, NULL::date AS date_lapse,
                    NULL::int AS evidence_id
-              FROM key_account_scorecard
+              FROM key_account
              WHERE required_count > 0 AND %(accounts)s
             """,
             criterion=criterion.id,

@@ -160,7 +160,7 @@ class KeyAccountRelationshipEvidence(models.Model):
         self._update_ladder()
 
     def _update_ladder(self):
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         for company, records in self.sudo().grouped("company_id").items():
             cards._ensure(records.partner_id.ids, company)
         cards._refresh_relationships(self.partner_id.ids)

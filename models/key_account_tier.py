@@ -3,7 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from ..const import SENIORITIES
-from .key_account_scorecard import DEFAULT_MONTHS
+from .key_account import DEFAULT_MONTHS
 
 
 class KeyAccountTier(models.Model):
@@ -125,7 +125,7 @@ class KeyAccountTier(models.Model):
             ("key.account.cadence", "tier_id"),
             ("key.account.target", "tier_id"),
             ("key.account.visit", "tier_id"),
-            ("key.account.scorecard", "tier_id"),
+            ("key.account", "tier_id"),
             ("key.account.loss", "tier_id"),
             ("crm.lead", "account_tier_id"),
         )

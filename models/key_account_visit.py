@@ -635,7 +635,7 @@ class KeyAccountVisit(models.Model):
             key_account_visit_sync=INTERNAL
         ).unlink()
         res = super().unlink()
-        self.env["key.account.scorecard"].sudo()._update_visit_dates(accounts.ids)
+        self.env["key.account"].sudo()._update_visit_dates(accounts.ids)
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -669,7 +669,7 @@ class KeyAccountVisit(models.Model):
     def _copy_tier(self):
         """Note the customer's tier on visits that a person planned or logged."""
         synced = self.sudo().with_context(key_account_visit_sync=INTERNAL)
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         stages = {
             (card.partner_id, card.company_id): card.engagement_stage
             for card in cards.search([("partner_id", "in", self.partner_id.ids)])
@@ -976,7 +976,7 @@ class KeyAccountVisit(models.Model):
 
     def _update_accounts(self, others=None):
         """Keep the scorecards of the visited accounts in step."""
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         for company, visits in self.sudo().grouped("company_id").items():
             cards._ensure(visits.partner_id.ids, company)
         cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
@@ -992,7 +992,7 @@ class KeyAccountVisit(models.Model):
         if previous and (done or "date_done" in vals):
             accounts |= previous
         if accounts:
-            self.env["key.account.scorecard"].sudo()._refresh_relationships(
+            self.env["key.account"].sudo()._refresh_relationships(
                 accounts.ids
             )
 

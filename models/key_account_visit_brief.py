@@ -10,7 +10,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_date, formatLang
 
 from ..engine import buying_center
-from .key_account_scorecard import DEFAULT_MONTHS
+from .key_account import DEFAULT_MONTHS
 
 # What fits on a phone: the rest is counted.
 MAX_CONTACTS = 5
@@ -589,7 +589,7 @@ class KeyAccountVisit(models.Model):
     def _get_brief_ladder(self, accounts):
         """Return {account: what the relationship still needs}."""
         cards = self._search_brief(
-            "key.account.scorecard",
+            "key.account",
             Domain("partner_id", "in", accounts.ids)
             & Domain("company_id", "=", self.env.company.id),
             [

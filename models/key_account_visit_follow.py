@@ -48,7 +48,7 @@ class KeyAccountVisit(models.Model):
             if visit.state == "planned":
                 visit._close(self.env._("Now a contact of %s", account.display_name))
             visit.partner_id = account
-        self.env["key.account.scorecard"]._update_visit_dates(partners.ids)
+        self.env["key.account"]._update_visit_dates(partners.ids)
 
     @api.model
     def _close_for_leads(self, leads, reason):

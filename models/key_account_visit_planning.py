@@ -152,7 +152,7 @@ class KeyAccountVisit(models.Model):
         """Bring what is planned up to date, before more is planned."""
         try:
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                self.env["key.account.scorecard"].sudo()._update_engagement_stages(
+                self.env["key.account"].sudo()._update_engagement_stages(
                     company, partner_ids
                 )
         except psycopg2.errors.SerializationFailure:
@@ -211,7 +211,7 @@ class KeyAccountVisit(models.Model):
                          ON loss.partner_id = visit.partner_id
                         AND loss.company_id = visit.company_id
                         AND loss.date_returned IS NULL
-                  LEFT JOIN key_account_scorecard card
+                  LEFT JOIN key_account card
                          ON card.partner_id = visit.partner_id
                         AND card.company_id = visit.company_id
                   LEFT JOIN crm_lead lead
@@ -300,7 +300,7 @@ class KeyAccountVisit(models.Model):
                         SELECT planned.id, COALESCE(card.engagement_stage,
                                lead.engagement_stage, 'target') AS stage
                           FROM key_account_visit planned
-                          LEFT JOIN key_account_scorecard card
+                          LEFT JOIN key_account card
                                  ON card.partner_id = planned.partner_id
                                 AND card.company_id = planned.company_id
                           LEFT JOIN crm_lead lead
@@ -468,7 +468,7 @@ class KeyAccountVisit(models.Model):
                    loss.id, card.engagement_stage,
                    GREATEST(history.escalated, backlog.date_escalated),
                    LEAST(history.first_due, backlog.date_due)
-              FROM key_account_scorecard card
+              FROM key_account card
               JOIN res_partner partner
                 ON partner.id = card.partner_id
                AND partner.commercial_partner_id = partner.id

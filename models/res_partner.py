@@ -95,9 +95,9 @@ class ResPartner(models.Model):
     activity_type_icon = fields.Char(related_sudo=False)
     # The figures of the key-account tab, all read from the scorecard by one query. Not
     # Monetary: rounding would read the currency for each opened form.
-    key_account_scorecard_id = fields.Many2one(
-        "key.account.scorecard",
-        compute="_compute_key_account_scorecard_id",
+    key_account_id = fields.Many2one(
+        "key.account",
+        compute="_compute_key_account_id",
         groups="sales_team.group_sale_salesman",
     )
     key_account_currency_id = fields.Many2one(
@@ -162,9 +162,9 @@ class ResPartner(models.Model):
 
     @api.depends("commercial_partner_id")
     @api.depends_context("company", "uid")
-    def _compute_key_account_scorecard_id(self):
+    def _compute_key_account_id(self):
         # The rules of the scorecard apply: a rep sees the figures of own accounts.
-        cards = self.env["key.account.scorecard"].search_fetch(
+        cards = self.env["key.account"].search_fetch(
             [
                 ("partner_id", "in", self.commercial_partner_id.ids),
                 ("company_id", "=", self.env.company.id),
@@ -173,36 +173,36 @@ class ResPartner(models.Model):
         )
         card_by_partner = {card.partner_id.id: card for card in cards}
         for partner in self:
-            partner.key_account_scorecard_id = card_by_partner.get(
+            partner.key_account_id = card_by_partner.get(
                 partner.commercial_partner_id.id, False
             )
 
     # Apart from the figures: the list shows the dates alone.
-    @api.depends("key_account_scorecard_id")
+    @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_visit_dates(self):
         for partner in self:
-            card = partner.key_account_scorecard_id
+            card = partner.key_account_id
             partner.last_visit_date = card.last_visit_date
             partner.next_visit_date = card.next_visit_date
 
-    @api.depends("key_account_scorecard_id")
+    @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_key_account_lost(self):
         for partner in self:
-            card = partner.key_account_scorecard_id
+            card = partner.key_account_id
             partner.key_account_is_lost = card.is_lost
             partner.key_account_lost_date = card.lost_date
 
-    @api.depends("key_account_scorecard_id", "account_tier_id")
+    @api.depends("key_account_id", "account_tier_id")
     @api.depends_context("company", "uid")
     def _compute_key_account(self):
         # All tiers at once, as the sentence below and the badge need their names.
-        cards = self.key_account_scorecard_id
+        cards = self.key_account_id
         # sudo: a policy may have gone to another company meanwhile.
         (cards.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
         for partner in self:
-            card = partner.key_account_scorecard_id
+            card = partner.key_account_id
             partner.key_account_currency_id = self.env.company.currency_id
             partner.key_account_revenue = card.revenue
             partner.key_account_previous_revenue = card.previous_revenue
@@ -291,7 +291,7 @@ class ResPartner(models.Model):
     def _search_scorecard_date(self, field, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:
             return NotImplemented
-        Card = self.env["key.account.scorecard"]
+        Card = self.env["key.account"]
         company = Domain("company_id", "=", self.env.company.id)
         if operator == "in" and False in value:
             dated = Card._search(company & Domain(field, "!=", False))
@@ -414,7 +414,7 @@ class ResPartner(models.Model):
         contacts._drop_copied_fields()
         if "account_value_type" in vals:
             accounts = self.filtered(lambda p: p == p.commercial_partner_id)
-            self.env["key.account.scorecard"].sudo()._update_value_types(accounts.ids)
+            self.env["key.account"].sudo()._update_value_types(accounts.ids)
         if previous_tiers:
             self.sudo().browse(previous_tiers)._log_tier_change(previous_tiers)
         if previous_users:
@@ -446,7 +446,7 @@ class ResPartner(models.Model):
         res = super().unlink()
         orphans = orphans.exists()
         orphans._drop_copied_fields()
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         cards._refresh_relationships(accounts.exists().ids)
         return res
 
@@ -677,7 +677,7 @@ class ResPartner(models.Model):
                     for partner in changed
                 ]
             )
-        cards = self.env["key.account.scorecard"]
+        cards = self.env["key.account"]
         cards._ensure(changed.ids, company)
         today = self.env["key.account.policy"]._get_today(company)
         for tier, partners in changed.grouped("account_tier_id").items():
@@ -734,7 +734,7 @@ class ResPartner(models.Model):
                     key_account_skip_change=INTERNAL
                 ).relationship_level = level
         self._copy_account_fields()
-        cards = self.env["key.account.scorecard"]
+        cards = self.env["key.account"]
         cards.search([("partner_id", "=", self.id)])._copy_salesperson()
         cards._update_visit_dates(self.ids)
         cards._update_value_types(self.ids)
@@ -752,7 +752,7 @@ class ResPartner(models.Model):
 
     def _hand_over_account(self, previous_users):
         """Give scorecard, history and planned visits to the new salesperson."""
-        self.env["key.account.scorecard"].search(
+        self.env["key.account"].search(
             [("partner_id", "in", self.ids)]
         )._copy_salesperson()
         self.env["key.account.visit"]._hand_over_partners(self, previous_users)
@@ -784,7 +784,7 @@ class ResPartner(models.Model):
         self.env["key.account.loss"].search(
             [("partner_id", "in", self.ids), ("state", "=", "lost")]
         )._mark_returned()
-        cards = self.env["key.account.scorecard"].search(
+        cards = self.env["key.account"].search(
             [("partner_id", "in", accounts.ids)]
         )
         kept = cards.filtered(lambda card: card.partner_id == target)

@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..const import DECISION_LEVELS, STANCES
-from .key_account_scorecard import DEFAULT_MONTHS
+from .key_account import DEFAULT_MONTHS
 
 SALES = "sales_team.group_sale_salesman"
 # What coverage and the ladder read off contacts.
@@ -196,7 +196,7 @@ class ResPartner(models.Model):
         self.ensure_one()
         self.check_access("read")
         account = self.commercial_partner_id
-        card = account.key_account_scorecard_id
+        card = account.key_account_id
         tier = account.account_tier_id.sudo()
         months = tier.coverage_months or DEFAULT_MONTHS
         today = self.env["key.account.policy"]._get_today(self.env.company)
@@ -306,7 +306,7 @@ class ResPartner(models.Model):
     def _refresh_buying_center(self, accounts):
         """Keep coverage, ladder and planned visits in step with changed contacts."""
         if accounts:
-            self.env["key.account.scorecard"].sudo()._refresh_relationships(
+            self.env["key.account"].sudo()._refresh_relationships(
                 accounts.ids
             )
             self.env["key.account.visit"].sudo()._follow_contacts(

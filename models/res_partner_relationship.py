@@ -90,12 +90,12 @@ class ResPartner(models.Model):
         groups=SALES,
     )
 
-    @api.depends("key_account_scorecard_id")
+    @api.depends("key_account_id")
     @api.depends_context("company", "uid", "lang")
     def _compute_relationship(self):
         criteria = self.env["key.account.relationship.criterion"]
         for partner in self:
-            card = partner.key_account_scorecard_id
+            card = partner.key_account_id
             partner.suggested_relationship_level = (
                 card.suggested_relationship_level or "transactional"
             )
@@ -135,7 +135,7 @@ class ResPartner(models.Model):
 
     def _get_scorecard_domain(self, domain):
         """Return the domain on customers whose scorecard in this company fits."""
-        cards = self.env["key.account.scorecard"]._search(
+        cards = self.env["key.account"]._search(
             Domain("company_id", "=", self.env.company.id) & domain
         )
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
@@ -256,9 +256,9 @@ class ResPartner(models.Model):
     def action_view_relationship_evidence(self):
         self.ensure_one()
         self.check_access("read")
-        self.env["key.account.scorecard"].check_access("read")
+        self.env["key.account"].check_access("read")
         account = self.commercial_partner_id
-        self.env["key.account.scorecard"].sudo()._ensure(account.ids, self.env.company)
+        self.env["key.account"].sudo()._ensure(account.ids, self.env.company)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_relationship_status_action"
         )
@@ -308,7 +308,7 @@ class ResPartner(models.Model):
         self._check_can_decide_on_account()
         company = self.env.company
         changes = self.env["key.account.relationship.change"].sudo()
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         cards._ensure(self.ids, company)
         cards._refresh_relationships(self.ids)
         proposed = [
@@ -355,7 +355,7 @@ class ResPartner(models.Model):
 
     def _get_gaps(self, company):
         """Return {customer: criteria that don't hold}."""
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         return {
             card.partner_id: card.relationship_gap
             for card in cards.search(
@@ -371,7 +371,7 @@ class ResPartner(models.Model):
         self.env["key.account.relationship.change"].sudo().search(
             [("partner_id", "in", contacts.ids), ("state", "=", "proposed")]
         ).write({"state": "rejected", "note": self.env._("Now a contact")})
-        cards = self.env["key.account.scorecard"].sudo()
+        cards = self.env["key.account"].sudo()
         self.env["key.account.relationship.change"].sudo().create(
             [
                 {
@@ -457,7 +457,7 @@ class ResPartner(models.Model):
                     for partner in changed - meant.partner_id
                 ]
             )
-        cards = self.env["key.account.scorecard"]
+        cards = self.env["key.account"]
         cards._ensure(changed.ids, company)
         cards._refresh_relationships(changed.ids)
         self.env["key.account.visit"]._plan_now(changed, company)

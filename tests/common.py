@@ -54,7 +54,7 @@ class KeyAccountCommon(TransactionCase):
         cls.policy = cls._create_policy()
         cls.tier_a, cls.tier_b, cls.tier_c = cls.policy.tier_ids
         cls.Visit = cls.env["key.account.visit"]
-        cls.Card = cls.env["key.account.scorecard"]
+        cls.Card = cls.env["key.account"]
 
     @classmethod
     def _create_company(cls, name, currency="base.EUR"):

@@ -510,7 +510,7 @@ class TestEffort(KeyAccountCommon):
 
     def test_nothing_is_written_that_does_not_change(self):
         self.Card._update_effort(self.company, TODAY)
-        query = "SELECT SUM(xmin::text::bigint), COUNT(*) FROM key_account_scorecard"
+        query = "SELECT SUM(xmin::text::bigint), COUNT(*) FROM key_account"
         self.cr.execute(query)
         before = self.cr.fetchone()
         with self.cr.savepoint():

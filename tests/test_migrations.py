@@ -43,7 +43,7 @@ class TestMigrations(KeyAccountCommon):
         ).unlink()
         self.env.registry.clear_cache()
         self.env.flush_all()
-        for table in ("crm_lead", "key_account_scorecard"):
+        for table in ("crm_lead", "key_account"):
             self.cr.execute(
                 SQL("UPDATE %s SET relationship_level = NULL", SQL.identifier(table))
             )
@@ -92,7 +92,7 @@ class TestMigrations(KeyAccountCommon):
         self.env.flush_all()
         for table, column in (
             ("crm_lead", "engagement_stage"),
-            ("key_account_scorecard", "engagement_stage"),
+            ("key_account", "engagement_stage"),
         ):
             self.cr.execute(
                 SQL(

@@ -459,7 +459,7 @@ class TestLadder(RelationshipCommon):
         self.account.relationship_level = "partner"
         for model, domain in (
             ("res.partner", [("id", "=", self.account.id)]),
-            ("key.account.scorecard", [("partner_id", "=", self.account.id)]),
+            ("key.account", [("partner_id", "=", self.account.id)]),
         ):
             groups = self.env[model].formatted_read_group(
                 domain, ["relationship_level"], ["__count"]

@@ -10,7 +10,7 @@ MODELS = [
     "key.account.policy",
     "key.account.tier",
     "key.account.cadence",
-    "key.account.scorecard",
+    "key.account",
     "key.account.tier.change",
     "key.account.visit",
     "key.account.tier.preview",
@@ -36,7 +36,7 @@ MODELS = [
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [
-    "key.account.scorecard",
+    "key.account",
     "key.account.tier.change",
     "key.account.visit",
     "key.account.relationship.evidence",
@@ -257,7 +257,7 @@ class TestRights(RightsCommon):
         self.env.invalidate_all()
         self.assertTrue(done.with_user(self.rep).has_access("read"))
         self.assertEqual(
-            self._get_partners("key.account.scorecard", self.rep2), self.nobodys
+            self._get_partners("key.account", self.rep2), self.nobodys
         )
 
     def test_configuration_is_for_administrators(self):
@@ -283,7 +283,7 @@ class TestRights(RightsCommon):
 
     def test_measured_figures_are_nobodys_to_write(self):
         for model in (
-            "key.account.scorecard",
+            "key.account",
             "key.account.tier.change",
             "key.account.relationship.change",
             "key.account.relationship.status",
@@ -292,7 +292,7 @@ class TestRights(RightsCommon):
                 records = self.env[model].with_user(self.manager)
                 self.assertFalse(records.has_access(operation), (model, operation))
         self.assertFalse(
-            self.env["key.account.scorecard"]
+            self.env["key.account"]
             .with_user(self.manager)
             .has_access("write")
         )
@@ -373,7 +373,7 @@ class TestRightsJson2(RightsCommon, HttpCase):
 
     def test_read(self):
         for model in (
-            "key.account.scorecard",
+            "key.account",
             "key.account.tier.change",
             "key.account.visit",
         ):
@@ -396,7 +396,7 @@ class TestRightsJson2(RightsCommon, HttpCase):
     def test_private_methods_stay_private(self):
         for model, method in (
             ("res.partner", "_propose_level"),
-            ("key.account.scorecard", "_update_relationships"),
+            ("key.account", "_update_relationships"),
             ("key.account.policy", "_run"),
             ("key.account.policy", "_cron_run"),
             ("key.account.visit", "_generate"),

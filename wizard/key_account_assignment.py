@@ -187,7 +187,7 @@ class KeyAccountAssignment(models.TransientModel):
                                 WHERE rel.user_id = owner.id
                                   AND rel.cid = card.company_id) AS is_here,
                        partner.country_id, partner.state_id, partner.city, partner.zip
-                  FROM key_account_scorecard card
+                  FROM key_account card
                   JOIN res_partner partner
                     ON partner.id = card.partner_id
                    AND partner.commercial_partner_id = partner.id

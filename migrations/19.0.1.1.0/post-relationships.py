@@ -55,5 +55,5 @@ def migrate(cr, version):
             [{"xml_id": f"{MODULE}.{name}", "record": cell, "noupdate": True}]
         )
     for company in env["res.company"].search([]):
-        env["key.account.scorecard"]._update_relationships(company)
-        env["key.account.scorecard"]._update_effort(company)
+        env["key.account"]._update_relationships(company)
+        env["key.account"]._update_effort(company)

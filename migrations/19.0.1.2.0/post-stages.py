@@ -5,4 +5,4 @@ def migrate(cr, version):
     """Note on the scorecards what is going on with each account."""
     env = api.Environment(cr, SUPERUSER_ID, {})
     for company in env["res.company"].search([]):
-        env["key.account.scorecard"]._update_engagement_stages(company)
+        env["key.account"]._update_engagement_stages(company)

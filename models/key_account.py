@@ -24,7 +24,7 @@ PARTNER_COPIES = [
 ]
 
 
-class KeyAccountScorecard(models.Model):
+class KeyAccount(models.Model):
     """What the books say about a customer in a company.
 
     The figures are written by the tiering run alone, in SQL. The tier in force, the
@@ -32,7 +32,7 @@ class KeyAccountScorecard(models.Model):
     them, so that lists and record rules need no join.
     """
 
-    _name = "key.account.scorecard"
+    _name = "key.account"
     _description = "Key Account"
     _order = "rank, id"
     _log_access = False
@@ -286,7 +286,7 @@ class KeyAccountScorecard(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                INSERT INTO key_account_scorecard
+                INSERT INTO key_account
                        (partner_id, company_id, user_id, is_account, tier_id,
                         value_type)
                 SELECT id, %(company)s, user_id, FALSE,
@@ -317,14 +317,14 @@ class KeyAccountScorecard(models.Model):
                            MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
                            MIN(date_planned) FILTER (WHERE state = 'planned')
                                AS next_date
-                      FROM key_account_scorecard card
+                      FROM key_account card
                       LEFT JOIN key_account_visit visit
                              ON visit.partner_id = card.partner_id
                             AND visit.company_id = card.company_id
                      WHERE card.partner_id = ANY(%(partners)s)
                      GROUP BY card.id
                 )
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET last_visit_date = last_date, next_visit_date = next_date
                   FROM dates
                  WHERE card.id = dates.id
@@ -336,7 +336,7 @@ class KeyAccountScorecard(models.Model):
         )
         self.invalidate_model(["last_visit_date", "next_visit_date"])
         self.env["res.partner"].invalidate_model(
-            ["key_account_scorecard_id", "last_visit_date", "next_visit_date"]
+            ["key_account_id", "last_visit_date", "next_visit_date"]
         )
         self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])
 
@@ -382,13 +382,13 @@ class KeyAccountScorecard(models.Model):
                     SELECT card.id,
                            (ARRAY[%(stages)s])[COALESCE(MIN(documents.number),
                                                         %(target)s)] AS stage
-                      FROM key_account_scorecard card
+                      FROM key_account card
                       LEFT JOIN documents ON documents.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
                        AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
                      GROUP BY card.id
                 )
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET engagement_stage = stages.stage
                   FROM stages
                  WHERE card.id = stages.id
@@ -417,7 +417,7 @@ class KeyAccountScorecard(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT DISTINCT company_id FROM key_account_scorecard
+                SELECT DISTINCT company_id FROM key_account
                  WHERE partner_id = ANY(%s)
                 """,
                 list(partner_ids),
@@ -451,7 +451,7 @@ class KeyAccountScorecard(models.Model):
         )
         self.invalidate_model()
         self.env["res.partner"].invalidate_model(
-            ["key_account_scorecard_id", *PARTNER_COPIES]
+            ["key_account_id", *PARTNER_COPIES]
         )
 
     def _update_coverage(self, company, scope, today):
@@ -466,7 +466,7 @@ class KeyAccountScorecard(models.Model):
                 accounts AS (
                     SELECT card.id, card.partner_id, card.company_id, card.tier_id,
                            COALESCE(tier.coverage_months, %(default)s) AS months
-                      FROM key_account_scorecard card
+                      FROM key_account card
                       LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
                      WHERE %(scope)s
                 ), met AS (
@@ -522,7 +522,7 @@ class KeyAccountScorecard(models.Model):
                       LEFT JOIN covered ON covered.card_id = accounts.id
                       LEFT JOIN threads ON threads.card_id = accounts.id
                 )
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET coverage = result.coverage,
                        required_count = result.required_count,
                        covered_count = result.covered_count,
@@ -595,7 +595,7 @@ class KeyAccountScorecard(models.Model):
                            partner.commercial_partner_id = partner.id
                                AND partner.active
                                AND card.is_lost IS NOT TRUE AS is_compared
-                      FROM key_account_scorecard card
+                      FROM key_account card
                       JOIN res_partner partner ON partner.id = card.partner_id
                      WHERE %(scope)s
                 ), measured AS MATERIALIZED (
@@ -645,7 +645,7 @@ class KeyAccountScorecard(models.Model):
                       FROM numbers
                       LEFT JOIN gaps ON gaps.id = numbers.id
                 )
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET relationship_level = result.level,
                        suggested_relationship_level = result.suggested,
                        relationship_direction = result.direction,
@@ -682,7 +682,7 @@ class KeyAccountScorecard(models.Model):
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET value_type = account_value_type ->> card.company_id::text
                   FROM res_partner partner
                  WHERE partner.id = card.partner_id
@@ -707,14 +707,14 @@ class KeyAccountScorecard(models.Model):
                 """
                 WITH losses AS (
                     SELECT card.id, loss.date
-                      FROM key_account_scorecard card
+                      FROM key_account card
                       LEFT JOIN key_account_loss loss
                              ON loss.partner_id = card.partner_id
                             AND loss.company_id = card.company_id
                             AND loss.date_returned IS NULL
                      WHERE card.partner_id = ANY(%(partners)s)
                 )
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET is_lost = date IS NOT NULL, lost_date = date
                   FROM losses
                  WHERE card.id = losses.id
@@ -726,7 +726,7 @@ class KeyAccountScorecard(models.Model):
         self.invalidate_model(["is_lost", "lost_date"])
         self.env["res.partner"].invalidate_model(
             [
-                "key_account_scorecard_id",
+                "key_account_id",
                 "key_account_is_lost",
                 "key_account_lost_date",
             ]
@@ -774,7 +774,7 @@ class KeyAccountScorecard(models.Model):
                            is_account AND is_lost IS NOT TRUE AS is_counted,
                            card.tier_id = ANY(%(best)s) AS is_best,
                            card.tier_id = ANY(%(others)s) AS is_other
-                      FROM key_account_scorecard card
+                      FROM key_account card
                       JOIN res_partner partner ON partner.id = card.partner_id
                       LEFT JOIN visits ON visits.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
@@ -795,7 +795,7 @@ class KeyAccountScorecard(models.Model):
                            END AS effort_mismatch
                       FROM accounts CROSS JOIN averages
                 )
-                UPDATE key_account_scorecard card
+                UPDATE key_account card
                    SET value_type = marked.value_type,
                        visit_count = marked.visit_count,
                        effort_mismatch = marked.effort_mismatch
