@@ -679,6 +679,37 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertFalse(self._get_planned(self.partner))
         self.assertEqual(logged.sudo().promise_activity_id.user_id, self.rep)
 
+    def test_a_colleague_who_won_the_customer_back(self):
+        """A visit to win a customer back isn't planned again, whoever made it."""
+        self.visit._close("Lost")
+        loss = self.env["key.account.loss"].create(
+            {
+                "partner_id": self.partner.id,
+                "company_id": self.company.id,
+                "date": TODAY - timedelta(days=90),
+                "reason_id": self.env.ref("crm_key_account.churn_reason_price").id,
+                "date_win_back": TODAY + timedelta(days=2),
+            }
+        )
+        win_back = self._get_planned(self.partner)
+        self.assertEqual((win_back.loss_id, win_back.user_id), (loss, self.rep))
+        win_back.date_planned = TODAY
+        logged = self.Visit.with_user(self.rep2).create(
+            {"partner_id": self.partner.id, "track": "visit", "state": "done"}
+        )
+        self.assertEqual(win_back.state, "cancelled")
+        self.assertEqual(logged.sudo().loss_id, loss)
+        self.assertFalse(self._get_planned(self.partner))
+
+    def test_reach_is_no_question_of_selected_companies(self):
+        other = self._create_company("Elsewhere")
+        self.rep.company_ids += other
+        for user, reached in ((self.rep, True), (self.rep2, False)):
+            visit = self.visit.with_user(user).with_context(
+                allowed_company_ids=(other if user == self.rep else self.company).ids
+            )
+            self.assertEqual(bool(visit.sudo()._filter_within_reach()), reached)
+
     def test_nobody_s_customer(self):
         """A visit that nobody is responsible for is moved: nobody could be told."""
         self.partner.user_id = self.rep
@@ -792,7 +823,9 @@ class TestActivityAttacks(KeyAccountCommon):
             "next_date": TODAY + timedelta(days=100),
             "next_theme": "New machines",
         }
-        self.visit.write({"cadence_id": cadence.id, "date_due": TODAY})
+        self.visit.write(
+            {"cadence_id": cadence.id, "date_due": TODAY, "date_escalated": TODAY}
+        )
         logged = self.Visit.with_user(self.rep2).create(
             {"partner_id": self.partner.id, "track": "visit", "state": "done"}
         )
@@ -802,6 +835,8 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertEqual(logged.sudo().cadence_id, cadence)
         self.assertEqual(self.visit.state, "cancelled")
         self.assertEqual(self.visit.objective, "Get the rebate through")
+        # the leader need not go after it any more
+        self.assertFalse(self.visit.date_escalated)
         following = self._get_planned(self.partner)
         day = following.date_planned
         result = logged.action_report(answers)
