@@ -1,6 +1,6 @@
 {
     "name": "Key Accounts",
-    "version": "19.0.1.2.0",
+    "version": "19.0.1.3.0",
     "category": "Sales/CRM",
     "summary": "Tier customers by their invoices and plan each rep's visits",
     "author": "Key Account contributors",
@@ -10,7 +10,6 @@
         "security/ir.model.access.csv",
         "security/key_account_security.xml",
         "data/mail_activity_type_data.xml",
-        "data/ir_default_data.xml",
         "data/key_account_policy_data.xml",
         "data/key_account_buying_role_data.xml",
         "data/key_account_tier_cell_data.xml",

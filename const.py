@@ -47,3 +47,7 @@ STANCES = [
     ("neutral", "Neutral"),
     ("opponent", "Opponent"),
 ]
+
+# Records that are created or closed at once: core's handling of activities takes more
+# than proportionally longer for more.
+BATCH_SIZE = 500

@@ -56,7 +56,7 @@ class CrmLead(models.Model):
     )
 
     @api.depends(
-        "partner_id.commercial_partner_id.account_tier_id",
+        "partner_id.commercial_partner_id.key_account_ids.tier_id",
         "company_id",
         "team_id",
         "user_id",
@@ -88,7 +88,7 @@ class CrmLead(models.Model):
                 )
 
     @api.depends(
-        "partner_id.commercial_partner_id.relationship_level",
+        "partner_id.commercial_partner_id.key_account_ids.relationship_level",
         "company_id",
         "team_id",
         "user_id",

@@ -3,6 +3,7 @@ from collections import Counter
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -11,25 +12,26 @@ from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
 DEFAULT_MONTHS = 6
-# What customers show of the ladder and of coverage.
-PARTNER_COPIES = [
-    "key_account_coverage",
-    "key_account_is_single_threaded",
-    "key_account_required_count",
-    "key_account_thread_text",
-    "last_met_date",
-    "relationship_direction",
-    "relationship_gap_text",
-    "suggested_relationship_level",
-]
+# What people decide about an account: the customer's field, and the column here.
+DECISIONS = {
+    "account_tier_id": "tier_id",
+    "account_tier_locked_until": "tier_locked_until",
+    "account_tier_lock_reason": "tier_lock_reason",
+    "relationship_level": "relationship_level",
+    "account_value_type": "value_type",
+    "executive_sponsor_id": "executive_sponsor_id",
+    "visit_interval_days": "visit_interval_days",
+}
 
 
 class KeyAccount(models.Model):
-    """What the books say about a customer in a company.
+    """A customer in a company: what people decided about it, and what was measured.
 
-    The figures are written by the tiering run alone, in SQL. The tier in force, the
-    salesperson and the visit dates are copies, kept in step by the models that own
-    them, so that lists and record rules need no join.
+    One row per commercial partner and company. Customers and their contacts show it in
+    fields of their own and write decisions through them (:meth:`_decide`). Figures,
+    coverage and evidence are written by the nightly run alone, in SQL. The salesperson
+    and the visit dates are copies, kept in step by the models that own them, so that
+    lists and record rules need no join.
     """
 
     _name = "key.account"
@@ -95,7 +97,7 @@ class KeyAccount(models.Model):
     cumulative_share = fields.Float(
         string="Cumulative Share (%)",
         digits=(16, 4),
-        readonly=True,
+        compute="_compute_cumulative_share",
         aggregator=None,
         help="Share of this and all better accounts together.",
     )
@@ -106,6 +108,11 @@ class KeyAccount(models.Model):
     )
     tier_color = fields.Integer(related="tier_id.color")
     tier_since = fields.Date(readonly=True)
+    tier_locked_until = fields.Date(
+        readonly=True,
+        help="Until this day, included, the tiering run leaves the tier alone.",
+    )
+    tier_lock_reason = fields.Char(string="Lock Reason", readonly=True)
     suggested_tier_id = fields.Many2one(
         "key.account.tier",
         readonly=True,
@@ -118,7 +125,12 @@ class KeyAccount(models.Model):
         help="What is going on: a quotation is out, a contract is running, an "
         "opportunity or a lead is open, or none of these: a target.",
     )
-    relationship_level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        required=True,
+        readonly=True,
+        default="transactional",
+    )
     suggested_relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,
         string="Evidence Supports",
@@ -170,6 +182,19 @@ class KeyAccount(models.Model):
         readonly=True,
         help="What the customer buys on; set on the customer.",
     )
+    executive_sponsor_id = fields.Many2one(
+        "res.users",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The executive of ours who visits this customer.",
+    )
+    visit_interval_days = fields.Integer(
+        string="Own Visit Interval (days)",
+        readonly=True,
+        aggregator=None,
+        help="Visits are planned every so many days; 0: by the cadence.",
+    )
     visit_count = fields.Integer(
         string="Visits (12 Months)",
         readonly=True,
@@ -197,9 +222,38 @@ class KeyAccount(models.Model):
 
     _partner_company_uniq = models.Constraint(
         "UNIQUE(partner_id, company_id)",
-        "A customer has one scorecard per company.",
+        "A customer is one account per company.",
     )
-    _company_rank_idx = models.Index("(company_id, rank)")
+    # Few accounts are above the lowest level, and those are looked for.
+    _company_level_idx = models.Index(
+        "(company_id, relationship_level) WHERE relationship_level != 'transactional'"
+    )
+
+    @api.depends("rank", "share")
+    def _compute_cumulative_share(self):
+        """Add up the shares of the account and of all better ones: asked for rarely, so
+        that one customer's new invoice doesn't change the row of every other one."""
+        self.flush_model(["company_id", "is_account", "rank", "share"])
+        shares = {}
+        if self.ids:
+            rows = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT id, cumulated
+                      FROM (SELECT id, SUM(share) OVER best AS cumulated
+                              FROM key_account
+                             WHERE company_id = ANY(%s) AND is_account
+                            WINDOW best AS (PARTITION BY company_id ORDER BY rank)
+                           ) AS accounts
+                     WHERE id = ANY(%s)
+                    """,
+                    self.company_id.ids,
+                    self.ids,
+                )
+            )
+            shares = dict(rows)
+        for account in self:
+            account.cumulative_share = shares.get(account._origin.id, 0)
 
     @api.depends("next_visit_date")
     @api.depends_context("tz")
@@ -227,6 +281,219 @@ class KeyAccount(models.Model):
         for card in self:
             # sudo: whoever may read the card may read whose it is
             card.display_name = card.partner_id.sudo().display_name
+
+    # -------------------------------------------------------------------------
+    # Constraints
+    # -------------------------------------------------------------------------
+
+    @api.constrains("tier_id", "company_id")
+    def _check_tier_company(self):
+        for account in self:
+            company = account.tier_id.company_id
+            if company and company != account.company_id:
+                raise ValidationError(
+                    self.env._(
+                        "The tier %(tier)s belongs to %(company)s: choose one of this "
+                        "company's policy.",
+                        tier=account.tier_id.name,
+                        company=company.name,
+                    )
+                )
+
+    @api.constrains("executive_sponsor_id", "company_id")
+    def _check_executive_sponsor_id(self):
+        for account in self:
+            sponsor = account.executive_sponsor_id
+            if sponsor and (
+                sponsor.share or account.company_id not in sponsor.company_ids
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%(user)s doesn't work for %(company)s: choose another "
+                        "executive sponsor.",
+                        user=sponsor.name,
+                        company=account.company_id.name,
+                    )
+                )
+
+    @api.constrains("visit_interval_days")
+    def _check_visit_interval_days(self):
+        for account in self:
+            if account.visit_interval_days < 0:
+                raise ValidationError(
+                    self.env._("The visit interval can't be negative: enter 0 or more.")
+                )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        accounts = super().create(vals_list)
+        self.env["res.partner"]._forget_key_accounts()
+        return accounts
+
+    def write(self, vals):
+        if "tier_id" in vals and "tier_since" not in vals:
+            for company, accounts in self.grouped("company_id").items():
+                today = self.env["key.account.policy"]._get_today(company)
+                super(KeyAccount, accounts).write({"tier_since": today})
+        res = super().write(vals)
+        if not vals.keys().isdisjoint(DECISIONS.values()):
+            self._follow_decisions(vals.keys())
+        return res
+
+    def unlink(self):
+        res = super().unlink()
+        self.env["res.partner"]._forget_key_accounts()
+        return res
+
+    def _follow_decisions(self, columns):
+        """Bring what depends on decisions about these accounts in step."""
+        self.env["res.partner"]._forget_key_accounts()
+        if {"tier_id", "relationship_level"} & columns:
+            # Which contacts are required depends on the tier.
+            self._refresh_relationships(self.partner_id.ids)
+        visits = self.env["key.account.visit"]
+        if "relationship_level" in columns:
+            accounts = self.filtered(
+                lambda account: (
+                    account.partner_id == account.partner_id.commercial_partner_id
+                )
+            )
+            for company, same in accounts.grouped("company_id").items():
+                visits._plan_now(same.partner_id, company)
+        if "executive_sponsor_id" in columns:
+            visits._follow_sponsor(self)
+
+    # -------------------------------------------------------------------------
+    # Decisions
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _decide(self, company, decisions):
+        """Write what people decided about customers, where it differs, and keep the
+        history of tiers and levels. An account that nothing was ever said about needs
+        no row to say nothing again.
+
+        :param company: the company that it is decided for
+        :param decisions: {partner id: {column: value}}, see :data:`DECISIONS`
+        """
+        for values in decisions.values():
+            if "relationship_level" in values:
+                values["relationship_level"] = (
+                    values["relationship_level"] or "transactional"
+                )
+        none = self.new({"company_id": company.id})
+        accounts = self._get_accounts(decisions, company)
+        missing = [
+            partner_id
+            for partner_id in decisions.keys() - set(accounts.partner_id.ids)
+            if none._get_differing(decisions[partner_id])
+        ]
+        if missing:
+            accounts |= self._provide(missing, company)
+        for changes, same in accounts.grouped(
+            lambda account: tuple(
+                account._get_differing(decisions[account.partner_id.id]).items()
+            )
+        ).items():
+            vals = dict(changes)
+            if "tier_id" in vals:
+                same._log_tiers(vals["tier_id"], vals.get("tier_lock_reason"))
+            if "relationship_level" in vals:
+                same._log_levels(vals["relationship_level"])
+            if vals:
+                same.write(vals)
+
+    def _get_differing(self, values):
+        """Return those of ``values`` that the account hasn't got yet."""
+        self.ensure_one()
+        fields_ = self._fields
+        return {
+            name: value
+            for name, value in values.items()
+            if (fields_[name].convert_to_write(self[name], self) or False)
+            != (value or False)
+        }
+
+    @api.model
+    def _get_accounts(self, partner_ids, company):
+        return self.search(
+            [("partner_id", "in", list(partner_ids)), ("company_id", "=", company.id)]
+        )
+
+    def _get_proposals(self, changes):
+        """Return the accounts' proposals among tier or relationship changes."""
+        keys = {(account.partner_id, account.company_id) for account in self}
+        return changes.search(
+            [("partner_id", "in", self.partner_id.ids), ("state", "=", "proposed")]
+        ).filtered(lambda change: (change.partner_id, change.company_id) in keys)
+
+    def _log_tiers(self, tier_id, lock_reason=None):
+        """Keep in the history that somebody is about to give the accounts a tier."""
+        changes = self.env["key.account.tier.change"]
+        by_hand = self.env._("Set by hand")
+        self._get_proposals(changes).write({"state": "rejected", "note": by_hand})
+        changes.create(
+            [
+                {
+                    "partner_id": account.partner_id.id,
+                    "company_id": account.company_id.id,
+                    "from_tier_id": account.tier_id.id,
+                    "to_tier_id": tier_id,
+                    "state": "applied",
+                    "reason": self.env.context.get("key_account_reason")
+                    or lock_reason
+                    or account.tier_lock_reason
+                    or by_hand,
+                    "user_id": self.env.uid,
+                }
+                for account in self
+            ]
+        )
+
+    def _log_levels(self, level):
+        """Keep in the history that somebody is about to move the accounts to a level:
+        a proposal to do so is approved by that, another one is off."""
+        changes = self.env["key.account.relationship.change"]
+        today = fields.Date.context_today(self)
+        pending = self._get_proposals(changes)
+        meant = pending.filtered(lambda change: change.to_level == level)
+        meant.write({"state": "applied", "user_id": self.env.uid, "date": today})
+        # Nobody said no to the others: without a user they don't count as such.
+        (pending - meant).write(
+            {
+                "state": "rejected",
+                "note": self.env._("Set by hand to another level"),
+                "date": today,
+            }
+        )
+        settled = {(change.partner_id, change.company_id) for change in meant}
+        changes.create(
+            [
+                {
+                    "partner_id": account.partner_id.id,
+                    "company_id": account.company_id.id,
+                    "from_level": account.relationship_level,
+                    "to_level": level,
+                    "state": "applied",
+                    "reason": self.env.context.get("key_account_reason")
+                    or self.env._("Set by hand"),
+                    "gap": account.relationship_gap,
+                    "proposed_user_id": self.env.uid,
+                    "user_id": self.env.uid,
+                    "date": today,
+                }
+                for account in self
+                if (account.partner_id, account.company_id) not in settled
+            ]
+        )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
 
     def action_open_partner(self):
         self.ensure_one()
@@ -271,27 +538,61 @@ class KeyAccount(models.Model):
             users=self.met_user_count,
         )
 
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
     def _copy_salesperson(self):
         for user, cards in self.grouped(lambda card: card.partner_id.user_id).items():
             cards.user_id = user
 
+    def _merge_into(self, target):
+        """Keep one row per company of customers that are about to be merged. What
+        ``target`` says counts; where it says nothing, what the others say.
+
+        :param target: the customer that stays
+        :return: rows of others that become the target's
+        """
+        inherited = self.browse()
+        for accounts in self.grouped("company_id").values():
+            kept = accounts.filtered(lambda account: account.partner_id == target)
+            if not kept:
+                kept = accounts[:1]
+                inherited |= kept
+            others = accounts - kept
+            # levels are decided for each account: nobody inherits them
+            names = {"value_type", "executive_sponsor_id", "visit_interval_days"}
+            if not kept.tier_id:
+                # with its lock
+                names |= {"tier_id", "tier_locked_until", "tier_lock_reason"}
+            vals = {}
+            for name in names:
+                said = others.filtered(name)[:1]
+                if said and not kept[name]:
+                    vals[name] = self._fields[name].convert_to_write(said[name], said)
+            others.unlink()
+            if vals:
+                kept.write(vals)
+        return inherited
+
+    @api.model
+    def _provide(self, partner_ids, company):
+        """Return the rows of customers in ``company``, made where there was none."""
+        self._ensure(partner_ids, company)
+        return self._get_accounts(partner_ids, company)
+
     @api.model
     def _ensure(self, partner_ids, company):
-        """Make an empty scorecard for the customers that have none in ``company``:
-        the next run fills it."""
-        self.flush_model()
-        self.env["res.partner"].flush_model(
-            ["user_id", "account_tier_id", "account_value_type"]
-        )
+        """Make an empty row for the customers that have none in ``company``: the next
+        run fills it."""
+        self.env["res.partner"].flush_model(["user_id"])
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO key_account
-                       (partner_id, company_id, user_id, is_account, tier_id,
-                        value_type)
-                SELECT id, %(company)s, user_id, FALSE,
-                       (account_tier_id ->> %(company)s::text)::int,
-                       account_value_type ->> %(company)s::text
+                       (partner_id, company_id, user_id, is_account,
+                        relationship_level)
+                SELECT id, %(company)s, user_id, FALSE, 'transactional'
                   FROM res_partner
                  WHERE id = ANY(%(partners)s)
                     ON CONFLICT (partner_id, company_id) DO NOTHING
@@ -300,6 +601,8 @@ class KeyAccount(models.Model):
                 partners=list(partner_ids),
             )
         )
+        if self.env.cr.rowcount:
+            self.env["res.partner"]._forget_key_accounts()
 
     @api.model
     def _update_visit_dates(self, partner_ids):
@@ -335,9 +638,7 @@ class KeyAccount(models.Model):
             )
         )
         self.invalidate_model(["last_visit_date", "next_visit_date"])
-        self.env["res.partner"].invalidate_model(
-            ["key_account_id", "last_visit_date", "next_visit_date"]
-        )
+        self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])
 
     @api.model
@@ -450,9 +751,7 @@ class KeyAccount(models.Model):
             company, today, partner_ids
         )
         self.invalidate_model()
-        self.env["res.partner"].invalidate_model(
-            ["key_account_id", *PARTNER_COPIES]
-        )
+        self.env["res.partner"]._forget_key_accounts()
 
     def _update_coverage(self, company, scope, today):
         """Count who was met within the tier's period, and in which required cells.
@@ -550,14 +849,13 @@ class KeyAccount(models.Model):
         )
 
     def _update_levels(self, company, scope, today, partner_ids):
-        """Copy the level in force, and find the one that the evidence supports: the
-        highest that has criteria of its own, while they and all lower ones hold.
+        """Find the level that the evidence supports: the highest that has criteria of
+        its own, while they and all lower ones hold.
 
         The gap keeps the criteria that fail up to the level in force, or up to the
         next one if that is higher than what is supported.
         """
         Criterion = self.env["key.account.relationship.criterion"]
-        partners = self.env["res.partner"].with_company(company)
         criteria = Criterion._get_criteria(company)
         counts = Counter(criteria.mapped("level_number"))
         supported = SQL("1")
@@ -585,9 +883,7 @@ class KeyAccount(models.Model):
             SQL(
                 """
                 WITH accounts AS (
-                    SELECT card.id, card.partner_id,
-                           COALESCE(partner.relationship_level ->> %(company)s::text,
-                                    %(default)s) AS level,
+                    SELECT card.id, card.partner_id, card.relationship_level AS level,
                            array_position(%(levels)s, card.suggested_relationship_level)
                                AS supported_before,
                            -- contacts have no relationship of their own, and those
@@ -631,8 +927,7 @@ class KeyAccount(models.Model):
                      WHERE state IS DISTINCT FROM 'holds'
                      GROUP BY numbers.id
                 ), result AS (
-                    SELECT numbers.id, level,
-                           (%(levels)s)[supported] AS suggested,
+                    SELECT numbers.id, (%(levels)s)[supported] AS suggested,
                            CASE WHEN NOT is_compared THEN NULL
                                 WHEN supported > number THEN 'promotion'
                                 WHEN supported < number THEN 'demotion'
@@ -646,8 +941,7 @@ class KeyAccount(models.Model):
                       LEFT JOIN gaps ON gaps.id = numbers.id
                 )
                 UPDATE key_account card
-                   SET relationship_level = result.level,
-                       suggested_relationship_level = result.suggested,
+                   SET suggested_relationship_level = result.suggested,
                        relationship_direction = result.direction,
                        relationship_gap = result.gap,
                        is_evidence_fallen = CASE result.fallen
@@ -655,16 +949,13 @@ class KeyAccount(models.Model):
                            ELSE result.fallen = 'yes' END
                   FROM result
                  WHERE result.id = card.id
-                   AND ((card.relationship_level, card.suggested_relationship_level,
+                   AND ((card.suggested_relationship_level,
                          card.relationship_direction, card.relationship_gap)
                         IS DISTINCT FROM
-                        (result.level, result.suggested, result.direction, result.gap)
+                        (result.suggested, result.direction, result.gap)
                         OR result.fallen = 'yes' AND card.is_evidence_fallen IS NOT TRUE
                         OR result.fallen = 'no' AND card.is_evidence_fallen)
                 """,
-                company=company.id,
-                # what Odoo falls back to where nothing is stored
-                default=partners._get_default_level(),
                 scope=scope,
                 levels=levels,
                 supported=supported,
@@ -673,27 +964,6 @@ class KeyAccount(models.Model):
                 measured=Criterion._get_measured_sql({company.id: today}, partner_ids),
             )
         )
-
-    @api.model
-    def _update_value_types(self, partner_ids):
-        """Copy the value type of these customers, in every company."""
-        self.env["res.partner"].flush_model(["account_value_type"])
-        self.flush_model(["value_type"])
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE key_account card
-                   SET value_type = account_value_type ->> card.company_id::text
-                  FROM res_partner partner
-                 WHERE partner.id = card.partner_id
-                   AND card.partner_id = ANY(%(partners)s)
-                   AND card.value_type
-                       IS DISTINCT FROM account_value_type ->> card.company_id::text
-                """,
-                partners=list(partner_ids),
-            )
-        )
-        self.invalidate_model(["value_type"])
 
     @api.model
     def _update_losses(self, partner_ids):
@@ -724,13 +994,7 @@ class KeyAccount(models.Model):
             )
         )
         self.invalidate_model(["is_lost", "lost_date"])
-        self.env["res.partner"].invalidate_model(
-            [
-                "key_account_id",
-                "key_account_is_lost",
-                "key_account_lost_date",
-            ]
-        )
+        self.env["res.partner"]._forget_key_accounts()
 
     @api.model
     def _update_effort(self, company, today=None):
@@ -750,7 +1014,6 @@ class KeyAccount(models.Model):
         today = today or policies._get_today(company)
         policy = policies._get_for_company(company).sudo()
         tier_ids = policy._get_tiers().ids if policy else []
-        self.env["res.partner"].flush_model(["account_value_type"])
         self.env["key.account.visit"].flush_model(
             ["partner_id", "company_id", "state", "track", "date_done"]
         )
@@ -768,14 +1031,12 @@ class KeyAccount(models.Model):
                        AND date_done <= %(today)s
                      GROUP BY partner_id
                 ), accounts AS (
-                    SELECT card.id,
-                           account_value_type ->> %(company)s::text AS value_type,
+                    SELECT card.id, card.value_type,
                            COALESCE(visits.visit_count, 0) AS visit_count,
                            is_account AND is_lost IS NOT TRUE AS is_counted,
                            card.tier_id = ANY(%(best)s) AS is_best,
                            card.tier_id = ANY(%(others)s) AS is_other
                       FROM key_account card
-                      JOIN res_partner partner ON partner.id = card.partner_id
                       LEFT JOIN visits ON visits.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
                 ), averages AS (
@@ -784,7 +1045,7 @@ class KeyAccount(models.Model):
                       FROM accounts
                      WHERE is_counted
                 ), marked AS (
-                    SELECT id, value_type, visit_count,
+                    SELECT id, visit_count,
                            CASE WHEN is_counted IS NOT TRUE THEN NULL
                                 WHEN value_type = 'intrinsic'
                                  AND visit_count > 0
@@ -796,14 +1057,12 @@ class KeyAccount(models.Model):
                       FROM accounts CROSS JOIN averages
                 )
                 UPDATE key_account card
-                   SET value_type = marked.value_type,
-                       visit_count = marked.visit_count,
+                   SET visit_count = marked.visit_count,
                        effort_mismatch = marked.effort_mismatch
                   FROM marked
                  WHERE card.id = marked.id
-                   AND (card.value_type, card.visit_count, card.effort_mismatch)
-                       IS DISTINCT FROM (marked.value_type, marked.visit_count,
-                                         marked.effort_mismatch)
+                   AND (card.visit_count, card.effort_mismatch)
+                       IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
                 """,
                 company=company.id,
                 after=today - relativedelta(months=12),
@@ -812,4 +1071,4 @@ class KeyAccount(models.Model):
                 others=tier_ids[1:],
             )
         )
-        self.invalidate_model(["value_type", "visit_count", "effort_mismatch"])
+        self.invalidate_model(["visit_count", "effort_mismatch"])

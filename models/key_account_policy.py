@@ -7,9 +7,9 @@ from dateutil.relativedelta import relativedelta
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, split_every
 
-from ..const import INTERNAL
+from ..const import BATCH_SIZE, INTERNAL
 
 _logger = logging.getLogger(__name__)
 
@@ -256,7 +256,11 @@ class KeyAccountPolicy(models.Model):
         """Run the policy now, for the companies that the user works in."""
         self.check_access("write")
         companies = self._get_companies() & self.env.companies
-        changes = self.sudo()._run_companies(companies)
+        placed = 0
+        changes = self.env["key.account.tier.change"].sudo()
+        for company in companies:
+            changes |= self.sudo()._run_companies(company)
+            placed += len(self.sudo()._get_placed(company))
         applied = len(changes.filtered(lambda change: change.state == "applied"))
         return {
             "type": "ir.actions.client",
@@ -264,7 +268,9 @@ class KeyAccountPolicy(models.Model):
             "params": {
                 "type": "success",
                 "message": self.env._(
-                    "%(applied)s accounts moved, %(proposed)s changes proposed.",
+                    "%(placed)s accounts placed, %(applied)s moved, "
+                    "%(proposed)s changes proposed.",
+                    placed=placed,
                     applied=applied,
                     proposed=len(changes) - applied,
                 ),
@@ -278,17 +284,30 @@ class KeyAccountPolicy(models.Model):
         self.check_access("write")
         companies = self._get_companies() & self.env.companies
         with self.env.cr.savepoint() as savepoint:
-            changes = self.sudo()._run_companies(companies)
-            lines = [
-                {
-                    "partner_id": change.partner_id.id,
-                    "company_id": change.company_id.id,
-                    "from_tier_id": change.from_tier_id.id,
-                    "to_tier_id": change.to_tier_id.id,
-                    "reason": change.reason,
-                }
-                for change in changes
-            ]
+            lines = []
+            for company in companies:
+                lines += [
+                    {
+                        "partner_id": change.partner_id.id,
+                        "company_id": company.id,
+                        "from_tier_id": change.from_tier_id.id,
+                        "to_tier_id": change.to_tier_id.id,
+                        "reason": change.reason,
+                    }
+                    for change in self.sudo()._run_companies(company)
+                ]
+                lines += [
+                    {
+                        "partner_id": account.partner_id.id,
+                        "company_id": company.id,
+                        "from_tier_id": False,
+                        "to_tier_id": account.tier_id.id,
+                        "reason": self._get_reason(
+                            company, account[self.metric], account.rank
+                        ),
+                    }
+                    for account in self.sudo()._get_placed(company)
+                ]
             savepoint.rollback()
         self.env.invalidate_all(flush=False)
         preview = self.env["key.account.tier.preview"].create(
@@ -377,7 +396,8 @@ class KeyAccountPolicy(models.Model):
     def _run_company(self, company, today=None):
         """Run the policy for one company; see :meth:`_run`.
 
-        A fixed number of statements, whatever the number of accounts.
+        A fixed number of statements, whatever the number of accounts, and one batch of
+        changes for every so many that move.
         """
         self.ensure_one()
         self._check_tiers()
@@ -392,7 +412,7 @@ class KeyAccountPolicy(models.Model):
         self = self.with_context(allowed_company_ids=company.ids)
         today = today or self._get_today(company)
         self._measure(company, today)
-        change_ids = self._move(company, today)
+        changes = self._move(company, today)
         self._update_leads(company)
         self.env.cr.execute(
             SQL(
@@ -414,9 +434,29 @@ class KeyAccountPolicy(models.Model):
             "Tiering of company %s by policy %s: %s changes",
             company.id,
             self.id,
-            len(change_ids),
+            len(changes),
         )
-        return self.env["key.account.tier.change"].browse(change_ids)
+        return changes
+
+    def _get_placed(self, company):
+        """Return the accounts of ``company`` that this transaction's last run gave
+        their first tier."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT account.id
+                  FROM key_account_measure measure
+                  JOIN key_account account
+                    ON account.partner_id = measure.partner_id
+                   AND account.company_id = %s
+                 WHERE measure.tier_id IS NULL
+                   AND account.tier_id IS NOT NULL
+                 ORDER BY account.rank, account.id
+                """,
+                company.id,
+            )
+        )
+        return self.env["key.account"].browse(row[0] for row in rows)
 
     @api.model
     def _get_today(self, company):
@@ -637,14 +677,16 @@ class KeyAccountPolicy(models.Model):
                            100 * GREATEST(figure, 0) / NULLIF(figure_total, 0), 4), 0)
                            AS share,
                        CASE WHEN is_account THEN rank::int END AS rank,
-                       COALESCE(ROUND(
-                           100 * figure_until / NULLIF(figure_total, 0), 4), 0)
-                           AS cumulative_share,
-                       (partner.account_tier_id ->> %(company)s::text)::int AS tier_id,
                        CASE WHEN is_account THEN suggested_tier_id END
-                           AS suggested_tier_id
+                           AS suggested_tier_id,
+                       old.tier_id  -- before the run
                   FROM tiered
                   JOIN res_partner partner ON partner.id = tiered.partner_id
+                  LEFT JOIN (
+                        SELECT partner_id, tier_id
+                          FROM key_account
+                         WHERE company_id = %(company)s
+                       ) AS old ON old.partner_id = tiered.partner_id
                 """,
                 digits=company.currency_id.decimal_places,
                 sales=self._get_sales_sql(company, today),
@@ -664,39 +706,65 @@ class KeyAccountPolicy(models.Model):
             "expected_revenue",
             "share",
             "rank",
-            "cumulative_share",
-            "tier_id",
             "suggested_tier_id",
         ]
 
         def prefixed(alias):
             return SQL(", ").join(SQL.identifier(alias, name) for name in columns)
 
-        # What wouldn't change is neither locked nor written.
+        # What wouldn't change is neither locked nor written. Accounts that are new get
+        # their tier and their defaults at once.
         self.env.cr.execute(
             SQL(
                 """
-                INSERT INTO key_account (partner_id, company_id, %(columns)s)
-                SELECT measure.partner_id, %(company)s, %(measured)s
+                INSERT INTO key_account (
+                       partner_id, company_id, relationship_level, tier_id, tier_since,
+                       %(columns)s)
+                SELECT measure.partner_id, %(company)s,
+                       COALESCE(old.relationship_level, 'transactional'),
+                       %(placed)s, CASE WHEN %(placed)s IS NOT NULL THEN %(today)s END,
+                       %(measured)s
                   FROM key_account_measure measure
                   LEFT JOIN key_account old
                          ON old.partner_id = measure.partner_id
                         AND old.company_id = %(company)s
                  WHERE (%(measured)s) IS DISTINCT FROM (%(old)s)
+                    OR old.tier_id IS NULL AND %(placed)s IS NOT NULL
                     ON CONFLICT (partner_id, company_id) DO UPDATE
-                   SET (%(columns)s) = ROW(%(excluded)s)
+                   SET (%(columns)s) = ROW(%(excluded)s),
+                       tier_id = COALESCE(key_account.tier_id, excluded.tier_id),
+                       tier_since = CASE WHEN key_account.tier_id IS NULL
+                                         THEN excluded.tier_since
+                                         ELSE key_account.tier_since END
                 """,
                 columns=SQL(", ").join(map(SQL.identifier, columns)),
                 company=company.id,
+                today=today,
+                placed=self._get_placed_tier_sql(today),
                 measured=prefixed("measure"),
                 old=prefixed("old"),
                 excluded=prefixed("excluded"),
             )
         )
 
+    def _get_placed_tier_sql(self, today):
+        """Return the tier of an account that has none yet, as an SQL expression over
+        ``measure`` and its row ``old``: NULL where it has one, or a lock says to wait.
+        With ``auto_apply`` off nobody is placed without being asked."""
+        if not self.auto_apply:
+            return SQL("NULL::int")
+        return SQL(
+            """
+            CASE WHEN old.tier_id IS NULL
+                  AND COALESCE(old.tier_locked_until < %s, TRUE)
+                 THEN measure.suggested_tier_id END
+            """,
+            today,
+        )
+
     def _get_moves_sql(self, company, today):
         """Return a query for the accounts that leave their tier: ``partner_id``,
-        ``user_id``, ``from_tier_id``, ``to_tier_id``, ``figure``, ``rank``.
+        ``from_tier_id``, ``to_tier_id``, ``figure``, ``rank``.
 
         An account whose suggested tier differs from the one in force moves when it is
         not locked and
@@ -744,19 +812,16 @@ class KeyAccountPolicy(models.Model):
             """
             WITH tiers (id, position, threshold, share) AS (VALUES %(tiers)s),
                  bounds AS (%(bounds)s)
-            SELECT card.partner_id, card.user_id, card.tier_id AS from_tier_id,
+            SELECT card.partner_id, card.tier_id AS from_tier_id,
                    card.suggested_tier_id AS to_tier_id,
                    card.%(metric)s AS figure, card.rank
               FROM key_account card
-              JOIN res_partner partner ON partner.id = card.partner_id
               JOIN tiers suggested ON suggested.id = card.suggested_tier_id
               LEFT JOIN tiers current ON current.id = card.tier_id
               LEFT JOIN bounds ON bounds.position = current.position
              WHERE card.company_id = %(company)s
                AND card.tier_id IS DISTINCT FROM card.suggested_tier_id
-               AND COALESCE(
-                   (partner.account_tier_locked_until ->> %(company)s::text)::date
-                       < %(today)s, TRUE)
+               AND COALESCE(card.tier_locked_until < %(today)s, TRUE)
                AND (current.id IS NULL
                     OR COALESCE(card.tier_since <= %(tenured)s, TRUE)
                     OR CASE WHEN suggested.position < current.position
@@ -777,10 +842,15 @@ class KeyAccountPolicy(models.Model):
 
     def _move(self, company, today):
         """Record a change for every account that moves and, with ``auto_apply``, give
-        customers, their contacts and scorecards the new tier.
+        it the new tier. Who is placed for the first time (:meth:`_measure`) has nothing
+        to remember.
 
-        :return: ids of the changes made
+        Changes are made through the ORM, in batches: automation rules and other addons
+        hear of them.
+
+        :return: the changes made
         """
+        changes = self.env["key.account.tier.change"]
         moves = self._get_moves_sql(company, today)
         # A proposal that the figures no longer support leaves the queue; so does every
         # proposal when the run applies by itself.
@@ -806,81 +876,83 @@ class KeyAccountPolicy(models.Model):
                 moves=moves,
             )
         )
-        inserted = SQL(
-            """
-            INSERT INTO key_account_tier_change (
-                   partner_id, company_id, partner_user_id, from_tier_id, to_tier_id,
-                   state, reason, date)
-            SELECT partner_id, %(company)s, user_id, from_tier_id, to_tier_id,
-                   %(state)s,
-                   format(%(reason)s, to_char(figure, 'FM999,999,999,990.00'), rank),
-                   %(today)s
-              FROM (%(moves)s) AS move
-             WHERE %(auto_apply)s OR NOT EXISTS (
-                   -- a manager said no to the same move within the minimum tenure
-                   SELECT FROM key_account_tier_change rejected
-                    WHERE rejected.partner_id = move.partner_id
-                      AND rejected.company_id = %(company)s
-                      AND rejected.to_tier_id = move.to_tier_id
-                      AND rejected.state = 'rejected'
-                      AND rejected.user_id IS NOT NULL
-                      AND rejected.date > %(tenured)s)
-                ON CONFLICT (partner_id, company_id) WHERE state = 'proposed'
-                DO NOTHING
-            RETURNING id, partner_id, to_tier_id
-            """,
-            company=company.id,
-            state="applied" if self.auto_apply else "proposed",
-            reason=self._get_reason_format(company),
-            today=today,
-            tenured=today - relativedelta(days=self.min_tenure_days),
-            moves=moves,
-            auto_apply=self.auto_apply,
-        )
-        if not self.auto_apply:
-            return [row[0] for row in self.env.execute_query(inserted)]
+        changes.invalidate_model(["state", "note", "date"])
         rows = self.env.execute_query(
             SQL(
                 """
-                WITH inserted AS (%(inserted)s),
-                partners AS (
-                    UPDATE res_partner partner
-                       SET account_tier_id = COALESCE(account_tier_id, '{}')
-                           || jsonb_build_object(%(company)s::text, to_tier_id)
-                      FROM inserted
-                     WHERE partner.commercial_partner_id = inserted.partner_id
-                ), cards AS (
-                    UPDATE key_account card
-                       SET tier_id = to_tier_id, tier_since = %(today)s
-                      FROM inserted
-                     WHERE card.partner_id = inserted.partner_id
-                       AND card.company_id = %(company)s
-                )
-                SELECT id FROM inserted ORDER BY id
+                SELECT partner_id, from_tier_id, to_tier_id, figure, rank
+                  FROM (%(moves)s) AS move
+                 WHERE %(auto_apply)s OR NOT EXISTS (
+                       -- proposed already, or a manager said no to the same move within
+                       -- the minimum tenure
+                       SELECT FROM key_account_tier_change change
+                        WHERE change.partner_id = move.partner_id
+                          AND change.company_id = %(company)s
+                          AND (change.state = 'proposed'
+                               OR change.to_tier_id = move.to_tier_id
+                                  AND change.state = 'rejected'
+                                  AND change.user_id IS NOT NULL
+                                  AND change.date > %(tenured)s))
+                 ORDER BY partner_id
                 """,
-                inserted=inserted,
                 company=company.id,
-                today=today,
+                tenured=today - relativedelta(days=self.min_tenure_days),
+                moves=moves,
+                auto_apply=self.auto_apply,
             )
         )
-        return [row[0] for row in rows]
+        for batch in split_every(BATCH_SIZE, rows):
+            changes |= changes.create(
+                [
+                    {
+                        "partner_id": partner_id,
+                        "company_id": company.id,
+                        "from_tier_id": from_tier_id,
+                        "to_tier_id": to_tier_id,
+                        "state": "applied" if self.auto_apply else "proposed",
+                        "reason": self._get_reason(company, figure, rank),
+                        "date": today,
+                    }
+                    for partner_id, from_tier_id, to_tier_id, figure, rank in batch
+                ]
+            )
+        changes.flush_recordset()
+        if changes and self.auto_apply:
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE key_account account
+                       SET tier_id = to_tier_id, tier_since = %s
+                      FROM key_account_tier_change change
+                     WHERE change.id = ANY(%s)
+                       AND account.partner_id = change.partner_id
+                       AND account.company_id = change.company_id
+                    """,
+                    today,
+                    changes.ids,
+                )
+            )
+        return changes
 
-    def _get_reason_format(self, company):
-        """Return the words for a change, with places for the figure and the rank."""
+    def _get_reason(self, company, figure, rank):
+        """Return why an account is in its tier, in words."""
+        amount = f"{figure:,.{company.currency_id.decimal_places}f}"
+        if self.metric == "expected_revenue":
+            return self.env._(
+                "Expected revenue: %(figure)s %(currency)s, rank %(rank)s",
+                figure=amount,
+                currency=company.currency_id.name,
+                rank=rank,
+            )
         metric = dict(self._fields["metric"]._description_selection(self.env))
-        text = self.env._(
-            "%(metric)s of %(months)s months: {figure} %(currency)s, rank {rank}",
+        return self.env._(
+            "%(metric)s of %(months)s months: %(figure)s %(currency)s, rank %(rank)s",
             metric=metric[self.metric],
             months=self.window_months,
+            figure=amount,
             currency=company.currency_id.name,
+            rank=rank,
         )
-        if self.metric == "expected_revenue":
-            text = self.env._(
-                "Expected revenue: {figure} %(currency)s, rank {rank}",
-                currency=company.currency_id.name,
-            )
-        text = text.replace("%", "%%")
-        return text.replace("{figure}", "%1$s").replace("{rank}", "%2$s")
 
     def _update_leads(self, company, lead_ids=None):
         """Give the company's leads the tier of their customer; without a customer, the
@@ -907,13 +979,15 @@ class KeyAccountPolicy(models.Model):
                    SET account_tier_id = target.tier_id
                   FROM (SELECT lead.id,
                                CASE WHEN lead.partner_id IS NULL THEN %(prospective)s
-                               ELSE (partner.account_tier_id
-                                     ->> %(company)s::text)::int
+                               ELSE account.tier_id
                                END AS tier_id
                           FROM crm_lead lead
                           LEFT JOIN crm_team team ON team.id = lead.team_id
                           LEFT JOIN res_users owner ON owner.id = lead.user_id
                           LEFT JOIN res_partner partner ON partner.id = lead.partner_id
+                          LEFT JOIN key_account account
+                                 ON account.partner_id = partner.commercial_partner_id
+                                AND account.company_id = %(company)s
                          WHERE %(lead_company)s = %(company)s
                            AND (%(all_leads)s OR lead.id = ANY(%(lead_ids)s))
                        ) AS target

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from ..const import INTERNAL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ..const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 
 # After somebody said no to a lower level, lapsed evidence doesn't ask again so soon.
 QUIET_DAYS = 90
@@ -146,11 +146,13 @@ class KeyAccountRelationshipChange(models.Model):
         :raise UserError: if one of the changes is not a proposal any more
         """
         self._decide("applied", note)
+        # sudo: whoever decides may, whosever accounts they are
+        accounts = self.env["key.account"].sudo()
         for (company, level), changes in self.grouped(
             lambda change: (change.company_id, change.to_level)
         ).items():
-            changes.partner_id.with_company(company).with_context(
-                key_account_skip_change=INTERNAL
+            accounts._provide(
+                changes.partner_id.ids, company
             ).relationship_level = level
 
     def action_reject(self, note=False):

@@ -3,9 +3,9 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.tools import split_every
 
+from ..const import BATCH_SIZE
 from ..engine import figures
 from .key_account_cadence import TRACKS
-from .key_account_visit import BATCH_SIZE
 
 
 class KeyAccountTarget(models.Model):

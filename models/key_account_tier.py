@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL
 
 from ..const import SENIORITIES
 from .key_account import DEFAULT_MONTHS
@@ -138,19 +137,4 @@ class KeyAccountTier(models.Model):
                 ._read_group([(field, "in", self.ids)], [field])
             )
             used_ids.update(tier.id for (tier,) in groups)
-        # Company-dependent: the tier may be that of any company, so there is no
-        # field to search on.
-        self.env["res.partner"].flush_model(["account_tier_id"])
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT tier.value::int
-                  FROM res_partner, jsonb_each_text(account_tier_id) AS tier
-                 WHERE account_tier_id IS NOT NULL
-                   AND tier.value::int IN %s
-                """,
-                tuple(self.ids) or (0,),
-            )
-        )
-        used_ids.update(tier_id for (tier_id,) in rows)
         return self.filtered(lambda tier: tier.id in used_ids)

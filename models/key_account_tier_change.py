@@ -1,8 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..const import INTERNAL
-
 
 class KeyAccountTierChange(models.Model):
     """Why a customer is in its tier: the queue of proposals and the history in one."""
@@ -81,12 +79,12 @@ class KeyAccountTierChange(models.Model):
         self._check_can_decide()
         now = fields.Date.context_today(self)
         self.sudo().write({"state": "applied", "user_id": self.env.uid, "date": now})
+        # sudo: whoever decides may, whosever accounts they are
+        accounts = self.env["key.account"].sudo()
         for (company, tier), changes in self.grouped(
             lambda change: (change.company_id, change.to_tier_id)
         ).items():
-            changes.partner_id.with_company(company).with_context(
-                key_account_skip_change=INTERNAL
-            ).account_tier_id = tier
+            accounts._provide(changes.partner_id.ids, company).tier_id = tier
 
     def action_reject(self):
         """Keep the tiers in force. For sales administrators.

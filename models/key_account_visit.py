@@ -12,6 +12,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, clean_context, format_date, mute_logger, split_every
 
 from ..const import (
+    BATCH_SIZE,
     DECISION_LEVELS,
     ENGAGEMENT_STAGES,
     INTERNAL,
@@ -24,7 +25,6 @@ from .key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 500
 EASTERNMOST = "Pacific/Kiritimati"
 # Written by planning and by the buttons, never by a client.
 SYSTEM_FIELDS = {
@@ -992,9 +992,7 @@ class KeyAccountVisit(models.Model):
         if previous and (done or "date_done" in vals):
             accounts |= previous
         if accounts:
-            self.env["key.account"].sudo()._refresh_relationships(
-                accounts.ids
-            )
+            self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
 
     def _get_activity_summary(self):
         """Return why the customer is to be seen, and whom to see there, in the language

@@ -223,14 +223,13 @@ class KeyAccountVisit(models.Model):
         return result
 
     @api.model
-    def _follow_sponsor(self, partners):
-        """Give the planned executive visits of ``partners`` to their sponsors, in this
-        company."""
-        if partners:
+    def _follow_sponsor(self, accounts):
+        """Give the planned executive visits of ``accounts`` to their sponsors."""
+        for company, same in accounts.grouped("company_id").items():
             self.search(
                 [
-                    ("partner_id", "in", partners.ids),
-                    ("company_id", "=", self.env.company.id),
+                    ("partner_id", "in", same.partner_id.ids),
+                    ("company_id", "=", company.id),
                     ("state", "=", "planned"),
                     ("track", "=", "executive"),
                 ]

@@ -10,12 +10,11 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, float_round, format_date, mute_logger, split_every
 
-from ..const import NO_RANK, STAGE_NUMBERS
+from ..const import BATCH_SIZE, NO_RANK, STAGE_NUMBERS
 from ..engine import buying_center, planner
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
 from .key_account_mixin import get_account_key
-from .key_account_visit import BATCH_SIZE
 
 _logger = logging.getLogger(__name__)
 
@@ -452,10 +451,7 @@ class KeyAccountVisit(models.Model):
     def _get_due_accounts_sql(self, company, track, partner_ids, include_planned=False):
         own_interval = SQL("0")
         if track == "visit":
-            own_interval = SQL(
-                "COALESCE((partner.visit_interval_days ->> %s)::int, 0)",
-                str(company.id),
-            )
+            own_interval = SQL("COALESCE(card.visit_interval_days, 0)")
         return SQL(
             """
             SELECT card.partner_id, NULL::int, card.tier_id, partner.user_id,
@@ -464,7 +460,7 @@ class KeyAccountVisit(models.Model):
                    CASE WHEN loss.id IS NULL THEN history.resume
                         ELSE GREATEST(loss.date_win_back, loss.resume) END,
                    %(track)s, COALESCE(card.relationship_level, 'transactional'),
-                   (partner.executive_sponsor_id ->> %(company)s::text)::int,
+                   card.executive_sponsor_id,
                    loss.id, card.engagement_stage,
                    GREATEST(history.escalated, backlog.date_escalated),
                    LEAST(history.first_due, backlog.date_due)
@@ -745,14 +741,15 @@ class KeyAccountVisit(models.Model):
                        visit.track, visit.date_planned, visit.mode,
                        line.interval_count, line.interval_unit,
                        CASE WHEN visit.track = 'visit'
-                            THEN (partner.visit_interval_days
-                                  ->> visit.company_id::text)::int END,
+                            THEN account.visit_interval_days END,
                        COALESCE(line.on_route, FALSE),
                        CASE WHEN visit.state = 'done' THEN visit.id END,
                        visit.date_done
                   FROM key_account_visit visit
                   LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
-                  LEFT JOIN res_partner partner ON partner.id = visit.partner_id
+                  LEFT JOIN key_account account
+                         ON account.partner_id = visit.partner_id
+                        AND account.company_id = visit.company_id
                  WHERE visit.user_id = ANY(%s)
                    AND (visit.state = 'planned'
                         OR visit.state = 'done' AND visit.date_done >= %s)

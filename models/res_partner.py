@@ -3,7 +3,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..const import INTERNAL
+from ..const import RELATIONSHIP_LEVELS
+from .key_account import DECISIONS
 from .key_account_engagement import VALUE_TYPES
 
 TIER_FIELDS = {
@@ -11,21 +12,45 @@ TIER_FIELDS = {
     "account_tier_locked_until",
     "account_tier_lock_reason",
 }
-# What people decide about an account, apart from its tier.
-DECIDED_FIELDS = {"account_value_type", "executive_sponsor_id", "relationship_level"}
-# What contacts copy from their account, and what they don't keep when they become
-# accounts of their own.
-COPIED_FIELDS = TIER_FIELDS | DECIDED_FIELDS | {"visit_interval_days"}
-DROPPED_FIELDS = TIER_FIELDS | DECIDED_FIELDS
+# What salespeople decide about their own accounts. The interval isn't among them: who
+# may write the customer may say how often to go there.
+GUARDED_FIELDS = {"account_value_type", "executive_sponsor_id", "relationship_level"}
+LOWEST_LEVEL = "transactional"
 
 
 class ResPartner(models.Model):
+    """What customers, and their contacts, show of their account in the current company.
+
+    Decisions about an account are columns of ``key.account``. The fields here are
+    computed from it, searched, sorted and grouped by it (:meth:`_field_to_sql`), and
+    what is written to them goes there: ``create`` and ``write`` hand it over, past
+    core, which hides the fields of an inverse method from all that follows from it.
+    Whoever may read the customer reads them; the figures further below follow the
+    record rules of accounts.
+    """
+
     _inherit = "res.partner"
 
+    # Read by one query for all of these fields, without the rules of accounts.
+    key_account_id = fields.Many2one(
+        "key.account",
+        compute="_compute_key_account_id",
+        compute_sudo=True,
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_ids = fields.One2many(
+        "key.account",
+        "partner_id",
+        string="Accounts by Company",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+    )
     account_tier_id = fields.Many2one(
         "key.account.tier",
-        company_dependent=True,
-        ondelete="restrict",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_tier_id",
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="Class of the customer in this company. Set by the tiering policy, or by "
@@ -38,33 +63,71 @@ class ResPartner(models.Model):
     )
     account_tier_locked_until = fields.Date(
         string="Tier Locked Until",
-        company_dependent=True,
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_tier_locked_until",
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="Until this day, included, the tiering run leaves the tier alone.",
     )
     account_tier_lock_reason = fields.Char(
         string="Lock Reason",
-        company_dependent=True,
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_tier_lock_reason",
         groups="sales_team.group_sale_salesman",
         copy=False,
+    )
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_relationship_level",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="How deep the relationship is, in this company. Salespeople set it up to "
+        "preferred supplier and propose what lies above; evidence supports it.",
     )
     account_value_type = fields.Selection(
         VALUE_TYPES,
         string="Value Type",
-        company_dependent=True,
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_value_type",
         groups="sales_team.group_sale_salesman",
         copy=False,
-        tracking=True,
         help="What the customer buys on in this company (after Rackham and De "
         "Vincentis).\n"
         "Intrinsic: buys on price; the sale is transactional.\n"
         "Extrinsic: wants advice and added value; the sale is consultative.\n"
         "Strategic: shares competences with us, a relation between enterprises.",
     )
+    executive_sponsor_id = fields.Many2one(
+        "res.users",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_executive_sponsor_id",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        domain=lambda self: [
+            ("share", "=", False),
+            ("company_ids", "in", self.env.company.ids),
+        ],
+        help="The executive of ours who visits this customer. Executive visits go to "
+        "the sponsor, who sees them also without sales rights, else to the leader of "
+        "the sales team.",
+    )
     visit_interval_days = fields.Integer(
         string="Own Visit Interval (days)",
-        company_dependent=True,
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_visit_interval_days",
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="Plan visits to this customer every so many days; 0: by the cadence.",
@@ -93,13 +156,8 @@ class ResPartner(models.Model):
     activity_summary = fields.Char(related_sudo=False)
     activity_type_id = fields.Many2one(related_sudo=False)
     activity_type_icon = fields.Char(related_sudo=False)
-    # The figures of the key-account tab, all read from the scorecard by one query. Not
-    # Monetary: rounding would read the currency for each opened form.
-    key_account_id = fields.Many2one(
-        "key.account",
-        compute="_compute_key_account_id",
-        groups="sales_team.group_sale_salesman",
-    )
+    # The figures of the key-account tab. Not Monetary: rounding would read the currency
+    # for each opened form.
     key_account_currency_id = fields.Many2one(
         "res.currency",
         compute="_compute_key_account",
@@ -139,7 +197,7 @@ class ResPartner(models.Model):
     key_account_cumulative_share = fields.Float(
         string="Cumulative Share (%)",
         digits=(16, 2),
-        compute="_compute_key_account",
+        compute="_compute_key_account_cumulative_share",
         groups="sales_team.group_sale_salesman",
     )
     key_account_explanation = fields.Char(
@@ -161,72 +219,193 @@ class ResPartner(models.Model):
     )
 
     @api.depends("commercial_partner_id")
-    @api.depends_context("company", "uid")
+    @api.depends_context("company")
     def _compute_key_account_id(self):
-        # The rules of the scorecard apply: a rep sees the figures of own accounts.
-        cards = self.env["key.account"].search_fetch(
+        accounts = self.env["key.account"].search_fetch(
             [
-                ("partner_id", "in", self.commercial_partner_id.ids),
+                ("partner_id", "in", self.commercial_partner_id._origin.ids),
                 ("company_id", "=", self.env.company.id),
             ],
             order="id",
         )
-        card_by_partner = {card.partner_id.id: card for card in cards}
+        account_by_partner = {account.partner_id.id: account for account in accounts}
         for partner in self:
-            partner.key_account_id = card_by_partner.get(
-                partner.commercial_partner_id.id, False
+            partner.key_account_id = account_by_partner.get(
+                partner.commercial_partner_id._origin.id, False
             )
+
+    # Not on commercial_partner_id: a new customer in the form would lose what was
+    # entered as soon as is_company changes. The account's create and write, and write
+    # below, tell these fields (_forget_key_accounts).
+    @api.depends("parent_id")
+    @api.depends_context("company")
+    def _compute_decisions(self):
+        for partner in self:
+            account = partner.key_account_id
+            for name, column in DECISIONS.items():
+                partner[name] = account[column]
+            if not account:
+                partner.relationship_level = LOWEST_LEVEL
+
+    @api.model
+    def _forget_key_accounts(self):
+        """Have customers read their accounts again."""
+        # flush=False: none of these fields is stored
+        self.env["res.partner"].invalidate_model(
+            [
+                name
+                for name, field in self._fields.items()
+                if field._module == "crm_key_account" and field.compute
+            ],
+            flush=False,
+        )
+
+    def _get_readable_account(self):
+        """Return the customer's account in this company if its figures are for the
+        user's eyes: a rep sees those of own accounts."""
+        return self.key_account_id._filtered_access("read")
 
     # Apart from the figures: the list shows the dates alone.
     @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_visit_dates(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
         for partner in self:
-            card = partner.key_account_id
-            partner.last_visit_date = card.last_visit_date
-            partner.next_visit_date = card.next_visit_date
+            account = partner.key_account_id & readable
+            partner.last_visit_date = account.last_visit_date
+            partner.next_visit_date = account.next_visit_date
 
     @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_key_account_lost(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
         for partner in self:
-            card = partner.key_account_id
-            partner.key_account_is_lost = card.is_lost
-            partner.key_account_lost_date = card.lost_date
+            account = partner.key_account_id & readable
+            partner.key_account_is_lost = account.is_lost
+            partner.key_account_lost_date = account.lost_date
 
     @api.depends("key_account_id", "account_tier_id")
     @api.depends_context("company", "uid")
     def _compute_key_account(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
         # All tiers at once, as the sentence below and the badge need their names.
-        cards = self.key_account_id
         # sudo: a policy may have gone to another company meanwhile.
-        (cards.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
+        (readable.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
         for partner in self:
-            card = partner.key_account_id
+            account = partner.key_account_id & readable
             partner.key_account_currency_id = self.env.company.currency_id
-            partner.key_account_revenue = card.revenue
-            partner.key_account_previous_revenue = card.previous_revenue
-            partner.key_account_margin = card.margin
-            partner.key_account_expected_revenue = card.expected_revenue
-            partner.key_account_rank = card.rank
-            partner.key_account_share = card.share
-            partner.key_account_cumulative_share = card.cumulative_share
-            partner.key_account_explanation = partner._get_key_account_explanation(card)
+            partner.key_account_revenue = account.revenue
+            partner.key_account_previous_revenue = account.previous_revenue
+            partner.key_account_margin = account.margin
+            partner.key_account_expected_revenue = account.expected_revenue
+            partner.key_account_rank = account.rank
+            partner.key_account_share = account.share
+            partner.key_account_explanation = partner._get_key_account_explanation(
+                account
+            )
+
+    @api.depends("key_account_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account_cumulative_share(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        for partner in self:
+            account = partner.key_account_id & readable
+            partner.key_account_cumulative_share = account.cumulative_share
 
     def _get_key_account_explanation(self, card):
         """Return one sentence that says why the customer is in its tier."""
         if not card.rank:
             return self.env._("Not measured yet: the tiering run fills in the figures.")
         text = self.env._(
-            "Rank %(rank)s; with all better accounts %(share).1f %% of the total.",
+            "Rank %(rank)s, with %(share).2f %% of the total.",
             rank=card.rank,
-            share=card.cumulative_share,
+            share=card.share,
         )
         if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
             text += " " + self.env._(
                 "The figures alone suggest %s.", card.suggested_tier_id.sudo().name
             )
         return text
+
+    # -------------------------------------------------------------------------
+    # Searching, sorting and grouping by decisions
+    # -------------------------------------------------------------------------
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        column = DECISIONS.get(field_expr)
+        if not column:
+            return super()._field_to_sql(alias, field_expr, query)
+        self._check_field_access(self._fields[field_expr], "read")
+        Account = self.env["key.account"]
+        company = self.env.company
+        table = "key_account"
+        if query is not None:
+            table = query.make_alias(alias, f"key_account_{company.id}")
+
+        def identify(name):
+            return SQL.identifier(table, name, to_flush=Account._fields[name])
+
+        value = identify(column)
+        same = SQL(
+            "%s = %s AND %s = %s",
+            identify("partner_id"),
+            super()._field_to_sql(alias, "commercial_partner_id", query),
+            identify("company_id"),
+            company.id,
+        )
+        if query is not None:
+            query.add_join("LEFT JOIN", table, "key_account", same)
+        else:
+            value = SQL("(SELECT %s FROM key_account WHERE %s)", value, same)
+        if field_expr == "relationship_level":
+            value = SQL("COALESCE(%s, %s)", value, LOWEST_LEVEL)
+        elif field_expr == "visit_interval_days":
+            value = SQL("COALESCE(%s, 0)", value)
+        return value
+
+    # With a search method that gives back the same condition, domains treat a field as
+    # the column that _field_to_sql makes of it.
+
+    def _search_account_tier_id(self, operator, value):
+        return Domain("account_tier_id", operator, value)
+
+    def _search_account_tier_locked_until(self, operator, value):
+        return Domain("account_tier_locked_until", operator, value)
+
+    def _search_account_tier_lock_reason(self, operator, value):
+        return Domain("account_tier_lock_reason", operator, value)
+
+    def _search_account_value_type(self, operator, value):
+        return Domain("account_value_type", operator, value)
+
+    def _search_executive_sponsor_id(self, operator, value):
+        return Domain("executive_sponsor_id", operator, value)
+
+    def _search_visit_interval_days(self, operator, value):
+        return Domain("visit_interval_days", operator, value)
+
+    def _search_relationship_level(self, operator, value):
+        if operator == "in" and not {LOWEST_LEVEL, False} & set(value):
+            # Few accounts, found by an index; COALESCE would have to look at all.
+            accounts = (
+                self.env["key.account"]
+                .sudo()
+                ._search(
+                    [
+                        ("company_id", "=", self.env.company.id),
+                        ("relationship_level", "in", value),
+                        ("relationship_level", "!=", LOWEST_LEVEL),
+                    ]
+                )
+            )
+            return Domain(
+                "commercial_partner_id", "in", accounts.subselect("partner_id")
+            )
+        return Domain("relationship_level", operator, value)
+
+    # -------------------------------------------------------------------------
+    # Searching and grouping by activities
+    # -------------------------------------------------------------------------
 
     def _get_activity_state_domains(self):
         """Return {state: domain}, by the activities that the user may read."""
@@ -327,79 +506,42 @@ class ResPartner(models.Model):
                     )
                 )
 
-    @api.constrains("account_tier_id")
-    def _check_account_tier_company(self):
-        # Contacts only copy: they must not fail for what is wrong with their account.
-        for partner in self.sudo().filtered(lambda p: p == p.commercial_partner_id):
-            tier_company = partner.account_tier_id.company_id
-            if tier_company and tier_company != self.env.company:
-                raise ValidationError(
-                    self.env._(
-                        "The tier %(tier)s belongs to %(company)s: choose one of this "
-                        "company's policy.",
-                        tier=partner.account_tier_id.name,
-                        company=tier_company.name,
-                    )
-                )
-
-    @api.constrains("visit_interval_days")
-    def _check_visit_interval_days(self):
-        for partner in self.sudo():
-            if partner.visit_interval_days < 0:
-                raise ValidationError(
-                    self.env._("The visit interval can't be negative: enter 0 or more.")
-                )
-
     # -------------------------------------------------------------------------
     # CRUD
     # -------------------------------------------------------------------------
 
-    @api.model
-    def _commercial_fields(self):
-        return super()._commercial_fields() + sorted(COPIED_FIELDS)
-
     @api.model_create_multi
     def create(self, vals_list):
-        if any(TIER_FIELDS & vals.keys() for vals in vals_list) or any(
-            f"default_{name}" in self.env.context for name in TIER_FIELDS
-        ):
+        # a client's defaults count as well
+        defaults = {
+            name: self.env.context[f"default_{name}"]
+            for name in DECISIONS
+            if f"default_{name}" in self.env.context
+        }
+        decided_list = [
+            self._take_decisions({**defaults, **vals}) for vals in vals_list
+        ]
+        if any(TIER_FIELDS & decided.keys() for decided in decided_list):
             self._check_can_set_tier()
-        partners = super().create(vals_list)
-        default = "default_account_value_type" in self.env.context
-        partners.browse(
-            partner.id
-            for partner, vals in zip(partners, vals_list, strict=True)
-            if vals.get("account_value_type") or default
-        )._check_can_decide_on_account()
-        tiered = partners.filtered(
-            lambda partner: partner == partner.commercial_partner_id
-        ).sudo()
-        tiered = tiered.filtered("account_tier_id")
-        if tiered:
-            tiered._log_tier_change({partner.id: False for partner in tiered})
+        partners = super().create([self._leave_decisions(vals) for vals in vals_list])
+        for partner, decided in zip(partners, decided_list, strict=True):
+            level = decided.get("relationship_level") or LOWEST_LEVEL
+            if (
+                decided.get("account_value_type")
+                or decided.get("executive_sponsor_id")
+                or level != LOWEST_LEVEL
+            ):
+                partner._check_can_decide_on_account()
+                if not partner._can_set_level(level, from_level=LOWEST_LEVEL):
+                    partner._refuse_level()
+        self._write_decisions(dict(zip(partners, decided_list, strict=True)))
         return partners
 
     def write(self, vals):
-        if (
-            self.env.context.get("key_account_merge") is INTERNAL
-            and not self.env.su
-            and self != self.commercial_partner_id
-        ):
-            # A contact shows what its account says, not what the merged ones said; as
-            # superuser core tells contacts what their account says.
-            vals = {key: vals[key] for key in vals if key not in COPIED_FIELDS}
-        if TIER_FIELDS & vals.keys():
-            self._check_can_set_tier()
-            self._check_tier_on_commercial_entity()
-        if DECIDED_FIELDS & vals.keys():
-            self._check_can_decide_on_account()
-        previous_tiers = {}
-        if "account_tier_id" in vals:
-            previous_tiers = {
-                partner.id: partner.account_tier_id.id
-                for partner in self.sudo()
-                if partner == partner.commercial_partner_id
-            }
+        decided = self._take_decisions(vals)
+        if decided:
+            self._check_decisions(decided)
+        vals = self._leave_decisions(vals)
         Visit = self.env["key.account.visit"].sudo()
         if vals.get("active") is False:
             # Before core deletes the activities of archived records.
@@ -407,16 +549,11 @@ class ResPartner(models.Model):
         previous_users = {}
         if "user_id" in vals:
             previous_users = {partner.id: partner.user_id.id for partner in self.sudo()}
-        contacts = self.browse()
+        accounts = self.browse()
         if {"parent_id", "is_company"} & vals.keys():
-            contacts = self.filtered(lambda p: p != p.commercial_partner_id)
-        res = super().write(vals)
-        contacts._drop_copied_fields()
-        if "account_value_type" in vals:
             accounts = self.filtered(lambda p: p == p.commercial_partner_id)
-            self.env["key.account"].sudo()._update_value_types(accounts.ids)
-        if previous_tiers:
-            self.sudo().browse(previous_tiers)._log_tier_change(previous_tiers)
+        res = super().write(vals) if vals or not decided else True
+        self._write_decisions(dict.fromkeys(self, decided))
         if previous_users:
             changed = self.sudo().filtered(
                 lambda partner: partner.user_id.id != previous_users[partner.id]
@@ -428,6 +565,9 @@ class ResPartner(models.Model):
                 self.env._("Customer moved to another company"),
                 [("company_id", "!=", vals["company_id"])],
             )
+        if {"parent_id", "is_company"} & vals.keys():
+            self._forget_key_accounts()
+            accounts.sudo()._become_contacts()
         if vals.get("parent_id") or vals.get("is_company") is not None:
             Visit._follow_commercial_entity(self)
             self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
@@ -436,18 +576,9 @@ class ResPartner(models.Model):
 
     def unlink(self):
         accounts = self.sudo().commercial_partner_id - self
-        orphans = (
-            self.sudo()
-            .with_context(active_test=False)
-            .search(
-                [("commercial_partner_id", "in", self.ids), ("id", "not in", self.ids)]
-            )
-        )
         res = super().unlink()
-        orphans = orphans.exists()
-        orphans._drop_copied_fields()
-        cards = self.env["key.account"].sudo()
-        cards._refresh_relationships(accounts.exists().ids)
+        self._forget_key_accounts()
+        self.env["key.account"].sudo()._refresh_relationships(accounts.exists().ids)
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -465,9 +596,52 @@ class ResPartner(models.Model):
                 )
             )
 
+    @api.model
+    def _take_decisions(self, vals):
+        return {name: vals[name] for name in DECISIONS if name in vals}
+
+    @api.model
+    def _leave_decisions(self, vals):
+        return {name: value for name, value in vals.items() if name not in DECISIONS}
+
+    def _check_decisions(self, decided):
+        """Refuse decisions that the user may not write.
+
+        :param dict decided: values of the customers' fields
+        :raise AccessError: for want of rights
+        :raise ValidationError: if one of the customers is a contact
+        """
+        self.check_access("write")
+        for name in decided:
+            self._check_field_access(self._fields[name], "write")
+        if TIER_FIELDS & decided.keys():
+            self._check_can_set_tier()
+        if GUARDED_FIELDS & decided.keys():
+            self._check_own_account()
+        self._check_decided_on_accounts()
+        if "relationship_level" in decided:
+            for partner in self:
+                if not partner._can_set_level(decided["relationship_level"]):
+                    partner._refuse_level()
+
+    def _write_decisions(self, decided):
+        """Hand decisions to the accounts of this company.
+
+        :param dict decided: values of the customers' fields by customer; of contacts
+            they say nothing, these show what their account says
+        """
+        decisions = {}
+        for partner, values in decided.items():
+            if values and partner == partner.sudo().commercial_partner_id:
+                decisions[partner.id] = {
+                    DECISIONS[name]: self._fields[name].convert_to_cache(value, partner)
+                    for name, value in values.items()
+                }
+        if decisions:
+            # sudo: create and write have checked that the user may
+            self.env["key.account"].sudo()._decide(self.env.company, decisions)
+
     def _check_can_set_tier(self):
-        if self.env.context.get("key_account_merge") is INTERNAL:
-            return
         if not self.env.su and not self.env.user.has_group(
             "sales_team.group_sale_manager"
         ):
@@ -475,13 +649,12 @@ class ResPartner(models.Model):
                 self.env._("Only a sales administrator sets or locks account tiers.")
             )
 
-    def _check_tier_on_commercial_entity(self):
-        # Core copies the fields to contacts as superuser.
+    def _check_decided_on_accounts(self):
         contacts = self.filtered(lambda p: p != p.commercial_partner_id)
-        if contacts and not self.env.su:
+        if contacts:
             raise ValidationError(
                 self.env._(
-                    "Set the tier on %(account)s: its contacts show the same.",
+                    "Set it on %(account)s: its contacts show the same.",
                     account=contacts[0].commercial_partner_id.display_name,
                 )
             )
@@ -492,19 +665,8 @@ class ResPartner(models.Model):
         :raise AccessError: if an account has another salesperson
         :raise ValidationError: if one of them is a contact
         """
-        # Core copies the fields to contacts as superuser.
-        merging = self.env.context.get("key_account_merge") is INTERNAL
-        if not self or self.env.su or merging:
-            return
         self._check_own_account()
-        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
-        if contacts:
-            raise ValidationError(
-                self.env._(
-                    "Set it on %(account)s: its contacts show the same.",
-                    account=contacts[0].commercial_partner_id.display_name,
-                )
-            )
+        self._check_decided_on_accounts()
 
     def _check_own_account(self):
         """Refuse those who see their own documents only to decide on colleagues'
@@ -512,7 +674,7 @@ class ResPartner(models.Model):
 
         :raise AccessError: if an account has another salesperson
         """
-        if self.env.su or self.env.context.get("key_account_merge") is INTERNAL:
+        if self.env.su:
             return
         if not self.env.user.has_group("sales_team.group_sale_salesman"):
             raise AccessError(self.env._("Only sales decides about accounts."))
@@ -539,16 +701,6 @@ class ResPartner(models.Model):
             or account.user_id in (user, user.browse())
             or user.has_group("sales_team.group_sale_salesman_all_leads")
         )
-
-    def _mail_track(self, tracked_fields, initial_values):
-        # Core copies an account's values to its contacts: told once is enough.
-        if self != self.sudo().commercial_partner_id:
-            tracked_fields = {
-                name: description
-                for name, description in tracked_fields.items()
-                if name not in DECIDED_FIELDS
-            }
-        return super()._mail_track(tracked_fields, initial_values)
 
     # -------------------------------------------------------------------------
     # Actions
@@ -644,100 +796,33 @@ class ResPartner(models.Model):
     # Business
     # -------------------------------------------------------------------------
 
-    def _log_tier_change(self, previous_tiers):
-        """Keep the history, the scorecard and the leads in step with a tier that was
-        written on the customer, in the current company."""
-        company = self.env.company
-        changed = self.filtered(
-            lambda partner: partner.account_tier_id.id != previous_tiers[partner.id]
-        )
-        if not changed:
+    def _become_contacts(self):
+        """End what was decided about accounts that are contacts now: whoever they
+        belong to decides for them."""
+        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
+        if not contacts:
             return
-        if self.env.context.get("key_account_skip_change") is not INTERNAL:
-            self.env["key.account.tier.change"].search(
-                [
-                    ("partner_id", "in", changed.ids),
-                    ("company_id", "=", company.id),
-                    ("state", "=", "proposed"),
-                ]
-            ).write({"state": "rejected", "note": self.env._("Set by hand")})
-            self.env["key.account.tier.change"].create(
-                [
-                    {
-                        "partner_id": partner.id,
-                        "company_id": company.id,
-                        "from_tier_id": previous_tiers[partner.id],
-                        "to_tier_id": partner.account_tier_id.id,
-                        "state": "applied",
-                        "reason": self.env.context.get("key_account_reason")
-                        or partner.account_tier_lock_reason
-                        or self.env._("Set by hand"),
-                        "user_id": self.env.uid,
-                    }
-                    for partner in changed
-                ]
-            )
-        cards = self.env["key.account"]
-        cards._ensure(changed.ids, company)
-        today = self.env["key.account.policy"]._get_today(company)
-        for tier, partners in changed.grouped("account_tier_id").items():
-            cards.search(
-                [("partner_id", "in", partners.ids), ("company_id", "=", company.id)]
-            ).write({"tier_id": tier.id, "tier_since": today})
-        # Which contacts are required depends on the tier.
-        cards._refresh_relationships(changed.ids)
-
-    def _drop_copied_fields(self):
-        """An account that was a contact before starts without what was decided about
-        its former company, in every company."""
-        accounts = self.filtered(lambda p: p == p.commercial_partner_id).sudo()
-        if accounts:
-            for company in self.env["res.company"].sudo().search(Domain.TRUE):
-                # it never was on that level itself: no change to remember
-                accounts.with_company(company).with_context(
-                    key_account_skip_change=INTERNAL
-                ).write(dict.fromkeys(DROPPED_FIELDS, False))
-
-    def _copy_account_fields(self):
-        """Let the contacts of an account show what it says, in every company: core
-        merges these fields past the ORM, those of contacts among them."""
-        contacts = self.with_context(active_test=False).search(
-            [("commercial_partner_id", "=", self.id), ("id", "!=", self.id)]
+        contacts._move_relationship_to_account()
+        self.env["key.account"].search([("partner_id", "in", contacts.ids)]).write(
+            dict.fromkeys(DECISIONS.values(), False)
+            | {"relationship_level": LOWEST_LEVEL}
         )
-        if contacts:
-            for company in self.env["res.company"].sudo().search(Domain.TRUE):
-                account = self.with_company(company)
-                contacts.with_company(company).write(
-                    account._convert_fields_to_values(sorted(COPIED_FIELDS))
-                )
 
-    def _get_levels(self):
-        """Return {company: level} in every company."""
-        companies = self.env["res.company"].sudo().search(Domain.TRUE)
-        return {
-            company: self.sudo().with_company(company).relationship_level
-            for company in companies
-        }
-
-    def _follow_merge(self, levels, accounts):
+    def _follow_merge(self, accounts, inherited):
         """Bring in step what core changed past the ORM when it merged partners into
         this account.
 
-        :param dict levels: the levels before: they are decided, not inherited
         :param accounts: other accounts that took part
+        :param inherited: rows that were theirs
         """
         self.ensure_one()
-        for company, level in levels.items():
-            account = self.with_company(company)
-            if account.relationship_level != level:
-                account.with_context(
-                    key_account_skip_change=INTERNAL
-                ).relationship_level = level
-        self._copy_account_fields()
         cards = self.env["key.account"]
+        cards.invalidate_model()
+        self._forget_key_accounts()
         cards.search([("partner_id", "=", self.id)])._copy_salesperson()
+        # levels are decided, not inherited
+        inherited.relationship_level = LOWEST_LEVEL
         cards._update_visit_dates(self.ids)
-        cards._update_value_types(self.ids)
         cards._refresh_relationships((self | accounts).ids)
         self.env["key.account.loss"]._follow_merge(self)
         # whose they are now
@@ -759,7 +844,10 @@ class ResPartner(models.Model):
 
     def _prepare_key_account_merge(self, target):
         """Settle what two accounts can't both keep, before ``self`` is merged into
-        ``target``: planned visits on the same track, proposals, losses, scorecards."""
+        ``target``: planned visits on the same track, proposals, losses, rows.
+
+        :return: rows that become the target's
+        """
         reason = self.env._("Merged into %s", target.display_name)
         accounts = self | target
         planned = self.env["key.account.visit"].search(
@@ -784,17 +872,14 @@ class ResPartner(models.Model):
         self.env["key.account.loss"].search(
             [("partner_id", "in", self.ids), ("state", "=", "lost")]
         )._mark_returned()
-        cards = self.env["key.account"].search(
-            [("partner_id", "in", accounts.ids)]
+        inherited = (
+            self.env["key.account"]
+            .search([("partner_id", "in", accounts.ids)])
+            ._merge_into(target)
         )
-        kept = cards.filtered(lambda card: card.partner_id == target)
-        for card in cards - kept:
-            if card.company_id not in kept.company_id:
-                # the target needs one, and the tier comes along with the fields
-                kept |= card
-        (cards - kept).unlink()
         self.env["key.account.target"]._merge(self, target)
         # The next run knows what is due at the one that stays.
         self.env["key.account.backlog"].search(
             [("partner_id", "in", accounts.ids)]
         ).unlink()
+        return inherited

@@ -196,7 +196,7 @@ class ResPartner(models.Model):
         self.ensure_one()
         self.check_access("read")
         account = self.commercial_partner_id
-        card = account.key_account_id
+        card = account._get_readable_account()
         tier = account.account_tier_id.sudo()
         months = tier.coverage_months or DEFAULT_MONTHS
         today = self.env["key.account.policy"]._get_today(self.env.company)
@@ -306,9 +306,7 @@ class ResPartner(models.Model):
     def _refresh_buying_center(self, accounts):
         """Keep coverage, ladder and planned visits in step with changed contacts."""
         if accounts:
-            self.env["key.account"].sudo()._refresh_relationships(
-                accounts.ids
-            )
+            self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
             self.env["key.account.visit"].sudo()._follow_contacts(
                 Domain("partner_id", "in", accounts.ids)
                 | Domain("target_contact_id", "child_of", self.ids)

@@ -1,49 +1,18 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
-from ..const import (
-    HIGHEST_FREE_LEVEL,
-    INTERNAL,
-    LEVEL_NUMBERS,
-    RELATIONSHIP_LEVELS,
-)
+from ..const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 
 SALES = "sales_team.group_sale_salesman"
 
 
 class ResPartner(models.Model):
-    """The relationship ladder, and the executive sponsor."""
+    """The relationship ladder: what the evidence supports, and who may set a level."""
 
     # A file for each concern: in one, they would be more than anybody reads.
     _inherit = "res.partner"
 
-    # Transactional unless somebody said otherwise: see data/ir_default_data.xml.
-    relationship_level = fields.Selection(
-        RELATIONSHIP_LEVELS,
-        company_dependent=True,
-        groups=SALES,
-        copy=False,
-        tracking=True,
-        help="How deep the relationship is, in this company. Salespeople set it up to "
-        "preferred supplier and propose what lies above; evidence supports it.",
-    )
-    executive_sponsor_id = fields.Many2one(
-        "res.users",
-        company_dependent=True,
-        index=False,
-        groups=SALES,
-        copy=False,
-        tracking=True,
-        domain=lambda self: [
-            ("share", "=", False),
-            ("company_ids", "in", self.env.company.ids),
-        ],
-        help="The executive of ours who visits this customer. Executive visits go to "
-        "the sponsor, who sees them also without sales rights, else to the leader of "
-        "the sales team.",
-    )
-    # From the scorecard, which the key-account tab reads anyway.
     suggested_relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,
         string="Evidence Supports",
@@ -94,8 +63,9 @@ class ResPartner(models.Model):
     @api.depends_context("company", "uid", "lang")
     def _compute_relationship(self):
         criteria = self.env["key.account.relationship.criterion"]
+        readable = self.mapped("key_account_id")._filtered_access("read")
         for partner in self:
-            card = partner.key_account_id
+            card = partner.key_account_id & readable
             partner.suggested_relationship_level = (
                 card.suggested_relationship_level or "transactional"
             )
@@ -140,90 +110,9 @@ class ResPartner(models.Model):
         )
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
-    @api.constrains("executive_sponsor_id")
-    def _check_executive_sponsor_id(self):
-        # Contacts only copy: they must not fail for what is wrong with their account.
-        for partner in self.sudo().filtered(lambda p: p == p.commercial_partner_id):
-            sponsor = partner.executive_sponsor_id
-            if sponsor and (
-                sponsor.share or self.env.company not in sponsor.company_ids
-            ):
-                raise ValidationError(
-                    self.env._(
-                        "%(user)s doesn't work for %(company)s: choose another "
-                        "executive sponsor.",
-                        user=sponsor.name,
-                        company=self.env.company.name,
-                    )
-                )
-
-    # -------------------------------------------------------------------------
-    # CRUD
-    # -------------------------------------------------------------------------
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        partners = super().create(vals_list)
-        raised = self.browse()
-        default = self._get_default_level()
-        for partner, vals in zip(partners, vals_list, strict=True):
-            # sudo: those outside sales create customers, and don't see these fields
-            decided = partner.sudo()
-            # Of contacts what was asked for, of accounts what it became: a client's
-            # defaults count as well.
-            level = vals.get("relationship_level")
-            sponsor = vals.get("executive_sponsor_id")
-            if partner == decided.commercial_partner_id:
-                level = decided.relationship_level
-                sponsor = decided.executive_sponsor_id
-            if not sponsor and (level or default) == default:
-                continue
-            partner._check_can_decide_on_account()
-            if not partner._can_set_level(level, from_level=default):
-                partner._refuse_level()
-            if partner == decided.commercial_partner_id:
-                raised |= partner
-        if raised:
-            raised.sudo()._log_relationship_change(dict.fromkeys(raised.ids, default))
-        return partners
-
-    def write(self, vals):
-        if "relationship_level" in vals and not vals["relationship_level"]:
-            vals = {**vals, "relationship_level": "transactional"}
-        previous = {}
-        if "relationship_level" in vals:
-            for partner in self:
-                if not partner._can_set_level(vals["relationship_level"]):
-                    partner._refuse_level()
-            previous = {
-                partner.id: partner.relationship_level
-                for partner in self.sudo()
-                if partner == partner.commercial_partner_id
-            }
-        res = super().write(vals)
-        if previous:
-            self.sudo().browse(previous)._log_relationship_change(previous)
-        if vals.get("parent_id") or vals.get("is_company") is not None:
-            self._move_relationship_to_account()
-        if "executive_sponsor_id" in vals:
-            self.env["key.account.visit"].sudo()._follow_sponsor(
-                self.sudo().filtered(lambda p: p == p.commercial_partner_id)
-            )
-        return res
-
-    @api.model
-    def _get_default_level(self):
-        """Return the level of customers of whom nobody has said anything."""
-        field = self._fields["relationship_level"]
-        return field.get_company_dependent_fallback(self) or "transactional"
-
     def _can_set_level(self, level, from_level=None):
         """Return whether the user may move the account to ``level`` without asking."""
-        if (
-            self.env.su
-            or self.env.context.get("key_account_merge") is INTERNAL
-            or self.env.user.has_group("sales_team.group_sale_manager")
-        ):
+        if self.env.su or self.env.user.has_group("sales_team.group_sale_manager"):
             return True
         from_level = from_level or self.sudo().relationship_level
         numbers = {LEVEL_NUMBERS.get(level, 1), LEVEL_NUMBERS.get(from_level, 1)}
@@ -390,7 +279,7 @@ class ResPartner(models.Model):
                 for card in cards.search(
                     [
                         ("partner_id", "in", contacts.ids),
-                        ("relationship_level", "not in", [False, "transactional"]),
+                        ("relationship_level", "!=", "transactional"),
                     ]
                 )
             ]
@@ -403,61 +292,3 @@ class ResPartner(models.Model):
         ):
             said.partner_id = account
         cards._refresh_relationships((contacts | contacts.commercial_partner_id).ids)
-
-    def _log_relationship_change(self, previous_levels):
-        """Keep the history, the scorecard and the planned visits in step with a level
-        that was written on the customer, in the current company."""
-        company = self.env.company
-        changed = self.filtered(
-            lambda partner: (
-                (partner.relationship_level or "transactional")
-                != (previous_levels[partner.id] or "transactional")
-            )
-        )
-        if not changed:
-            return
-        if self.env.context.get("key_account_skip_change") is not INTERNAL:
-            changes = self.env["key.account.relationship.change"]
-            today = fields.Date.context_today(self)
-            gaps = self._get_gaps(company)
-            pending = changes.search(
-                [
-                    ("partner_id", "in", changed.ids),
-                    ("company_id", "=", company.id),
-                    ("state", "=", "proposed"),
-                ]
-            )
-            meant = pending.filtered(
-                lambda change: change.to_level == change.partner_id.relationship_level
-            )
-            meant.write({"state": "applied", "user_id": self.env.uid, "date": today})
-            # Nobody said no to the others: without a user they don't count as such.
-            (pending - meant).write(
-                {
-                    "state": "rejected",
-                    "note": self.env._("Set by hand to another level"),
-                    "date": today,
-                }
-            )
-            changes.create(
-                [
-                    {
-                        "partner_id": partner.id,
-                        "company_id": company.id,
-                        "from_level": previous_levels[partner.id],
-                        "to_level": partner.relationship_level or "transactional",
-                        "state": "applied",
-                        "reason": self.env.context.get("key_account_reason")
-                        or self.env._("Set by hand"),
-                        "gap": gaps.get(partner),
-                        "proposed_user_id": self.env.uid,
-                        "user_id": self.env.uid,
-                        "date": today,
-                    }
-                    for partner in changed - meant.partner_id
-                ]
-            )
-        cards = self.env["key.account"]
-        cards._ensure(changed.ids, company)
-        cards._refresh_relationships(changed.ids)
-        self.env["key.account.visit"]._plan_now(changed, company)

@@ -31,10 +31,6 @@ class TestMigrations(KeyAccountCommon):
         lead = self.env["crm.lead"].create(
             {"name": "Deal", "partner_id": partner.id, "company_id": self.company.id}
         )
-        self.env["ir.default"].search(
-            [("field_id.name", "=", "relationship_level")]
-        ).unlink()
-        self.assertFalse(partner.relationship_level)
         self.env.ref("crm_key_account.churn_reason_quality").unlink()
         # before: no cells, no levels anywhere, and a tier that somebody deleted
         (tier | ordinary).cell_ids.unlink()
@@ -43,10 +39,7 @@ class TestMigrations(KeyAccountCommon):
         ).unlink()
         self.env.registry.clear_cache()
         self.env.flush_all()
-        for table in ("crm_lead", "key_account"):
-            self.cr.execute(
-                SQL("UPDATE %s SET relationship_level = NULL", SQL.identifier(table))
-            )
+        self.cr.execute("UPDATE crm_lead SET relationship_level = NULL")
         self._migrate("19.0.1.1.0/pre-lead-relationship-level.py")
         self._migrate("19.0.1.1.0/post-relationships.py")
         self.assertEqual(partner.relationship_level, "transactional")

@@ -123,6 +123,18 @@ class RightsCommon(KeyAccountCommon):
         )
         for partner in cls.partners:
             partner._propose_level("partner", "Deserved")
+        # the first placement has left none
+        cls.env["key.account.tier.change"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "company_id": cls.company.id,
+                    "to_tier_id": cls.tier_b.id,
+                    "state": "applied",
+                }
+                for partner in cls.partners
+            ]
+        )
         cls.env["key.account.loss"].create(
             [
                 {
@@ -256,9 +268,7 @@ class TestRights(RightsCommon):
         self.others.user_id = self.rep
         self.env.invalidate_all()
         self.assertTrue(done.with_user(self.rep).has_access("read"))
-        self.assertEqual(
-            self._get_partners("key.account", self.rep2), self.nobodys
-        )
+        self.assertEqual(self._get_partners("key.account", self.rep2), self.nobodys)
 
     def test_configuration_is_for_administrators(self):
         for model in (
@@ -292,9 +302,7 @@ class TestRights(RightsCommon):
                 records = self.env[model].with_user(self.manager)
                 self.assertFalse(records.has_access(operation), (model, operation))
         self.assertFalse(
-            self.env["key.account"]
-            .with_user(self.manager)
-            .has_access("write")
+            self.env["key.account"].with_user(self.manager).has_access("write")
         )
 
     def test_tier_by_hand_is_for_administrators(self):

@@ -3,7 +3,6 @@ from odoo.tools import convert_file
 
 MODULE = "crm_key_account"
 NEW_FILES = [
-    "ir_default_data",
     "key_account_buying_role_data",
     "key_account_relationship_criterion_data",
     "key_account_cadence_executive_data",
