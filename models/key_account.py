@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 
 from dateutil.relativedelta import relativedelta
@@ -7,7 +8,12 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS, STAGE_NUMBERS
+from ..const import (
+    ENGAGEMENT_STAGES,
+    LEVEL_NUMBERS,
+    RELATIONSHIP_LEVELS,
+    STAGE_NUMBERS,
+)
 from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
@@ -92,7 +98,8 @@ class KeyAccount(models.Model):
     rank = fields.Integer(
         readonly=True,
         aggregator=None,
-        help="Place among the company's accounts; equal figures share a place.",
+        help="Place among the company's accounts; equal figures share a place. Places "
+        "behind the first thousand are brought up to date once a week.",
     )
     cumulative_share = fields.Float(
         string="Cumulative Share (%)",
@@ -152,6 +159,10 @@ class KeyAccount(models.Model):
         string="Missing or Lapsed",
         compute="_compute_relationship_gap_text",
         help="Criteria of the level in force, or of the next one, that don't hold.",
+    )
+    date_lapse = fields.Date(
+        readonly=True,
+        help="First day on which evidence or a meeting counts no more.",
     )
     coverage = fields.Float(
         string="Coverage (%)",
@@ -605,6 +616,42 @@ class KeyAccount(models.Model):
             self.env["res.partner"]._forget_key_accounts()
 
     @api.model
+    def _get_silent_ladder(self, company):
+        """Return {column: SQL} of the ladder where no evidence is known and nobody has
+        decided: the same for all such accounts of ``company``."""
+        criteria = self.env["key.account.relationship.criterion"]._get_criteria(company)
+        next_level = LEVEL_NUMBERS["transactional"] + 1
+        gap = [
+            {"id": criterion.id, "state": "missing", "date": None}
+            for criterion in criteria.sorted(
+                lambda c: (c.level_number, c.sequence, c.id)
+            )
+            if criterion.level_number <= next_level
+        ]
+        return {
+            "relationship_level": SQL("'transactional'"),
+            "suggested_relationship_level": SQL("'transactional'"),
+            "relationship_direction": SQL("NULL::varchar"),
+            "relationship_gap": SQL("%s::jsonb", json.dumps(gap) if gap else None),
+            "is_evidence_fallen": SQL("FALSE"),
+            "date_lapse": SQL("NULL::date"),
+        }
+
+    @api.model
+    def _get_silent_values(self, company):
+        """Return {column: SQL} of what is true of an account of ``company`` that nobody
+        has visited, met or said anything about."""
+        return {
+            **self._get_silent_ladder(company),
+            "engagement_stage": SQL("'target'"),
+            "covered_count": SQL("0"),
+            "met_contact_count": SQL("0"),
+            "met_user_count": SQL("0"),
+            "is_single_threaded": SQL("FALSE"),
+            "visit_count": SQL("0"),
+        }
+
+    @api.model
     def _update_visit_dates(self, partner_ids):
         """Copy the last done and the next planned visit of these customers."""
         Visit = self.env["key.account.visit"]
@@ -854,6 +901,9 @@ class KeyAccount(models.Model):
 
         The gap keeps the criteria that fail up to the level in force, or up to the
         next one if that is higher than what is supported.
+
+        Accounts of which nothing is known, on the lowest level, are left alone: they
+        were made with what that means (:meth:`_get_silent_values`).
         """
         Criterion = self.env["key.account.relationship.criterion"]
         criteria = Criterion._get_criteria(company)
@@ -879,10 +929,18 @@ class KeyAccount(models.Model):
             "ARRAY[%s]::varchar[]",
             SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
         )
+        silent = self._get_silent_ladder(company)
         self.env.cr.execute(
             SQL(
                 """
-                WITH accounts AS (
+                WITH measured AS MATERIALIZED (
+                    %(measured)s
+                ), said AS (
+                    -- nobody gets above the first level without one of these
+                    SELECT DISTINCT partner_id
+                      FROM measured
+                     WHERE level_number <= %(first)s
+                ), accounts AS (
                     SELECT card.id, card.partner_id, card.relationship_level AS level,
                            array_position(%(levels)s, card.suggested_relationship_level)
                                AS supported_before,
@@ -893,9 +951,10 @@ class KeyAccount(models.Model):
                                AND card.is_lost IS NOT TRUE AS is_compared
                       FROM key_account card
                       JOIN res_partner partner ON partner.id = card.partner_id
+                      LEFT JOIN said ON said.partner_id = card.partner_id
                      WHERE %(scope)s
-                ), measured AS MATERIALIZED (
-                    %(measured)s
+                       AND (said.partner_id IS NOT NULL
+                            OR (%(names)s) IS DISTINCT FROM (%(silent)s))
                 ), held AS (
                     SELECT partner_id %(held)s
                       FROM measured
@@ -936,26 +995,39 @@ class KeyAccount(models.Model):
                                 WHEN supported_before >= number THEN 'yes'
                                 ELSE 'as before'
                            END AS fallen,
-                           gap
+                           gap, lapses.date_lapse
                       FROM numbers
                       LEFT JOIN gaps ON gaps.id = numbers.id
+                      LEFT JOIN (
+                            SELECT partner_id, MIN(date_lapse) AS date_lapse
+                              FROM measured
+                             WHERE date_lapse > %(today)s
+                             GROUP BY partner_id
+                           ) AS lapses ON lapses.partner_id = numbers.partner_id
                 )
                 UPDATE key_account card
                    SET suggested_relationship_level = result.suggested,
                        relationship_direction = result.direction,
                        relationship_gap = result.gap,
+                       date_lapse = result.date_lapse,
                        is_evidence_fallen = CASE result.fallen
                            WHEN 'as before' THEN card.is_evidence_fallen
                            ELSE result.fallen = 'yes' END
                   FROM result
                  WHERE result.id = card.id
                    AND ((card.suggested_relationship_level,
-                         card.relationship_direction, card.relationship_gap)
+                         card.relationship_direction, card.relationship_gap,
+                         card.date_lapse)
                         IS DISTINCT FROM
-                        (result.suggested, result.direction, result.gap)
+                        (result.suggested, result.direction, result.gap,
+                         result.date_lapse)
                         OR result.fallen = 'yes' AND card.is_evidence_fallen IS NOT TRUE
                         OR result.fallen = 'no' AND card.is_evidence_fallen)
                 """,
+                first=min(counts, default=0),
+                names=SQL(", ").join(SQL.identifier("card", name) for name in silent),
+                silent=SQL(", ").join(silent.values()),
+                today=today,
                 scope=scope,
                 levels=levels,
                 supported=supported,

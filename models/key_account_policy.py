@@ -1,5 +1,6 @@
+import hashlib
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytz
 from dateutil.relativedelta import relativedelta
@@ -10,8 +11,14 @@ from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
 from ..const import BATCH_SIZE, INTERNAL
+from .touched import get_touched_ids
 
 _logger = logging.getLogger(__name__)
+
+# Every account is measured after so many days, though nothing seems to have changed.
+FULL_RUN_DAYS = 7
+# A table that so many rows were written to at once needs new statistics.
+ANALYZED_ROWS = 1000
 
 
 class KeyAccountPolicy(models.Model):
@@ -25,6 +32,8 @@ class KeyAccountPolicy(models.Model):
     _name = "key.account.policy"
     _description = "Tiering Policy"
     _order = "company_id, name, id"
+    # Places up to this one are exact every night, those behind after a run of all.
+    _exact_ranks = 1000
 
     name = fields.Char(required=True, translate=True)
     active = fields.Boolean(default=True)
@@ -262,18 +271,23 @@ class KeyAccountPolicy(models.Model):
             changes |= self.sudo()._run_companies(company)
             placed += len(self.sudo()._get_placed(company))
         applied = len(changes.filtered(lambda change: change.state == "applied"))
+        message = self.env._(
+            "%(applied)s accounts moved, %(proposed)s changes proposed.",
+            applied=applied,
+            proposed=len(changes) - applied,
+        )
+        if placed:
+            message = self.env._(
+                "%(placed)s accounts placed for the first time. %(moved)s",
+                placed=placed,
+                moved=message,
+            )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": self.env._(
-                    "%(placed)s accounts placed, %(applied)s moved, "
-                    "%(proposed)s changes proposed.",
-                    placed=placed,
-                    applied=applied,
-                    proposed=len(changes) - applied,
-                ),
+                "message": message,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
@@ -340,7 +354,7 @@ class KeyAccountPolicy(models.Model):
             policy = self._get_for_company(company)
             try:
                 with self.env.cr.savepoint():
-                    policy._run_companies(company)
+                    policy._run_companies(company, incremental=True)
             except Exception:
                 # The other companies' runs don't depend on this one.
                 _logger.exception("Tiering of company %s failed", company.id)
@@ -381,19 +395,93 @@ class KeyAccountPolicy(models.Model):
         """
         return self._run_companies(self._get_companies(), today)
 
-    def _run_companies(self, companies, today=None):
+    def _run_companies(self, companies, today=None, incremental=False):
+        """Run the policy of each company, its relationships and its effort.
+
+        :param bool incremental: measure what can have changed since the last run, where
+            one of all accounts is at most a week old and the configuration is the same
+        """
         changes = self.env["key.account.tier.change"]
+        cards = self.env["key.account"].sudo()
         for company in companies:
             policy = self._get_for_company(company)
+            day = today or self._get_today(company)
+            touched = None
+            if policy and incremental:
+                touched = policy._get_touched_ids(company, day)
             if policy:
-                changes |= policy._run_company(company, today)
+                changed = policy._run_company(company, day, touched)
+                changes |= changed
+                if touched is not None:
+                    placed = policy._get_placed(company)
+                    touched += (changed.partner_id | placed.partner_id).ids
             # After the tiers: they say who must have been met, and how often.
-            cards = self.env["key.account"].sudo()
-            cards._update_relationships(company, today=today)
-            cards._update_effort(company, today)
+            cards._update_relationships(company, touched, day)
+            cards._update_effort(company, day)
         return changes
 
-    def _run_company(self, company, today=None):
+    def _get_touched_ids(self, company, today):
+        """Return whom a run has to measure; None: everybody."""
+        company = company.sudo()
+        if (
+            not company.key_account_computed_at
+            or not company.key_account_run_date
+            or company.key_account_run_date > today
+            or not company.key_account_full_run_date
+            or company.key_account_full_run_date + timedelta(days=FULL_RUN_DAYS)
+            <= today
+            or company.key_account_run_key != self._get_run_key(company)
+        ):
+            return None
+        self.env.flush_all()
+        touched = get_touched_ids(
+            self.env,
+            company,
+            self.window_months,
+            company.key_account_computed_at,
+            company.key_account_run_date,
+            today,
+        )
+        # Leads that are gone, or went to another customer, leave no trace.
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(lead.partner_id, account.partner_id)
+                  FROM (%(leads)s) AS lead
+                  FULL JOIN (
+                        SELECT partner_id, expected_revenue
+                          FROM key_account
+                         WHERE company_id = %(company)s AND is_account
+                       ) AS account ON account.partner_id = lead.partner_id
+                 WHERE ROUND(COALESCE(lead.expected_revenue, 0)::numeric, %(digits)s)
+                       != COALESCE(account.expected_revenue, 0)
+                    OR account.partner_id IS NULL
+                """,
+                leads=self._get_leads_sql(company),
+                company=company.id,
+                digits=company.currency_id.decimal_places,
+            )
+        )
+        return list({*touched, *(row[0] for row in rows)})
+
+    def _get_run_key(self, company):
+        """Return a digest of the configuration that figures and evidence depend on."""
+        policy = self.sudo()
+        records = [
+            policy,
+            policy.tier_ids,
+            policy.tier_ids.cell_ids,
+            self.env["key.account.relationship.criterion"]._get_criteria(company),
+        ]
+        text = repr(
+            [
+                [(record._name, record.id, record.write_date) for record in each]
+                for each in records
+            ]
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _run_company(self, company, today=None, touched=None):
         """Run the policy for one company; see :meth:`_run`.
 
         A fixed number of statements, whatever the number of accounts, and one batch of
@@ -411,7 +499,7 @@ class KeyAccountPolicy(models.Model):
         # The report below converts to the first company: here, only one is allowed.
         self = self.with_context(allowed_company_ids=company.ids)
         today = today or self._get_today(company)
-        self._measure(company, today)
+        self._measure(company, today, touched)
         changes = self._move(company, today)
         self._update_leads(company)
         self.env.cr.execute(
@@ -423,17 +511,30 @@ class KeyAccountPolicy(models.Model):
         )
         self.env.cr.execute(
             SQL(
-                "UPDATE res_company SET key_account_computed_at = %s WHERE id = %s",
-                fields.Datetime.now(),
-                company.id,
+                """
+                UPDATE res_company
+                   SET key_account_computed_at = %(now)s,
+                       key_account_run_date = %(today)s,
+                       key_account_full_run_date = CASE
+                           WHEN %(full)s THEN %(today)s
+                           ELSE key_account_full_run_date END,
+                       key_account_run_key = %(key)s
+                 WHERE id = %(company)s
+                """,
+                now=fields.Datetime.now(),
+                today=today,
+                full=touched is None,
+                key=self._get_run_key(company),
+                company=company.id,
             )
         )
         # The statements above went past the ORM's cache.
         self.env.invalidate_all(flush=False)
         _logger.info(
-            "Tiering of company %s by policy %s: %s changes",
+            "Tiering of company %s by policy %s: %s accounts measured, %s changes",
             company.id,
             self.id,
+            "all" if touched is None else len(touched),
             len(changes),
         )
         return changes
@@ -502,15 +603,31 @@ class KeyAccountPolicy(models.Model):
             tiers[-1].id,
         )
 
-    def _get_sales_sql(self, company, today):
+    def _get_sales_sql(self, company, today, partner_ids=None):
         """Return a query for revenue, margin and previous revenue per commercial
         partner: untaxed, in the currency of ``company``.
 
         Every customer that was ever invoiced (or has a confirmed order) has a row;
         only figures of the window count.
+
+        :param partner_ids: limit to these commercial partners
         """
         start = today - relativedelta(months=self.window_months)
         previous_start = start - relativedelta(months=self.window_months)
+        among = SQL("TRUE")
+        moves = SQL("TRUE")
+        if partner_ids is not None:
+            among = SQL("partner.commercial_partner_id = ANY(%s)", partner_ids)
+            moves = SQL(
+                """
+                move_id IN (
+                    SELECT move.id
+                      FROM account_move move
+                      JOIN res_partner partner ON partner.id = move.partner_id
+                     WHERE %s)
+                """,
+                among,
+            )
         current = SQL("day > %s AND day <= %s", start, today)
         previous = SQL("day > %s AND day <= %s", previous_start, start)
         invoices = SQL(
@@ -521,9 +638,11 @@ class KeyAccountPolicy(models.Model):
              WHERE company_id = %s
                AND state = 'posted'
                AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+               AND %s
             """,
             self.env["account.invoice.report"]._table_query,
             company.id,
+            moves,
         )
         orders = SQL(
             """
@@ -547,13 +666,16 @@ class KeyAccountPolicy(models.Model):
                    SUM(revenue) FILTER (WHERE %(previous)s) AS previous_revenue
               FROM (%(sales)s) AS sales
               JOIN res_partner partner ON partner.id = sales.partner_id
+             WHERE %(among)s
              GROUP BY 1
              UNION ALL
             SELECT commercial_partner_id, 0, 0, 0
               FROM (%(others)s) AS others
               JOIN res_partner partner ON partner.id = others.partner_id
+             WHERE %(among)s
              GROUP BY 1
             """,
+            among=among,
             current=current,
             previous=previous,
             sales=orders if ordered else invoices,
@@ -608,45 +730,39 @@ class KeyAccountPolicy(models.Model):
             company.id,
         )
 
-    def _measure(self, company, today):
-        """Write the company's scorecards: figures, rank, share and suggested tier."""
-        metric = SQL.identifier(self.metric)
+    def _measure(self, company, today, touched=None):
+        """Write the company's accounts: figures, rank, share and suggested tier.
+
+        :param touched: ids of the commercial partners to measure, beside those whose
+            expected revenue differs; the figures of the others are what they were.
+            Default: all
+        """
         # Compiling the query takes longer than running it.
         self.env.cr.execute("SET LOCAL jit = off")
         # Apart from writing: PostgreSQL reads in parallel only for this kind.
         self.env.cr.execute("DROP TABLE IF EXISTS key_account_measure")
+        figures = self._get_figures_sql(company, today, touched)
+        if touched is not None:
+            figures = SQL(
+                """
+                %s
+                 UNION ALL
+                SELECT partner_id, is_account, revenue, margin, previous_revenue,
+                       expected_revenue
+                  FROM key_account
+                 WHERE company_id = %s
+                   AND is_account
+                   AND NOT partner_id = ANY(%s)
+                """,
+                figures,
+                company.id,
+                touched,
+            )
         self.env.cr.execute(
             SQL(
                 """
                 CREATE TEMP TABLE key_account_measure ON COMMIT DROP AS
-                WITH figures AS (
-                    SELECT partner_id,
-                           BOOL_OR(is_account) AS is_account,
-                           ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
-                           ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
-                           ROUND(SUM(previous_revenue)::numeric, %(digits)s)
-                               AS previous_revenue,
-                           ROUND(SUM(expected_revenue)::numeric, %(digits)s)
-                               AS expected_revenue
-                      FROM (
-                            SELECT partner_id,
-                                   COALESCE(revenue, 0) AS revenue,
-                                   COALESCE(margin, 0) AS margin,
-                                   COALESCE(previous_revenue, 0) AS previous_revenue,
-                                   0 AS expected_revenue,
-                                   TRUE AS is_account
-                              FROM (%(sales)s) AS sales
-                             UNION ALL
-                            SELECT partner_id, 0, 0, 0, COALESCE(expected_revenue, 0),
-                                   TRUE
-                              FROM (%(leads)s) AS leads
-                             UNION ALL
-                            -- those that may be none any more
-                            SELECT partner_id, 0, 0, 0, 0, FALSE
-                              FROM key_account
-                             WHERE company_id = %(company)s AND is_account
-                           ) AS sources
-                     GROUP BY partner_id
+                WITH figures AS (%(figures)s
                 ), ranked AS (
                     SELECT figures.*,
                            %(metric)s AS figure,
@@ -688,14 +804,64 @@ class KeyAccountPolicy(models.Model):
                          WHERE company_id = %(company)s
                        ) AS old ON old.partner_id = tiered.partner_id
                 """,
-                digits=company.currency_id.decimal_places,
-                sales=self._get_sales_sql(company, today),
-                leads=self._get_leads_sql(company),
-                metric=metric,
+                figures=figures,
+                metric=SQL.identifier(self.metric),
                 suggested=self._get_suggested_tier_sql(),
                 company=company.id,
             )
         )
+        self._write_measure(company, today, touched)
+
+    def _get_figures_sql(self, company, today, partner_ids=None):
+        """Return a query for the figures per commercial partner, in the currency of
+        ``company`` and rounded as it is.
+
+        :param partner_ids: limit to these commercial partners
+        """
+        among = SQL("TRUE")
+        if partner_ids is not None:
+            among = SQL("partner_id = ANY(%s)", partner_ids)
+        return SQL(
+            """
+            SELECT partner_id,
+                   BOOL_OR(is_account) AS is_account,
+                   ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
+                   ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
+                   ROUND(SUM(previous_revenue)::numeric, %(digits)s)
+                       AS previous_revenue,
+                   ROUND(SUM(expected_revenue)::numeric, %(digits)s)
+                       AS expected_revenue
+              FROM (
+                    SELECT partner_id,
+                           COALESCE(revenue, 0) AS revenue,
+                           COALESCE(margin, 0) AS margin,
+                           COALESCE(previous_revenue, 0) AS previous_revenue,
+                           0 AS expected_revenue,
+                           TRUE AS is_account
+                      FROM (%(sales)s) AS sales
+                     UNION ALL
+                    SELECT partner_id, 0, 0, 0, COALESCE(expected_revenue, 0), TRUE
+                      FROM (%(leads)s) AS leads
+                     WHERE %(among)s
+                     UNION ALL
+                    -- those that may be none any more
+                    SELECT partner_id, 0, 0, 0, 0, FALSE
+                      FROM key_account
+                     WHERE company_id = %(company)s AND is_account AND %(among)s
+                   ) AS sources
+             GROUP BY partner_id
+            """,
+            digits=company.currency_id.decimal_places,
+            sales=self._get_sales_sql(company, today, partner_ids),
+            leads=self._get_leads_sql(company),
+            among=among,
+            company=company.id,
+        )
+
+    def _write_measure(self, company, today, touched):
+        """Write what was measured where it differs, and make the accounts that are new
+        with their tier and all that is true of an account of which nothing else is
+        known: most are such, and aren't looked at again then."""
         columns = [
             "user_id",
             "is_account",
@@ -709,26 +875,53 @@ class KeyAccountPolicy(models.Model):
             "suggested_tier_id",
         ]
 
-        def prefixed(alias):
-            return SQL(", ").join(SQL.identifier(alias, name) for name in columns)
+        def prefixed(alias, names):
+            return SQL(", ").join(SQL.identifier(alias, name) for name in names)
 
-        # What wouldn't change is neither locked nor written. Accounts that are new get
-        # their tier and their defaults at once.
+        # What wouldn't change is neither locked nor written.
+        differs = SQL(
+            "(%s) IS DISTINCT FROM (%s)",
+            prefixed("measure", columns),
+            prefixed("old", columns),
+        )
+        if touched is not None:
+            # Every sale moves the places of thousands by one or two: behind the first
+            # ones they wait for the run of all.
+            lasting = [name for name in columns if name not in ("share", "rank")]
+            differs = SQL(
+                """
+                CASE WHEN measure.rank > %(exact)s AND old.rank > %(exact)s
+                     THEN (%(measured)s) IS DISTINCT FROM (%(old)s)
+                     ELSE %(differs)s
+                END
+                """,
+                exact=self._exact_ranks,
+                measured=prefixed("measure", lasting),
+                old=prefixed("old", lasting),
+                differs=differs,
+            )
+        defaults = self.env["key.account"]._get_silent_values(company)
         self.env.cr.execute(
             SQL(
                 """
+                WITH required AS (
+                    SELECT tier_id, COUNT(*) AS cells
+                      FROM key_account_tier_cell
+                     GROUP BY tier_id
+                )
                 INSERT INTO key_account (
-                       partner_id, company_id, relationship_level, tier_id, tier_since,
-                       %(columns)s)
+                       partner_id, company_id, tier_id, tier_since, coverage,
+                       required_count, %(silent)s, %(columns)s)
                 SELECT measure.partner_id, %(company)s,
-                       COALESCE(old.relationship_level, 'transactional'),
                        %(placed)s, CASE WHEN %(placed)s IS NOT NULL THEN %(today)s END,
-                       %(measured)s
+                       CASE WHEN required.cells > 0 THEN 0 END,
+                       COALESCE(required.cells, 0), %(values)s, %(measured)s
                   FROM key_account_measure measure
                   LEFT JOIN key_account old
                          ON old.partner_id = measure.partner_id
                         AND old.company_id = %(company)s
-                 WHERE (%(measured)s) IS DISTINCT FROM (%(old)s)
+                  LEFT JOIN required ON required.tier_id = %(placed)s
+                 WHERE %(differs)s
                     OR old.tier_id IS NULL AND %(placed)s IS NOT NULL
                     ON CONFLICT (partner_id, company_id) DO UPDATE
                    SET (%(columns)s) = ROW(%(excluded)s),
@@ -738,14 +931,19 @@ class KeyAccountPolicy(models.Model):
                                          ELSE key_account.tier_since END
                 """,
                 columns=SQL(", ").join(map(SQL.identifier, columns)),
+                silent=SQL(", ").join(map(SQL.identifier, defaults)),
+                values=SQL(", ").join(defaults.values()),
                 company=company.id,
                 today=today,
                 placed=self._get_placed_tier_sql(today),
-                measured=prefixed("measure"),
-                old=prefixed("old"),
-                excluded=prefixed("excluded"),
+                differs=differs,
+                measured=prefixed("measure", columns),
+                excluded=prefixed("excluded", columns),
             )
         )
+        if self.env.cr.rowcount > ANALYZED_ROWS:
+            # Without statistics the next statements take a full table for an empty one.
+            self.env.cr.execute("ANALYZE key_account")
 
     def _get_placed_tier_sql(self, today):
         """Return the tier of an account that has none yet, as an SQL expression over

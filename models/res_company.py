@@ -8,6 +8,11 @@ class ResCompany(models.Model):
     _inherit = "res.company"
 
     key_account_computed_at = fields.Datetime(readonly=True)
+    # How far the tiering run is: the last day that it counted, the day on which it last
+    # measured every account, and by which configuration.
+    key_account_run_date = fields.Date(groups="base.group_system", readonly=True)
+    key_account_full_run_date = fields.Date(groups="base.group_system", readonly=True)
+    key_account_run_key = fields.Char(groups="base.group_system", readonly=True)
     key_account_planning = fields.Boolean(
         string="Plan Visits Automatically",
         default=True,

@@ -1,3 +1,4 @@
+from . import test_account
 from . import test_assignment
 from . import test_attacks
 from . import test_busy_hours
@@ -11,6 +12,7 @@ from . import test_engine
 from . import test_engine_who
 from . import test_figures
 from . import test_hoot
+from . import test_incremental
 from . import test_leaving
 from . import test_migrations
 from . import test_planner
