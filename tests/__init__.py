@@ -14,6 +14,7 @@ from . import test_figures
 from . import test_hoot
 from . import test_incremental
 from . import test_leaving
+from . import test_migration_account
 from . import test_migrations
 from . import test_planner
 from . import test_planning
