@@ -479,6 +479,8 @@ class TestMigrationAccount(KeyAccountCommon):
             self.other,
             account_value_type=[(self.company, None), (self.second, "strategic")],
         )
+        # no account by that
+        self._say(self.contact, visit_interval_days=[(self.company, 3)])
         self._migrate()
         rows = self._get_rows()
         self.assertEqual(
