@@ -9,7 +9,7 @@ from odoo.tools.sql import column_exists, table_exists
 
 from .common import KeyAccountCommon
 
-SCRIPT = Path(__file__).parents[1] / "migrations/19.0.1.3.0/pre-account.py"
+SCRIPTS = Path(__file__).parents[1] / "migrations/19.0.1.3.0"
 # What customers held per company in 19.0.1.0.0, and what came later.
 FIRST_COLUMNS = [
     "account_tier_id",
@@ -28,9 +28,9 @@ NEW_COLUMNS = [
 
 @tagged("post_install", "-at_install")
 class TestMigrationAccount(KeyAccountCommon):
-    """The script of 19.0.1.3.0, on tables as the versions before left them.
+    """The scripts of 19.0.1.3.0, on tables as the versions before left them.
 
-    All in SQL: meanwhile the models don't fit the tables.
+    In SQL: till then the models don't fit the tables.
     """
 
     @classmethod
@@ -166,8 +166,8 @@ class TestMigrationAccount(KeyAccountCommon):
             **values,
         )
 
-    def _migrate(self):
-        spec = importlib.util.spec_from_file_location("migration", SCRIPT)
+    def _migrate(self, script="pre-account.py"):
+        spec = importlib.util.spec_from_file_location("migration", SCRIPTS / script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         module.migrate(self.cr, "19.0.1.2.0")
@@ -192,6 +192,11 @@ class TestMigrationAccount(KeyAccountCommon):
 
     def assertRow(self, row, **values):
         self.assertEqual({name: row[name] for name in values}, values)
+
+    def assertShows(self, partners, company, **values):
+        self.env.invalidate_all(flush=False)
+        for partner in partners.with_company(company):
+            self.assertEqual({name: partner[name] for name in values}, values)
 
     # -------------------------------------------------------------------------
     # What was decided
@@ -257,6 +262,22 @@ class TestMigrationAccount(KeyAccountCommon):
             visit_interval_days=None,
         )
         self.assertEqual(len(rows), 2)
+        self.assertShows(
+            self.partner | self.contact,
+            self.company,
+            account_tier_id=tier,
+            account_tier_lock_reason="It's a “framework” contract",
+            relationship_level="partner",
+            visit_interval_days=21,
+        )
+        self.assertShows(
+            self.partner | self.contact,
+            self.second,
+            account_tier_id=low,
+            account_tier_lock_reason=False,
+            relationship_level="transactional",
+            executive_sponsor_id=self.leader,
+        )
         for column in FIRST_COLUMNS + LATER_COLUMNS:
             self.assertFalse(column_exists(self.cr, "res_partner", column))
         self.assertFalse(column_exists(self.cr, "key_account", "cumulative_share"))
@@ -701,3 +722,39 @@ class TestMigrationAccount(KeyAccountCommon):
                 )
             )
             self.assertEqual(self.cr.fetchone()[0], expected, f"{table}.{column}")
+
+    def test_rules_that_wait_in_vain_are_named(self):
+        """Automation rules are told of changes of stored fields alone."""
+        if not table_exists(self.cr, "base_automation"):
+            self.cr.execute(
+                """
+                CREATE TABLE base_automation (
+                    id serial, name jsonb, active boolean, model_id int, trigger varchar
+                );
+                CREATE TABLE base_automation_ir_model_fields_rel (
+                    base_automation_id int, ir_model_fields_id int
+                )
+                """
+            )
+        customers = self.env["ir.model"]._get_id("res.partner")
+        for name, active, field in (
+            ("Promoted", True, "account_tier_id"),
+            ("Switched off", False, "account_tier_id"),
+            ("Moved", True, "city"),
+        ):
+            rule = self._insert(
+                "base_automation",
+                name=json.dumps({"en_US": name}),
+                active=active,
+                model_id=customers,
+                trigger="on_create_or_write",
+            )
+            self.cr.execute(
+                "INSERT INTO base_automation_ir_model_fields_rel VALUES (%s, %s)",
+                [rule, self.env["ir.model.fields"]._get("res.partner", field).id],
+            )
+        with self.assertLogs("migration", "WARNING") as logs:
+            self._migrate("post-automation.py")
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("“Promoted”", logs.output[0])
+        self.assertIn("account_tier_id", logs.output[0])
