@@ -105,6 +105,7 @@ class KeyAccount(models.Model):
         string="Cumulative Share (%)",
         digits=(16, 4),
         compute="_compute_cumulative_share",
+        search="_search_cumulative_share",
         aggregator=None,
         help="Share of this and all better accounts together.",
     )
@@ -244,27 +245,46 @@ class KeyAccount(models.Model):
     def _compute_cumulative_share(self):
         """Add up the shares of the account and of all better ones: asked for rarely, so
         that one customer's new invoice doesn't change the row of every other one."""
-        self.flush_model(["company_id", "is_account", "rank", "share"])
         shares = {}
         if self.ids:
             rows = self.env.execute_query(
                 SQL(
-                    """
-                    SELECT id, cumulated
-                      FROM (SELECT id, SUM(share) OVER best AS cumulated
-                              FROM key_account
-                             WHERE company_id = ANY(%s) AND is_account
-                            WINDOW best AS (PARTITION BY company_id ORDER BY rank)
-                           ) AS accounts
-                     WHERE id = ANY(%s)
-                    """,
-                    self.company_id.ids,
+                    "SELECT id, cumulated FROM (%s) AS accounts WHERE id = ANY(%s)",
+                    self._get_cumulated_sql(self.company_id),
                     self.ids,
                 )
             )
             shares = dict(rows)
         for account in self:
             account.cumulative_share = shares.get(account._origin.id, 0)
+
+    def _search_cumulative_share(self, operator, value):
+        if operator not in ("<", "<=", ">", ">="):
+            return NotImplemented
+        accounts = SQL(
+            "(SELECT id FROM (%s) AS accounts WHERE COALESCE(cumulated, 0) %s %s)",
+            self._get_cumulated_sql(self.env.companies),
+            SQL(operator),
+            value,
+        )
+        return Domain("id", "in", accounts)
+
+    def _get_cumulated_sql(self, companies):
+        """Return a query of all rows of these companies: id, and the share of all
+        accounts up to this one; NULL for those that are no accounts."""
+        self.flush_model(["company_id", "is_account", "rank", "share"])
+        return SQL(
+            """
+            SELECT id,
+                   CASE WHEN is_account
+                        THEN SUM(share) FILTER (WHERE is_account) OVER best
+                   END AS cumulated
+              FROM key_account
+             WHERE company_id = ANY(%s)
+            WINDOW best AS (PARTITION BY company_id ORDER BY rank)
+            """,
+            companies.ids,
+        )
 
     @api.depends("next_visit_date")
     @api.depends_context("tz")

@@ -44,6 +44,28 @@ class TestTiering(KeyAccountCommon):
             [card.cumulative_share for card in cards], [50, 75, 90, 95, 98, 100]
         )
 
+    def test_search_by_cumulative_share(self):
+        """As filters do that were saved while it was stored."""
+        self._invoice(500, 250, 150, 50, 30, 20)
+        other = self._create_partner("No account")
+        self.Card._ensure(other.ids, self.company)
+        self.policy._run(TODAY)
+        cards = [self._get_card(partner) for partner in [*self.partners, other]]
+        company = ("company_id", "=", self.company.id)
+        for operator, value, expected in (
+            ("<", 90, [0, 1, 6]),
+            ("<=", 90, [0, 1, 2, 6]),
+            (">", 95, [4, 5]),
+            (">=", 95, [3, 4, 5]),
+        ):
+            with self.subTest(operator=operator):
+                domain = [company, ("cumulative_share", operator, value)]
+                found = self.Card.search(domain)
+                self.assertEqual(
+                    [number for number, card in enumerate(cards) if card in found],
+                    expected,
+                )
+
     def test_pareto_boundary_is_exact(self):
         # the second account starts at exactly 80 %: no longer in the first tier
         self._invoice(800, 150, 50)
