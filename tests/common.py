@@ -1,4 +1,5 @@
 from datetime import date
+from unittest.mock import patch
 
 from odoo import Command
 from odoo.tests import TransactionCase, new_test_user
@@ -7,6 +8,7 @@ SALES = "sales_team.group_sale_salesman"
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"
 SALES_ADMIN = "sales_team.group_sale_manager"
 TODAY = date(2026, 3, 18)  # a Wednesday
+chart_templates = {}
 
 
 class KeyAccountCommon(TransactionCase):
@@ -64,9 +66,18 @@ class KeyAccountCommon(TransactionCase):
             {"name": name, "currency_id": currency.id}
         )
         company.resource_calendar_id.tz = "UTC"
-        cls.env["account.chart.template"].try_loading(
-            "generic_coa", company=company, install_demo=False
-        )
+        Template = cls.env["account.chart.template"]
+        plain = type(Template)._get_chart_template_mapping
+
+        def once(self, get_all=False):
+            if get_all not in chart_templates:
+                chart_templates[get_all] = plain(self, get_all)
+            return chart_templates[get_all]
+
+        # What charts there are doesn't change: core collects those of all countries
+        # anew each time, which takes as long as the rest of it.
+        with patch.object(type(Template), "_get_chart_template_mapping", once):
+            Template.try_loading("generic_coa", company=company, install_demo=False)
         company.currency_id = currency
         return company
 
@@ -77,11 +88,13 @@ class KeyAccountCommon(TransactionCase):
             cls.env,
             login=login,
             groups=groups,
+            # an invitation by mail takes as long as the user
+            context={"no_reset_password": True},
             company_id=company.id,
             company_ids=[Command.set(company.ids)],
             tz="UTC",
             **values,
-        )
+        ).with_env(cls.env)
 
     @classmethod
     def _create_policy(cls, method="pareto", bounds=(80, 95, 100), **values):

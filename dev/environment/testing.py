@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 from . import base, databases, python
 from .base import ADDON, ADDONS, CHECKOUT, DEV, HOME, Failure, say, step
-from .databases import TEST
+from .databases import TEST, TEST_RUNNER
 
 RECORD = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ "
@@ -18,6 +20,9 @@ RECORD = re.compile(
 # short enough for its translation server
 NOT_CHECKED = ("prefer-readme-rst", "weblate-component-too-long")
 OURS = re.compile(r"crm_key_account|\bkey\.account\.")
+PYTEST_LOG = "pytest_odoo"
+RUNNER_LOG = "odoo_runner"
+REPORT = HOME / "tmp/pytest.json"
 
 
 # ---------------------------------------------------------------------------
@@ -82,28 +87,45 @@ def _test_part(found, part):
         log = databases.make(found, TEST)
     problems = Problems()
     _check_log(log, problems)
-    _pytest(found, part, problems)
+    step("Running the tests with pytest")
+    with _pytest(found, part) as process:
+        code = process.wait()
+    _read_pytest(code, problems)
     return _close(problems, [])
 
 
 def _test_all(found):
+    """pytest in front and Odoo's runner behind it, each on a database of its own."""
     problems, results = Problems(), []
     with base.locked("databases", "Waiting for another command that makes databases"):
         log = databases.make(found, TEST, fresh=True)
+        databases.copy(TEST, TEST_RUNNER)
     _check_log(log, problems)
 
+    step("Running the tests with pytest, and at the same time with Odoo's own runner")
+    say(f"    The runner's log: {base.LOG}/{RUNNER_LOG}.log")
     start = time.monotonic()
-    ran = _pytest(found, [f"{ADDON}/tests"], problems)
-    results.append(_result("pytest", len(ran), start))
+    with _odoo_runner(found) as runner, _pytest(found, [f"{ADDON}/tests"]) as pytest:
+        while pytest.poll() is None and runner.poll() is None:
+            time.sleep(0.5)
+        # One without the other, as when updating fails, isn't worth waiting for
+        if runner.poll() and not _read_names():
+            _end(pytest)
+        ran = _read_pytest(pytest.wait(), problems)
+        results.append(_result("pytest", len(ran), start))
+        if not ran:
+            _end(runner)
 
-    start = time.monotonic()
-    names = _odoo_runner(found, problems)
+        begin = time.monotonic()
+        count = _core_lint(found, problems)
+        results.append(_result("test_lint", count, begin))
+
+        if runner.poll() is None:
+            step(f"Odoo's own runner goes on, after {len(_read_names())} tests so far")
+        code = runner.wait()
+    names = _read_odoo_runner(code, problems)
     results.append(_result("Odoo's runner", len(names), start))
     _compare(ran, names, problems)
-
-    start = time.monotonic()
-    count = _core_lint(found, problems)
-    results.append(_result("test_lint", count, start))
     return _close(problems, results)
 
 
@@ -134,31 +156,58 @@ def _check_log(log, problems):
         problems.add(f"{len(found)} warnings or errors about {ADDON} in {log}")
 
 
-def _pytest(found, part, problems):
-    """Run pytest in front; give {(module, Class.method): has the tag standard}."""
-    step("Running the tests with pytest")
-    report = HOME / "tmp/pytest.json"
-    report.unlink(missing_ok=True)
-    log = base.new_log("pytest_odoo")
+@contextmanager
+def _process(command, **options):
+    """A process that doesn't outlive this; Ctrl-C reaches us alone, and we end it."""
     process = subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process):
+    """As Ctrl-C would, so that it can close its browser."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def _pytest(found, part):
+    """pytest in front, on the database TEST."""
+    REPORT.unlink(missing_ok=True)
+    log = base.new_log(PYTEST_LOG)
+    return _process(
         [python.PYTHON, "-m", "pytest", "-c", DEV / "pytest.ini"]
         + ["--rootdir", ADDONS, "-o", f"cache_dir={HOME}/cache/pytest"]
         + ["-p", "pytest_report", "--odoo-http", f"--odoo-database={TEST}"]
         + ["--odoo-log-level=info", f"--odoo-extra=logfile={log}", *part],
-        stdin=subprocess.DEVNULL,
         # From the parent of the link: inside, the package would get a wrong name
         cwd=ADDONS,
         env=found.environ(
-            PYTHONPATH=f"{found.path}:{DEV}", KEY_ACCOUNT_REPORT=report, COLUMNS="88"
+            PYTHONPATH=f"{found.path}:{DEV}", KEY_ACCOUNT_REPORT=REPORT, COLUMNS="88"
         ),
     )
-    code = _wait(process)
+
+
+def _read_pytest(code, problems):
+    """Look at what it left; give {(module, Class.method): has the tag standard}."""
+    log = base.LOG / f"{PYTEST_LOG}.log"
     if code == 5:
         problems.add("pytest ran no test")
     elif code:
         problems.add(f"pytest ended with {code}; Odoo's log of it is {log}")
     try:
-        tests = json.loads(report.read_text())
+        tests = json.loads(REPORT.read_text())
     except (OSError, ValueError):
         problems.add("pytest broke off before its report")
         return {}
@@ -168,44 +217,44 @@ def _pytest(found, part, problems):
     return {(module, name): standard for module, name, standard in tests["ran"]}
 
 
-def _wait(process):
-    try:
-        return process.wait()
-    except BaseException:
-        # Ctrl-C reached it as well: let it close its browser
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        raise
+@contextmanager
+def _odoo_runner(found):
+    """Odoo's own runner, on the database TEST_RUNNER, into its log.
 
-
-def _odoo_runner(found, problems):
-    """Odoo's own runner sees tags, and tests that no __init__ imports."""
-    step("Running the tests with Odoo's own runner")
-    log = base.new_log("odoo_runner")
-    with open(log, "a") as file:
-        process = subprocess.Popen(
-            [*found.command, "-d", TEST, "-u", ADDON, "--stop-after-init"]
+    It sees tags, and tests that no __init__ imports; and it updates the addon.
+    """
+    with open(base.new_log(RUNNER_LOG), "a") as file:
+        with _process(
+            [*found.command, "-d", TEST_RUNNER, "-u", ADDON, "--stop-after-init"]
             + ["--test-enable", "--test-tags", f"/{ADDON}"]
             + [f"--http-port={base.free_port()}"],
-            stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             env=found.environ(),
             cwd=HOME,
-        )
-        code = _wait(process)
-    if code:
-        problems.add(f"Odoo's runner ended with {code}: see {log}")
+        ) as process:
+            yield process
+
+
+def _read_names():
+    """The tests, as (module, Class.method), that Odoo's runner has started."""
     names = set()
-    for _level, logger, text in records(log):
+    for _level, logger, text in records(base.LOG / f"{RUNNER_LOG}.log"):
         started = re.match(r"Starting (\w+\.test\w*) \.\.\.", text)
         if started:
             names.add((logger, started[1]))
+    return names
+
+
+def _read_odoo_runner(code, problems):
+    log = base.LOG / f"{RUNNER_LOG}.log"
+    if code:
+        problems.add(f"Odoo's runner ended with {code}: see {log}")
+    for _level, logger, text in records(log):
         skipped = re.match(r"skipped (\w+(?:\.\w+)?.*)", text)
         if skipped and ".tests" in logger:
             problems.add(f"skipped by Odoo's runner: {skipped[1]}")
+    names = _read_names()
     if not names:
         problems.add(f"Odoo's runner ran no test: see {log}")
     _check_log(log, problems)
@@ -232,9 +281,8 @@ def _core_lint(found, problems):
     report.unlink(missing_ok=True)
     found.find("test_lint")
     with open(log, "a") as file:
-        process = subprocess.Popen(
+        with _process(
             [python.PYTHON, DEV / "core_lint.py"],
-            stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
             env=found.environ(
@@ -243,8 +291,8 @@ def _core_lint(found, problems):
                 PATH=_environment()["PATH"],
             ),
             cwd=HOME,
-        )
-        code = _wait(process)
+        ) as process:
+            code = process.wait()
     try:
         result = json.loads(report.read_text())
     except (OSError, ValueError):
@@ -335,10 +383,5 @@ def rewrite():
 
 
 def _checker(command):
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        stdin=subprocess.DEVNULL,
-        cwd=CHECKOUT,
-        env=_environment(),
-    )
-    return _wait(process)
+    with _process(command, cwd=CHECKOUT, env=_environment()) as process:
+        return process.wait()
