@@ -3,7 +3,7 @@
 PYTHON ?= python3
 ENV = @$(PYTHON) -B dev/env.py
 
-export PORT DB K T ARGS KEY_ACCOUNT_HOME ODOO_HOME
+export PORT DB K T SIZE ARGS KEY_ACCOUNT_HOME ODOO_HOME
 
 # An empty value means the default, as an unset one does
 ifeq ($(strip $(KEY_ACCOUNT_HOME)),)
@@ -23,7 +23,7 @@ help:
 	@echo 'make shell          Odoo shell; DB=key_account_demo, a script from stdin'
 	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
 	@echo 'make format         let ruff and prettier rewrite the files'
-	@echo 'make bench          the benchmark (ARGS=...)'
+	@echo 'make bench          the benchmark; SIZE=10k, 100k, 1m, several, all (ARGS=...)'
 	@echo 'make dist           the wheel odoo-addon-crm_key_account'
 	@echo 'make lock           choose new versions of the Python packages'
 	@echo 'make clean          stop what runs, remove what the others made'

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 
 from odoo import Command
 
-SALESPEOPLE = 6
+# As many at each size: what grows is the number of customers
+SALESPEOPLE = 7
 MONTHS = 24
 
 
@@ -31,6 +32,11 @@ _QUIET = {
     "mail_notrack": True,
     "no_reset_password": True,
 }
+
+
+# Nothing is as new as the day that the night is measured after
+_LONG_AGO = "now() at time zone 'UTC' - interval '40 days'"
+_AGE = {"create_date": _LONG_AGO, "write_date": _LONG_AGO}
 
 
 def copy_rows(env, table, prototype, source, **columns):
@@ -121,7 +127,7 @@ def _make_customers(env, count, users):
         """,
         [start, users.ids, len(users), count, count],
     )
-    name = "'Customer ' || lpad(i::text, 6, '0')"
+    name = "'Customer ' || lpad(i::text, 7, '0')"
     copy_rows(
         env,
         "res_partner",
@@ -137,6 +143,7 @@ def _make_customers(env, count, users):
         email="'customer' || i || '@example.com'",
         email_normalized="'customer' || i || '@example.com'",
         customer_rank="1",
+        **_AGE,
     )
     copy_rows(
         env,
@@ -151,6 +158,7 @@ def _make_customers(env, count, users):
         parent_id="customer.id",
         user_id="customer.user_id",
         ref="'BENCH-C' || i",
+        **_AGE,
     )
     _follow(env, "res.partner", "SELECT id, user_id FROM customer")
     (contact | partner).active = False
@@ -272,6 +280,7 @@ def _make_invoices(env, customers, count):
             amount_total_in_currency_signed=f"{sign}amount",
             amount_residual_signed=f"{sign}amount",
             access_token="NULL",
+            **_AGE,
         )
         shared = {
             "move_id": "invoice.id",
@@ -279,6 +288,7 @@ def _make_invoices(env, customers, count):
             "partner_id": "invoice.partner_id",
             "date": "day",
             "invoice_date": "day",
+            **_AGE,
         }
         for line, offset, minus in ((product_line, 1, "-"), (term_line, 0, "")):
             balance = f"{'' if minus == sign else '-'}amount"
@@ -341,7 +351,7 @@ def _make_leads(env, customers, users):
         id=f"{start} + i",
         name="'Opportunity ' || i",
         partner_id=f"CASE {with_customer} customer.id END",
-        partner_name="'Customer ' || lpad(i::text, 6, '0')",
+        partner_name="'Customer ' || lpad(i::text, 7, '0')",
         user_id="customer.user_id",
         type="CASE WHEN i % 5 = 0 THEN 'lead' ELSE 'opportunity' END",
         active=f"{state} <> 1",
@@ -352,7 +362,8 @@ def _make_leads(env, customers, users):
         probability=f"CASE {state} WHEN 0 THEN 100 WHEN 1 THEN 0 ELSE 20 END",
         date_closed=f"CASE WHEN {state} < 2 THEN now() at time zone 'UTC' END",
         expected_revenue="round(500 + 20000 * random())",
-        create_date="now() at time zone 'UTC' - random() * interval '700 days'",
+        create_date=f"{_LONG_AGO} - random() * interval '660 days'",
+        write_date=_LONG_AGO,
     )
     _follow(
         env,

@@ -1,22 +1,39 @@
-"""The benchmark of crm_key_account: `make bench`, `make bench ARGS="--rounds 9"`.
+"""The benchmark of crm_key_account: `make bench`, `make bench SIZE="100k 1m"`.
 
 Measures in pairs, A B A B ..., because machines are noisy: what counts are the ratios
 of neighbours, and of these the median. Nothing that is measured is committed.
-See docs/performance.md for results.
+See docs/performance.md for what is measured and for results.
 """
 
 import argparse
 import gc
 import logging
+import os
+import re
 import statistics
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from odoo.tools import config
 
+SIZES = ("10k", "100k", "1m")
+# Pairs of a measurement, from so many customers on
+ROUNDS = ((0, 5), (50_000, 3), (500_000, 1))
 # They take so little time that a neighbour disturbs a pair easily
 SCREEN_ROUNDS = 60
+# From 100,000 customers to ten times as many
+GROWTH_GOAL = 1.3
+REFERENCE = "`_read_group` of the invoice analysis"
+# Visits a day that leave room for about 400, and about 4,000, beside full agendas
+FEW, MANY = 9, 40
+# A run's peak of memory above an idle process
+MEMORY_GOAL = 512
+MEGABYTE = 1 << 20
+# Customers whose visits are measured one by one
+BATCH = 4000
 
 
 @dataclass
@@ -29,47 +46,93 @@ class Measurement:
     ours: list = field(default_factory=list)
     theirs: list = field(default_factory=list)
     queries: list = field(default_factory=list)
+    # How much was done, for those whose work isn't given
+    note: str = ""
+    size: object = None
 
     @property
     def ratios(self):
         return [our / their for our, their in zip(self.ours, self.theirs, strict=True)]
 
     @property
-    def ratio(self):
+    def figure(self):
         return statistics.median(self.ratios)
 
     @property
     def more_queries(self):
-        return max((ours - theirs for ours, theirs in self.queries), default=None)
+        return max((ours - theirs for ours, theirs in self.queries), default=0)
 
     @property
     def is_met(self):
-        return self.ratio <= self.goal and (
-            self.more_queries is None or self.more_queries <= 2
-        )
+        return self.figure <= self.goal and self.more_queries <= 2
 
-    def cells(self):
-        goal = "–"
-        met = "–"
-        if self.goal:
-            goal = f"≤ {self.goal:g}"
-            met = "yes" if self.is_met else "**no**"
-        queries = ""
+    @property
+    def goal_text(self):
+        if not self.goal:
+            return "–"
+        return f"≤ {self.goal:g}" + (", +2 queries" if self.queries else "")
+
+    @property
+    def figure_text(self):
+        text = f"{self.figure:.3g}"
         if self.queries:
             ours, theirs = self.queries[-1]
-            queries = f"{theirs} → {ours}"
-            goal += ", +2 queries"
+            text += f", {theirs} → {ours} queries"
+        return text
+
+    @property
+    def detail(self):
+        ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
+        note = f" ({self.note})" if self.note else ""
+        return (
+            f"{min(self.ratios):.3g} to {max(self.ratios):.3g}; "
+            f"{_time(ours)} / {_time(theirs)}{note}"
+        )
+
+    def cells(self, growth):
+        """Return the cells of the table.
+
+        :param growth: this figure divided by that of the size before, or None
+        """
+        reached = "–"
+        if self.goal:
+            reached = "reached" if self.is_met else "**not reached**"
+        growth_text = ""
+        if growth:
+            growth_text = f"{growth:.2f} ×"
+            if self.size.customers == 1_000_000:
+                goal = "" if growth <= GROWTH_GOAL else ": **not reached**"
+                growth_text += f" (≤ {GROWTH_GOAL:g}{goal})"
         return [
             self.name,
             self.against,
-            goal,
-            f"{self.ratio:.3g}",
-            f"{min(self.ratios):.3g} to {max(self.ratios):.3g}",
-            f"{_time(statistics.median(self.ours))} / "
-            f"{_time(statistics.median(self.theirs))}",
-            queries,
-            met,
+            self.size.label,
+            self.goal_text,
+            self.figure_text,
+            reached,
+            growth_text,
+            self.detail,
         ]
+
+
+class Memory(Measurement):
+    """A line in megabytes, whatever the speed."""
+
+    @property
+    def figure(self):
+        return max(self.ours)
+
+    @property
+    def goal_text(self):
+        return f"≤ {self.goal} MB"
+
+    @property
+    def figure_text(self):
+        return f"{self.figure:.0f} MB"
+
+    @property
+    def detail(self):
+        return ""
 
 
 def _time(seconds):
@@ -87,56 +150,101 @@ def timed(name, function, **environment):
         # The first statement opens the connection
         env.cr.execute("SELECT 1")
         env.user.has_group("base.group_user")
-        gc.collect()
-        queries = env.cr.sql_log_count
-        start = time.perf_counter()
-        result = function(env)
-        env.flush_all()
-        seconds = time.perf_counter() - start
-        return seconds, env.cr.sql_log_count - queries, result
+        return clocked(env, function)
+
+
+def clocked(env, function):
+    """Time a function in a transaction that has begun; see :func:`timed`."""
+    gc.collect()
+    queries = env.cr.sql_log_count
+    start = time.perf_counter()
+    result = function(env)
+    env.flush_all()
+    seconds = time.perf_counter() - start
+    return seconds, env.cr.sql_log_count - queries, result
+
+
+def reference(name):
+    """Time what everything is compared with."""
+    return statistics.median(timed(name, usage.read_report)[0] for _ in range(3))
 
 
 # ---------------------------------------------------------------------------
 # The tiering run
 # ---------------------------------------------------------------------------
-def read_report(env):
-    """What a person would look at instead: core's invoice analysis by customer."""
-    company = data.company_of(env)
-    report = env["account.invoice.report"].with_context(allowed_company_ids=company.ids)
-    return len(
-        report._read_group(
-            [
-                ("state", "=", "posted"),
-                ("move_type", "in", ["out_invoice", "out_refund", "out_receipt"]),
-                ("company_id", "=", company.id),
-            ],
-            ["commercial_partner_id"],
-            ["price_subtotal:sum"],
-        )
-    )
+def measure_runs(size, rounds):
+    first = Measurement("First run, relationships and effort included", REFERENCE, 8)
+    second = Measurement("Run right after a first run", REFERENCE, 4)
+    again = Measurement("Run with nothing changed", REFERENCE, 4)
+    databases.say(f"{size.label}: {first.name}, and another")
+    # what a process does once, such as to import
+    reference(size.clean)
+    for _ in range(rounds):
+        their = reference(size.clean)
+        with databases.environment(size.clean) as env:
+            for measurement in (first, second):
+                seconds, _, changes = clocked(env, usage.run_policy)
+                measurement.ours.append(seconds)
+                measurement.theirs.append(their)
+                measurement.note = f"{changes:,} changes"
+        # What was rolled back has to go before the next round
+        databases.clean_up(size.clean)
+    databases.say(f"{size.label}: {again.name}")
+    for _ in range(rounds):
+        again.theirs.append(reference(size.live))
+        seconds, _, changes = timed(size.live, usage.run_policy)
+        again.ours.append(seconds)
+        again.note = f"{changes:,} changes"
+        databases.clean_up(size.live)
+    return [first, second, again]
 
 
-def measure_runs(rounds):
-    against = "`_read_group` of the invoice analysis"
-    first = Measurement("Tiering, first run", against, 4)
-    again = Measurement("Tiering, nothing changed", against, 2)
-    for measurement, name in ((first, databases.CLEAN), (again, databases.LIVE)):
-        databases.say(measurement.name)
-        timed(name, read_report)
+def measure_night(size, rounds):
+    night = Measurement("Night after a day that touched 1,000 accounts", REFERENCE, 1.5)
+    databases.say(f"{size.label}: {night.name}")
+    theirs = [reference(size.live) for _ in range(rounds)]
+    with databases.environment(size.live) as env:
+        usage.work_a_day(env)
+        with usage.tomorrow():
+            for their in theirs:
+                env.invalidate_all()
+                with env.cr.savepoint(flush=False) as savepoint:
+                    night.ours.append(clocked(env, usage.run_night)[0])
+                    night.theirs.append(their)
+                    savepoint.rollback()
+    databases.clean_up(size.live)
+    return [night]
+
+
+# ---------------------------------------------------------------------------
+# Planning
+# ---------------------------------------------------------------------------
+def measure_planning(size, rounds):
+    result = []
+    for name, goal, capacity in (
+        ("`_generate`, agendas full", 1, None),
+        ("`_generate`, about 400 visits", 5, FEW),
+        ("`_generate`, about 4,000 visits", 5, MANY),
+    ):
+        measurement = Measurement(name, REFERENCE, goal)
+        databases.say(f"{size.label}: {name}")
         for _ in range(rounds):
-            measurement.theirs.append(timed(name, read_report)[0])
-            seconds, _, moves = timed(name, usage.run_policy)
+            measurement.theirs.append(reference(size.live))
+            seconds, _, visits = timed(
+                size.live, partial(usage.generate, capacity=capacity)
+            )
             measurement.ours.append(seconds)
-            # What was rolled back has to go before the next round
-            databases.vacuum(name, *usage.WRITTEN_BY_RUN)
-        print(f"    {moves} accounts moved", flush=True)
-    return [first, again]
+            measurement.note = f"{len(visits):,} visits"
+            databases.clean_up(size.live)
+        result.append(measurement)
+    return result
 
 
 # ---------------------------------------------------------------------------
 # Visits
 # ---------------------------------------------------------------------------
-def measure_visits(rounds, batch):
+def measure_visits(size, rounds):
+    """Visits of customers for whom there is room, by the visit."""
     schedule = Measurement(
         "A generated visit with its activity",
         "`activity_schedule` for another user, one call per record",
@@ -144,24 +252,20 @@ def measure_visits(rounds, batch):
     )
     together = Measurement(schedule.name, "the same, one call for all records", 1 / 20)
     plain = Measurement(schedule.name, "SQL inserts of the same rows")
-    name = databases.LIVE
-    databases.say(f"{batch:,} visits")
+    name = size.live
+    batch = min(BATCH, size.customers // 4)
     few = min(200, batch)
+    databases.say(f"{size.label}: {batch:,} customers' visits")
 
     def generate(env):
-        company = data.company_of(env)
         # room for all of them: what fits on no day costs no visit
-        company.key_account_horizon_days = 365
-        company.key_account_daily_capacity = 100
-        env.flush_all()
-        visits = env["key.account.visit"].with_company(company)
-        return visits._generate(usage.batch_customers(env, batch), company)
+        partners = usage.batch_customers(env, batch)
+        return usage.generate(env, partners, capacity=100, horizon=365)
 
     def generated_rows(env):
         visits = generate(env)
-        # more where the cadence asks for calls too
-        if len(visits) < batch:
-            sys.exit(f"{len(visits)} visits were made instead of {batch}.")
+        if not visits:
+            sys.exit("No visits were made.")
         return len(visits), [
             usage.read_rows(env, "mail_activity", visits.activity_id.ids),
             usage.read_rows(env, "key_account_visit", visits.ids),
@@ -183,7 +287,7 @@ def measure_visits(rounds, batch):
     made, rows = timed(name, generated_rows)[2]
     timed(name, schedule_each)
     for _ in range(rounds):
-        databases.vacuum(name, *usage.WRITTEN_BY_VISITS)
+        databases.clean_up(name)
         ours, queries, _ = timed(name, generate)
         each = timed(name, schedule_each)[0] / few
         all_ = timed(name, schedule_all)[0] / few
@@ -195,16 +299,17 @@ def measure_visits(rounds, batch):
         ):
             measurement.ours.append(ours / made)
             measurement.theirs.append(theirs)
-    print(f"    {queries / made:.3f} queries per visit", flush=True)
+    databases.clean_up(name)
+    schedule.note = f"{made:,} visits, {queries / made:.3f} queries each"
     return [schedule, together, plain]
 
 
 # ---------------------------------------------------------------------------
 # Screens
 # ---------------------------------------------------------------------------
-def measure_screens(rounds):
-    databases.say("Screens")
-    names = {"theirs": databases.PLAIN, "ours": databases.LIVE}
+def measure_screens(size, rounds):
+    databases.say(f"{size.label}: screens")
+    names = {"theirs": size.plain, "ours": size.live}
     prepared = {}
     for side, name in names.items():
         with databases.environment(name) as env:
@@ -224,7 +329,8 @@ def measure_screens(rounds):
             ]
     result = []
     for position, screen in enumerate(prepared["ours"]):
-        measurement = Measurement(f"Opening the {screen.name}", "without addon", 1.1)
+        goal = 1.1 if screen.view_type == "kanban" else 1.3
+        measurement = Measurement(f"Opening the {screen.name}", "without addon", goal)
         ids = records.get(screen.model, [None])
         for number in range(-2, max(rounds, SCREEN_ROUNDS)):
             record_id = ids[number % len(ids)] if screen.view_type == "form" else None
@@ -250,27 +356,114 @@ def measure_screens(rounds):
 
 
 # ---------------------------------------------------------------------------
+# Memory
+# ---------------------------------------------------------------------------
+MEMORY = {
+    "first": ("Memory of a first run", "clean", "run_policy"),
+    "again": ("Memory of a run with nothing changed", "live", "run_policy"),
+    "planning": ("Memory of `_generate`, agendas full", "live", "generate"),
+}
+
+
+def measure_memory(size, _rounds):
+    result = []
+    for key, (name, database, _) in MEMORY.items():
+        databases.say(f"{size.label}: {name}")
+        memory = Memory(name, "idle process", MEMORY_GOAL)
+        # A process of its own: what others used isn't given back to the system
+        output = subprocess.run(
+            [sys.executable, __file__, "--size", size.label, "--memory-of", key],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        memory.ours.append(float(output))
+        databases.clean_up(getattr(size, database))
+        result.append(memory)
+    return result
+
+
+def print_memory(size, key):
+    """Print how many megabytes of memory a run takes above idle."""
+    _, database, function = MEMORY[key]
+    with databases.environment(getattr(size, database)) as env:
+        env.user.has_group("base.group_user")
+        usage.read_report(env)
+        env.invalidate_all()
+        gc.collect()
+        # The peak so far goes back to what is in use
+        with open("/proc/self/clear_refs", "w") as control:
+            control.write("5")
+        idle = _peak()
+        getattr(usage, function)(env)
+        env.flush_all()
+        print((_peak() - idle) / MEGABYTE)
+
+
+def _peak():
+    """Return the highest resident memory of this process, in bytes."""
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
+
+
+# ---------------------------------------------------------------------------
 # The report
 # ---------------------------------------------------------------------------
 HEADER = (
     "Measurement",
     "Compared with",
+    "Size",
     "Goal",
-    "Ratio",
-    "Pairs",
-    "Medians",
-    "Queries",
-    "Met",
+    "Figure",
+    "Reached",
+    "Growth",
+    "Pairs; medians",
 )
 
 
 def report(measurements):
-    rows = [HEADER, *(measurement.cells() for measurement in measurements)]
+    """Print one table: the sizes of a measurement below each other."""
+    by_name = {}
+    for each in measurements:
+        by_name.setdefault((each.name, each.against), []).append(each)
+    rows = [HEADER]
+    for group in by_name.values():
+        previous = None
+        for each in group:
+            growth = each.figure / previous if previous else None
+            rows.append(each.cells(growth))
+            previous = each.figure
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("|", " | ".join(cells), "|")
+
+
+PARTS = {
+    "runs": measure_runs,
+    "night": measure_night,
+    "planning": measure_planning,
+    "visits": measure_visits,
+    "screens": measure_screens,
+    "memory": measure_memory,
+}
+
+
+def parse_size(text):
+    match = re.fullmatch(r"([1-9]\d*)([km])", text.strip().lower())
+    customers = match and int(match[1]) * (1_000_000 if match[2] == "m" else 1000)
+    if not customers or not 2000 <= customers <= 5_000_000:
+        raise argparse.ArgumentTypeError(
+            f"{text}: a number of customers from 2k to 5m, such as {', '.join(SIZES)}"
+        )
+    return databases.Size(match[0], customers)
+
+
+def parse_sizes(text):
+    words = re.split(r"[\s,]+", text.strip())
+    words = SIZES if words == ["all"] else words
+    return sorted(map(parse_size, words), key=lambda size: size.customers)
 
 
 def positive(text):
@@ -281,46 +474,61 @@ def positive(text):
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    parser.add_argument("--customers", type=positive, default=100_000)
-    parser.add_argument("--invoices", type=positive, default=400_000)
-    parser.add_argument("--batch", type=positive, default=10_000, help="visits")
-    parser.add_argument("--rounds", type=positive, default=5, help="pairs")
+    parser = argparse.ArgumentParser(
+        prog="make bench SIZE=... ARGS=...", description=__doc__
+    )
+    parser.add_argument(
+        "--size",
+        type=parse_sizes,
+        default=os.environ.get("SIZE", "").strip() or SIZES[0],
+        help="customers, such as 100k; several in quotes, or all; given as SIZE=...",
+    )
+    parser.add_argument("--rounds", type=positive, help="pairs")
     parser.add_argument("--fresh", action="store_true", help="make the data anew")
     parser.add_argument(
-        "--only",
-        choices=["runs", "visits", "screens"],
-        action="append",
-        help="may be given several times",
+        "--only", choices=PARTS, action="append", help="may be given several times"
     )
-    options = parser.parse_args()
-    options.batch = min(options.batch, options.customers // 2)
-    if options.customers < 100:
-        parser.error("--customers: 100 or more")
-    if options.invoices < options.customers:
-        parser.error("--invoices: no fewer than customers")
-    return options
+    parser.add_argument("--memory-of", choices=MEMORY, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _rounds(size):
+    return [number for least, number in ROUNDS if size.customers >= least][-1]
+
+
+def measure(size, options):
+    """Make the databases of a size and measure in them."""
+    start = time.monotonic()
+    databases.make(size, options.fresh)
+    made = time.monotonic()
+    rounds = options.rounds or _rounds(size)
+    measurements = []
+    for part, function in PARTS.items():
+        if part in (options.only or PARTS):
+            measurements += function(size, rounds)
+    for measurement in measurements:
+        measurement.size = size
+    text = (
+        f"{size.label}: {size.customers:,} customers, {size.invoices:,} posted "
+        f"invoices, {size.customers // 5:,} leads, {data.SALESPEOPLE} salespersons; "
+        f"medians of {rounds} pairs, {max(rounds, SCREEN_ROUNDS)} for screens; "
+        f"{(made - start) / 60:.0f} minutes to make the databases, "
+        f"{(time.monotonic() - made) / 60:.0f} to measure"
+    )
+    return measurements, text
 
 
 def main():
     options = parse()
-    start = time.monotonic()
-    databases.make(options.customers, options.invoices, options.batch, options.fresh)
-    measurements = []
-    wanted = options.only or ["runs", "visits", "screens"]
-    if "runs" in wanted:
-        measurements += measure_runs(options.rounds)
-    if "visits" in wanted:
-        measurements += measure_visits(options.rounds, options.batch)
-    if "screens" in wanted:
-        measurements += measure_screens(options.rounds)
-    print(
-        f"\n{options.customers:,} customers, {options.invoices:,} posted invoices; "
-        f"{databases.versions()}; medians of {options.rounds} pairs, "
-        f"{max(options.rounds, SCREEN_ROUNDS)} for screens\n"
-    )
+    if options.memory_of:
+        return print_memory(options.size[0], options.memory_of)
+    measurements, texts = [], []
+    for size in options.size:
+        more, text = measure(size, options)
+        measurements += more
+        texts.append(text)
+    print(f"\n{databases.versions(options.size[0])}", *texts, "", sep="\n")
     report(measurements)
-    print(f"\n{(time.monotonic() - start) / 60:.0f} minutes in all")
 
 
 if __name__ == "__main__":

@@ -1,33 +1,34 @@
 """What the addon does with the data, and what it's compared with."""
 
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from unittest.mock import patch
+
+from freezegun import freeze_time
 from psycopg2.extras import Json, execute_values
+
+from odoo import Command
+from odoo.sql_db import Cursor
 
 import data
 
-# Tables that the measurements write; nothing may clean them in the middle of one
+# Core's tables that the measurements write; nothing may clean them in the middle of
+# one. The addon's own are found by their prefix.
 WRITTEN = (
     "account_move",
     "account_move_line",
     "crm_lead",
     "mail_activity",
-    "res_partner",
-    "key_account",
-    "key_account_tier_change",
-    "key_account_visit",
-)
-WRITTEN_BY_RUN = (
-    "res_partner",
-    "crm_lead",
-    "key_account",
-    "key_account_tier_change",
-)
-WRITTEN_BY_VISITS = (
-    "mail_activity",
-    "key_account",
-    "key_account_visit",
-    "mail_message",
+    "mail_followers",
     "mail_mail",
+    "mail_message",
+    "res_partner",
 )
+PREFIX = "key_account"
+# A day's work, a thousand customers in all
+INVOICED = 400
+VISITED = 300
+ASKING = 300
 NOTE = "<p>benchmark</p>"
 
 
@@ -44,68 +45,157 @@ def salesperson(env):
     return env["res.users"].search([("login", "=", "bench1")])
 
 
+def own_tables(execute, name):
+    """Return the tables of the addon."""
+    rows = execute(
+        name,
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+        "AND tablename LIKE %s ORDER BY 1",
+        [PREFIX + "%"],
+    )
+    return [row[0] for row in rows]
+
+
 def tune(execute, name):
-    for table in WRITTEN:
-        execute(
-            name,
-            f"ALTER TABLE IF EXISTS {table} SET (autovacuum_enabled = false)",
+    for table in (*WRITTEN, *own_tables(execute, name)):
+        execute(name, f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+
+
+# ---------------------------------------------------------------------------
+# The runs
+# ---------------------------------------------------------------------------
+def read_report(env):
+    """What a person would look at instead: core's invoice analysis by customer."""
+    company = data.company_of(env)
+    report = env["account.invoice.report"].with_context(allowed_company_ids=company.ids)
+    return len(
+        report._read_group(
+            [
+                ("state", "=", "posted"),
+                ("move_type", "in", ["out_invoice", "out_refund", "out_receipt"]),
+                ("company_id", "=", company.id),
+            ],
+            ["commercial_partner_id"],
+            ["price_subtotal:sum"],
         )
-
-
-def policy_of(env):
-    return env.ref("crm_key_account.policy_default")
+    )
 
 
 def run_policy(env):
-    """Run the policy in one company; only the changes' number matters."""
-    return len(policy_of(env)._run_companies(data.company_of(env)))
+    """Run the policy in one company, in full: tiers, relationships and effort. Return
+    the number of changes."""
+    policy = env.ref("crm_key_account.policy_default")
+    return len(policy._run_companies(data.company_of(env)))
+
+
+def run_night(env):
+    """What the scheduled job does at night; nothing is committed."""
+    with patch.object(Cursor, "commit", lambda cr: cr.flush()):
+        env["key.account.policy"]._cron_run()
+
+
+@contextmanager
+def tomorrow():
+    """The small hours of tomorrow, so that a day's edge of the window passes too."""
+    moment = datetime.combine(date.today() + timedelta(days=1), time(1))
+    with freeze_time(moment, tick=True):
+        yield
+
+
+def work_a_day(env):
+    """Invoice some customers, visit others and note leads of others again, through
+    Odoo as people do."""
+    company = data.company_of(env)
+    env = env(context={"allowed_company_ids": company.ids})
+    ids = customer_ids(env)
+    # spread over all of them, and so over tiers and salespersons
+    partners = env["res.partner"].browse(
+        ids[:: len(ids) // (INVOICED + VISITED + ASKING)]
+    )
+    invoiced = partners[:INVOICED]
+    visited = partners[INVOICED : INVOICED + VISITED]
+    asking = partners[INVOICED + VISITED : INVOICED + VISITED + ASKING]
+    product = env["product.product"].search([("name", "=", "Benchmark")], limit=1)
+    moves = env["account.move"].create(
+        [
+            {
+                "move_type": "out_invoice",
+                "partner_id": partner.id,
+                "invoice_date": date.today(),
+                "invoice_line_ids": [
+                    Command.create(
+                        {
+                            "product_id": product.id,
+                            "price_unit": 100 + number,
+                            "tax_ids": [Command.clear()],
+                        }
+                    )
+                ],
+            }
+            for number, partner in enumerate(invoiced)
+        ]
+    )
+    moves.action_post()
+    env["key.account.visit"].create(
+        [
+            {
+                "partner_id": partner.id,
+                "user_id": partner.user_id.id,
+                "state": "done",
+                "date_done": date.today(),
+            }
+            for partner in visited
+        ]
+    )
+    env["crm.lead"].create(
+        [
+            {
+                "name": f"Question of {partner.name}",
+                "type": "lead",
+                "partner_id": partner.id,
+                "user_id": partner.user_id.id,
+                "expected_revenue": 1000,
+            }
+            for partner in asking
+        ]
+    )
+    env.flush_all()
+
+
+# ---------------------------------------------------------------------------
+# Planning
+# ---------------------------------------------------------------------------
+def generate(env, partners=None, capacity=None, horizon=None):
+    """Plan visits, with room for ``capacity`` visits a day; return them."""
+    company = data.company_of(env)
+    if capacity:
+        company.key_account_daily_capacity = capacity
+    if horizon:
+        company.key_account_horizon_days = horizon
+    env.flush_all()
+    visits = env["key.account.visit"].with_company(company)
+    return visits._generate(partners=partners, company=company)
 
 
 def batch_customers(env, batch):
-    """The customers that the measurement of visits plans for: they have none yet."""
-    ids = customer_ids(env)
-    return env["res.partner"].browse(ids[-batch:])
-
-
-def plan_visits(env, batch):
-    """Plan visits as the nightly run does, but not for the ``batch`` customers, and
-    make up a past: two done visits for every second customer."""
-    company = data.company_of(env)
-    ids = customer_ids(env)
-    others = env["res.partner"].browse(ids[: min(len(ids) - batch, len(ids) // 4)])
-    visits = env["key.account.visit"].with_company(company)
-    made = visits._generate(partners=others, company=company)
-    prototype = made[:1]
-    start = data.reserve(env, "key_account_visit", 2 * len(ids))
+    """The customers that the measurement of visits plans for: nothing is planned for
+    them yet, and they are no lost accounts."""
     env.cr.execute(
         """
-        CREATE TEMP TABLE past ON COMMIT DROP AS
-        SELECT i, partner.id, partner.user_id, account_tier_id
-          FROM unnest(%s::int[]) WITH ORDINALITY AS given (id, i)
-          JOIN res_partner partner USING (id)
-         WHERE i %% 2 = 0
+        SELECT partner.id
+          FROM res_partner partner
+         WHERE partner.id = ANY(%s)
+           AND NOT EXISTS (SELECT FROM key_account_visit visit
+                            WHERE visit.partner_id = partner.id
+                              AND visit.state = 'planned')
+           AND NOT EXISTS (SELECT FROM key_account_loss loss
+                            WHERE loss.partner_id = partner.id)
+         ORDER BY partner.id DESC
+         LIMIT %s
         """,
-        [ids],
+        [customer_ids(env), batch],
     )
-    for number, days in ((0, 200), (1, 30)):
-        day = f"current_date - {days} - i::int % 90"
-        data.copy_rows(
-            env,
-            "key_account_visit",
-            prototype,
-            "past WHERE true",
-            id=f"{start} + 2 * i - {number}",
-            partner_id="past.id",
-            user_id="past.user_id",
-            account_user_id="past.user_id",
-            state="'done'",
-            date_due=day,
-            date_planned=day,
-            date_latest=day,
-            date_done=day,
-            activity_id="NULL",
-        )
-    env["key.account"]._update_visit_dates(ids)
+    return env["res.partner"].browse(row[0] for row in env.cr.fetchall())
 
 
 def read_rows(env, table, ids):
