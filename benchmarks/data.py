@@ -37,6 +37,8 @@ _QUIET = {
 # Nothing is as new as the day that the night is measured after
 _LONG_AGO = "now() at time zone 'UTC' - interval '40 days'"
 _AGE = {"create_date": _LONG_AGO, "write_date": _LONG_AGO}
+# Each salesperson has thirty areas, told apart by the first three characters
+_ZIP = f"(100 + i % {SALESPEOPLE} * 30 + i / {SALESPEOPLE} % 30) * 100 + i % 100"
 
 
 def copy_rows(env, table, prototype, source, **columns):
@@ -143,6 +145,7 @@ def _make_customers(env, count, users):
         email="'customer' || i || '@example.com'",
         email_normalized="'customer' || i || '@example.com'",
         customer_rank="1",
+        zip=_ZIP,
         **_AGE,
     )
     copy_rows(
@@ -158,6 +161,7 @@ def _make_customers(env, count, users):
         parent_id="customer.id",
         user_id="customer.user_id",
         ref="'BENCH-C' || i",
+        zip=_ZIP,
         **_AGE,
     )
     _follow(env, "res.partner", "SELECT id, user_id FROM customer")

@@ -33,7 +33,7 @@ FEW, MANY = 9, 40
 MEMORY_GOAL = 512
 MEGABYTE = 1 << 20
 # Customers whose visits are measured one by one
-BATCH = 4000
+BATCH = 2000
 
 
 @dataclass
@@ -504,10 +504,13 @@ def measure(size, options):
     rounds = options.rounds or _rounds(size)
     measurements = []
     for part, function in PARTS.items():
-        if part in (options.only or PARTS):
-            measurements += function(size, rounds)
-    for measurement in measurements:
-        measurement.size = size
+        if part not in (options.only or PARTS):
+            continue
+        for measurement in function(size, rounds):
+            measurement.size = size
+            measurements.append(measurement)
+            # for whoever doesn't wait until the end
+            print("   ", "; ".join(measurement.cells(None)), flush=True)
     text = (
         f"{size.label}: {size.customers:,} customers, {size.invoices:,} posted "
         f"invoices, {size.customers // 5:,} leads, {data.SALESPEOPLE} salespersons; "
