@@ -39,7 +39,12 @@ NOWHERE = Area()
 
 
 class Due(NamedTuple):
-    """A visit that is to be placed, or (``waiting``) one that is taken into account."""
+    """A visit that is to be placed, or (``waiting``) one that is taken into account.
+
+    :param bool on_route: no special trip is made for it
+    :param bool on_site: somebody goes there; a call is no trip, and no reason to plan
+        others nearby
+    """
 
     key: tuple
     date_due: date
@@ -49,6 +54,7 @@ class Due(NamedTuple):
     load: int = VISIT_LOAD
     on_route: bool = False
     area: Area = NOWHERE
+    on_site: bool = True
 
 
 class Booked(NamedTuple):
@@ -63,6 +69,9 @@ class Booked(NamedTuple):
     load: int = VISIT_LOAD
     on_route: bool = False
     area: Area = NOWHERE
+    on_site: bool = True
+    tier: int = 0
+    stage: int = 0
 
 
 class Slot(NamedTuple):
@@ -116,144 +125,210 @@ class _Item(NamedTuple):
     is_real: bool  # else only its time is kept free
 
 
-class _Agenda:
-    def __init__(self, capacity, booked):
-        self.free = dict(capacity)
-        for visit in booked:
-            self.take(visit.day, visit.load)
-
-    def take(self, day, load):
-        if day in self.free:
-            self.free[day] -= load
-
-    def fits(self, day, load):
-        return self.free.get(day, 0) >= load
-
-
-def plan(dues, booked, capacity, today, horizon_days, waiting=(), nearness=None):
-    """Place visits of one salesperson.
-
-    Equal input gives an equal plan, in whatever order it comes. At most one visit per
-    key: a key that is booked keeps its day.
-
-    :param dues: iterable of :class:`Due`, to be placed
-    :param booked: iterable of :class:`Booked`, fixed
-    :param capacity: {working day: load that fits on it}
-    :param horizon_days: a visit goes on a day in this horizon, or in its own window,
-        30 % of the interval around the due date, whichever reaches further
-    :param waiting: iterable of :class:`Due` that aren't placed now, but compete
-    :param nearness: a :class:`Nearness`, for visits on a route
-    :return: {key: :class:`Slot`}
-    """
-    booked = list(booked)
-    slots = {visit.key: Slot(visit.day) for visit in booked}
-    unique = {}
-    for due in sorted(dues):
-        if due.key not in slots:
-            unique.setdefault(due.key, due)
-    agenda = _Agenda(capacity, booked)
-    open_days = sorted(day for day in capacity if day >= today and capacity[day] > 0)
-    days = set(open_days)
-    result = {key: slots[key] for key in {due.key for due in dues} & slots.keys()}
-    items, routes = [], []
-    for due in unique.values():
-        window = _get_window(due, today, horizon_days, open_days, days)
-        if not window:
-            # all days are taken by meetings, or there are none
-            is_there = any(day >= today for day in capacity)
-            result[due.key] = Slot(None, "capacity" if is_there else "away")
-        elif due.on_route:
-            routes.append((due, *window))
-        else:
-            items.append(_Item(due, *window, True))
-    placed = _go_through_days(items, booked, waiting, agenda, open_days, today)
-    for item in items:
-        day = placed.get(item.due.key)
-        result[item.due.key] = Slot(day) if day else Slot(None, "capacity")
-    anchors = defaultdict(list)
-    for visit in booked:
-        if not visit.on_route:
-            anchors[visit.day].append(visit.area)
-    for item in items:
-        if item.due.key in placed:
-            anchors[placed[item.due.key]].append(item.due.area)
-    routes.sort(key=lambda route: _get_urgency(route[0], today))
-    for due, _target, last in routes:
-        result[due.key] = _place_on_route(
-            due, last, agenda, open_days, today, anchors, nearness or Nearness()
-        )
-    return result
-
-
 def _get_urgency(due, day):
     return (-overdue_ratio(due.date_due, due.days, day), due.tier, due.stage, due.key)
 
 
-def _get_earliest(due, today):
-    return max(today, due.date_due - timedelta(days=tolerance_days(due.days)))
+class Agenda:
+    """The days of one salesperson, while visits are placed on them.
 
+    Visits on a route come after the others, on whose days they go: :meth:`place`, then
+    :meth:`place_on_route`.
 
-def _get_window(due, today, horizon_days, open_days, days):
-    """Return the nearest open day to the due date, and the last one that will do; None
-    if there is no open day far and wide. Who comes back from a leave after the window
-    has the horizon from that day on."""
-    target = choose_day(due.date_due, due.days, today, days)
-    if not target:
-        return None
-    last = max(
-        due.date_due + timedelta(days=tolerance_days(due.days)),
-        today + timedelta(days=horizon_days),
-    )
-    if target > last:
-        last = target + timedelta(days=horizon_days)
-    return target, last
+    :param booked: iterable of :class:`Booked`, fixed
+    :param capacity: {working day: load that fits on it}
+    :param horizon_days: a visit goes on a day in this horizon, or in its own window,
+        30 % of the interval around the due date, whichever reaches further
+    :param nearness: a :class:`Nearness`, for visits on a route
+    """
 
+    def __init__(self, booked, capacity, today, horizon_days, nearness=None):
+        self.booked = list(booked)
+        self.free = dict(capacity)
+        self.today = today
+        self.horizon_days = horizon_days
+        self.nearness = nearness or Nearness()
+        self.open_days = sorted(
+            day for day, load in capacity.items() if day >= today and load > 0
+        )
+        self._days = set(self.open_days)
+        # all days are taken by meetings, or there are none
+        self.is_there = any(day >= today for day in capacity)
+        self.anchors = defaultdict(list)
+        for visit in self.booked:
+            self._take(visit.day, visit.load)
+            self._anchor(visit, visit.day)
 
-def _go_through_days(items, booked, waiting, agenda, open_days, today):
-    """Return {key: day} of the real items that found one."""
-    if not items:
-        return {}
-    end = max(item.last for item in items)
-    releases = defaultdict(list)
-    for item in items:
-        releases[item.first].append(item)
-    for due in waiting:
-        _release(releases, due, max(due.date_due, today), end)
-    for visit in booked:
-        if visit.days:
-            back = max(visit.day, today) + timedelta(days=visit.days)
-            due = Due(visit.key, back, visit.days, load=visit.load)
-            _release(releases, due, back, end)
-    placed = {}
-    queue = []
-    release_days = sorted(releases)
-    for day in open_days:
-        if day > end:
-            break
-        new = []
-        while release_days and release_days[0] <= day:
-            new += releases.pop(release_days.pop(0))
-        queue = sorted(queue + new, key=lambda item: _get_urgency(item.due, day))
-        rest = []
-        for item in queue:
-            slot = day if agenda.fits(day, item.due.load) else None
-            if not slot and item.is_real and item.first == day:
-                slot = _get_earlier_day(item, day, agenda, open_days, today)
-            if not slot:
+    def _take(self, day, load):
+        if day in self.free:
+            self.free[day] -= load
+
+    def _fits(self, day, load):
+        return self.free.get(day, 0) >= load
+
+    def _anchor(self, visit, day):
+        if visit.on_site and not visit.on_route:
+            self.anchors[day].append(visit.area)
+
+    def get_room(self, load, end):
+        """Return how many visits of a load fit on the days until ``end``."""
+        return sum(
+            self.free[day] // load
+            for day in self.open_days
+            if day <= end and self.free[day] >= load
+        )
+
+    def get_reason(self):
+        """Return why a visit that needs no route has no day."""
+        return "capacity" if self.is_there else "away"
+
+    def get_last_day(self, due):
+        """Return the last day that will do, None if there is no open day far and wide.
+        Within one length of interval it is the later, the later the due date is."""
+        window = self._get_window(due)
+        return window and window[1]
+
+    def _get_earliest(self, due):
+        return max(self.today, due.date_due - timedelta(days=tolerance_days(due.days)))
+
+    def _get_window(self, due):
+        """Return the nearest open day to the due date, and the last one that will do;
+        None if there is no open day far and wide. Who comes back from a leave after the
+        window has the horizon from that day on."""
+        target = choose_day(due.date_due, due.days, self.today, self._days)
+        if not target:
+            return None
+        last = max(
+            due.date_due + timedelta(days=tolerance_days(due.days)),
+            self.today + timedelta(days=self.horizon_days),
+        )
+        if target > last:
+            last = target + timedelta(days=self.horizon_days)
+        return target, last
+
+    def place(self, dues, waiting=(), end=None):
+        """Place visits that need no route.
+
+        :param dues: iterable of :class:`Due`, with a key each that isn't booked
+        :param waiting: iterable of :class:`Due` that aren't placed now, but compete
+        :param date end: last day of all windows, where ``dues`` are a part of what is
+            to be placed, or visits on a route follow
+        :return: {key: :class:`Slot`}
+        """
+        items, result = [], {}
+        for due in sorted(dues):
+            result[due.key] = Slot(None, self.get_reason())
+            if window := self._get_window(due):
+                items.append(_Item(due, *window, True))
+        ends = [item.last for item in items] + ([end] if end else [])
+        if not ends:
+            return result
+        placed = self._go_through_days(items, waiting, max(ends))
+        for item in items:
+            if day := placed.get(item.due.key):
+                result[item.due.key] = Slot(day)
+                self._anchor(item.due, day)
+        return result
+
+    def _go_through_days(self, items, waiting, end):
+        """Return {key: day} of the real items that found one."""
+        releases = defaultdict(list)
+        for item in items:
+            releases[item.first].append(item)
+        for due in waiting:
+            _release(releases, due, max(due.date_due, self.today), end)
+        for visit in self.booked:
+            # who is only seen on a route has no claim to a day
+            if visit.days and not visit.on_route:
+                back = max(visit.day, self.today) + timedelta(days=visit.days)
+                due = Due(
+                    visit.key, back, visit.days, visit.tier, visit.stage, visit.load
+                )
+                _release(releases, due, back, end)
+        placed = {}
+        queue = []
+        release_days = sorted(releases)
+        for day in self.open_days:
+            if day > end:
+                break
+            new = []
+            while release_days and release_days[0] <= day:
+                new += releases.pop(release_days.pop(0))
+            queue = sorted(queue + new, key=lambda item: _get_urgency(item.due, day))
+            rest = []
+            for item in queue:
                 # After its window it waits for another run, but still goes before
-                # those that are less urgent.
-                rest.append(item if day < item.last else item._replace(is_real=False))
-                continue
-            agenda.take(slot, item.due.load)
-            if item.is_real:
-                placed[item.due.key] = slot
-            back = slot + timedelta(days=item.due.days)
-            if back <= end:
-                _release(releases, item.due._replace(date_due=back), back, end)
-                if back not in release_days:
-                    release_days = sorted(releases)
-        queue = rest
-    return placed
+                # those that are less urgent. There may be no open day at the end of
+                # the window, or for a while after it.
+                if item.is_real and day > item.last:
+                    item = item._replace(is_real=False)
+                slot = day if self._fits(day, item.due.load) else None
+                if not slot and item.is_real and item.first == day:
+                    slot = self._get_earlier_day(item, day)
+                if not slot:
+                    rest.append(item)
+                    continue
+                self._take(slot, item.due.load)
+                if item.is_real:
+                    placed[item.due.key] = slot
+                back = slot + timedelta(days=item.due.days)
+                if back <= end:
+                    _release(releases, item.due._replace(date_due=back), back, end)
+                    if back not in release_days:
+                        release_days = sorted(releases)
+            queue = rest
+        return placed
+
+    def _get_earlier_day(self, item, day):
+        """Return the latest open day before ``day`` on which the visit isn't too early:
+        a few days early is better than late."""
+        earliest = self._get_earliest(item.due)
+        for earlier in reversed(self.open_days):
+            if earliest <= earlier < day and self._fits(earlier, item.due.load):
+                return earlier
+        return None
+
+    def place_on_route(self, dues):
+        """Place visits on days on which the salesperson is near anyway; see
+        :meth:`place`."""
+        dues = sorted(dues, key=lambda due: _get_urgency(due, self.today))
+        days = {due.key: self._place_near_others(due) for due in dues}
+        return {
+            due.key: Slot(days[due.key])
+            if days[due.key]
+            else Slot(None, self._get_route_reason(due))
+            for due in dues
+        }
+
+    def _place_near_others(self, due):
+        """Return the day nearest to the due date, among those on which the salesperson
+        is near anyway."""
+        window = self._get_window(due)
+        if not window:
+            return None
+        target = max(due.date_due, self.today)
+        earliest, last = self._get_earliest(due), window[1]
+        for day in sorted(
+            (day for day in self.anchors if earliest <= day <= last),
+            key=lambda day: (abs((day - target).days), day),
+        ):
+            if (
+                day in self._days
+                and self._fits(day, due.load)
+                and any(self.nearness.is_near(due.area, it) for it in self.anchors[day])
+            ):
+                self._take(day, due.load)
+                return day
+        return None
+
+    def _get_route_reason(self, due):
+        window = self._get_window(due)
+        if not window:
+            return self.get_reason()
+        earliest, last = self._get_earliest(due), window[1]
+        days = [day for day in self.open_days if earliest <= day <= last]
+        fitting = any(self._fits(day, due.load) for day in days)
+        return "route" if fitting or not days else "capacity"
 
 
 def _release(releases, due, day, end):
@@ -261,28 +336,31 @@ def _release(releases, due, day, end):
         releases[day].append(_Item(due, day, date.max, False))
 
 
-def _get_earlier_day(item, day, agenda, open_days, today):
-    """Return the latest open day before ``day`` on which the visit isn't too early: a
-    few days early is better than late."""
-    earliest = _get_earliest(item.due, today)
-    for earlier in reversed(open_days):
-        if earliest <= earlier < day and agenda.fits(earlier, item.due.load):
-            return earlier
-    return None
+def plan(dues, booked, capacity, today, horizon_days, waiting=(), nearness=None):
+    """Place visits of one salesperson; see :class:`Agenda`.
 
+    Equal input gives an equal plan, in whatever order it comes. At most one visit per
+    key: a key that is booked keeps its day.
 
-def _place_on_route(due, last, agenda, open_days, today, anchors, nearness):
-    """Return the slot nearest to the due date, among the days on which the salesperson
-    is near anyway."""
-    target = max(due.date_due, today)
-    earliest = _get_earliest(due, today)
-    window = sorted(
-        (day for day in open_days if earliest <= day <= last),
-        key=lambda day: (abs((day - target).days), day),
+    :param dues: iterable of :class:`Due`, to be placed
+    :return: {key: :class:`Slot`}
+    """
+    agenda = Agenda(booked, capacity, today, horizon_days, nearness)
+    booked_days = {visit.key: visit.day for visit in agenda.booked}
+    unique, result = {}, {}
+    for due in sorted(dues):
+        if due.key in booked_days:
+            result[due.key] = Slot(booked_days[due.key])
+        else:
+            unique.setdefault(due.key, due)
+    routes = [due for due in unique.values() if due.on_route]
+    ends = [day for day in map(agenda.get_last_day, unique.values()) if day]
+    result.update(
+        agenda.place(
+            (due for due in unique.values() if not due.on_route),
+            waiting,
+            max(ends, default=None),
+        )
     )
-    fitting = [day for day in window if agenda.fits(day, due.load)]
-    for day in fitting:
-        if any(nearness.is_near(due.area, area) for area in anchors[day]):
-            agenda.take(day, due.load)
-            return Slot(day)
-    return Slot(None, "route" if fitting or not window else "capacity")
+    result.update(agenda.place_on_route(routes))
+    return result

@@ -344,7 +344,8 @@ class KeyAccountVisit(models.Model):
         anchors = defaultdict(list)
         for user_id, others in booked.items():
             for other in others:
-                if not other.on_route:
+                # as the planner does: a call is no trip
+                if other.on_site and not other.on_route:
                     anchors[user_id, other.day].append(other.area)
         keys = {visit: visit._get_account_key()[:2] for visit in visits}
         areas = self._get_areas(keys.values())
@@ -613,6 +614,7 @@ class KeyAccountVisit(models.Model):
                     STAGE_NUMBERS.get(item.stage, NO_RANK),
                     MODE_LOADS[TRACK_MODES[line.track]],
                     line.on_route and TRACK_MODES[line.track] == "on_site",
+                    on_site=TRACK_MODES[line.track] == "on_site",
                 ),
                 line,
                 item,
@@ -744,8 +746,10 @@ class KeyAccountVisit(models.Model):
                             THEN account.visit_interval_days END,
                        COALESCE(line.on_route, FALSE),
                        CASE WHEN visit.state = 'done' THEN visit.id END,
-                       visit.date_done
+                       visit.date_done, visit.engagement_stage,
+                       COALESCE(tier.sequence, %s)
                   FROM key_account_visit visit
+                  LEFT JOIN key_account_tier tier ON tier.id = visit.tier_id
                   LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
                   LEFT JOIN key_account account
                          ON account.partner_id = visit.partner_id
@@ -754,6 +758,7 @@ class KeyAccountVisit(models.Model):
                    AND (visit.state = 'planned'
                         OR visit.state = 'done' AND visit.date_done >= %s)
                 """,
+                NO_RANK,
                 users.ids,
                 # where the day begins last
                 fields.Date.today() - timedelta(days=1),
@@ -764,7 +769,8 @@ class KeyAccountVisit(models.Model):
         booked = defaultdict(list)
         for key, row in zip(keys, rows, strict=True):
             user_id = row[0]
-            day, mode, count, unit, own, on_route, done_id, date_done = row[5:]
+            day, mode, count, unit, own, on_route, done_id, date_done = row[5:13]
+            stage, tier_rank = row[13:]
             if done_id:
                 # only its time and place: the account itself may be due again
                 own, count, day = None, None, date_done
@@ -775,8 +781,11 @@ class KeyAccountVisit(models.Model):
                     day,
                     days,
                     MODE_LOADS[mode],
-                    on_route or mode != "on_site",
+                    on_route,
                     areas.get(key[:2], planner.NOWHERE),
+                    mode == "on_site",
+                    tier_rank,
+                    STAGE_NUMBERS.get(stage, NO_RANK),
                 )
             )
         return booked

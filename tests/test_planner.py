@@ -49,6 +49,7 @@ def agendas(draw):
                 load,
                 st.booleans(),
                 area,
+                st.booleans(),
             ),
             max_size=25,
         )
@@ -63,6 +64,7 @@ def agendas(draw):
                 load,
                 st.booleans(),
                 area,
+                st.booleans(),
             ),
             max_size=12,
             unique_by=lambda visit: visit.key,
@@ -187,11 +189,15 @@ class TestPlanner(BaseCase):
         route_keys = {due.key for due in dues} - {
             due.key for due in dues if not due.on_route
         }
-        anchors = {(visit.day, visit.area) for visit in booked if not visit.on_route}
+        anchors = {
+            (visit.day, visit.area)
+            for visit in booked
+            if visit.on_site and not visit.on_route
+        }
         anchors |= {
             (slots[due.key].day, due.area)
             for due in dues
-            if due.key not in fixed and not due.on_route
+            if due.key not in fixed and due.on_site and not due.on_route
         }
         for key in route_keys - fixed:
             if slots[key].day:
@@ -199,6 +205,90 @@ class TestPlanner(BaseCase):
                 self.assertTrue(
                     any((slots[key].day, area) in anchors for area in areas - {NOWHERE})
                 )
+
+    @RELAXED
+    @given(agendas())
+    def test_never_after_the_window(self, agenda):
+        """Also where leaves make gaps between the free days."""
+        dues, booked, capacity = agenda
+        slots = self._plan(dues, booked, capacity)
+        fixed = {visit.key for visit in booked}
+        agenda = planner.Agenda(booked, capacity, TODAY, HORIZON)
+        for key, slot in slots.items():
+            if slot.day and key not in fixed:
+                lasts = [agenda.get_last_day(due) for due in dues if due.key == key]
+                self.assertLessEqual(slot.day, max(last for last in lasts if last))
+
+    @RELAXED
+    @given(agendas())
+    def test_a_second_run_changes_nothing(self, agenda):
+        dues, booked, capacity = self._make_unique(*agenda)
+        slots = self._plan(dues, booked, capacity)
+        by_key = {due.key: due for due in dues}
+        for key, slot in slots.items():
+            if slot.day:
+                due = by_key[key]
+                booked.append(
+                    Booked(
+                        key,
+                        slot.day,
+                        due.days,
+                        due.load,
+                        due.on_route,
+                        due.area,
+                        due.on_site,
+                        due.tier,
+                        due.stage,
+                    )
+                )
+        self.assertEqual(self._plan(dues, booked, capacity), slots)
+        # what was planned on a route still has others nearby
+        again = planner.Agenda(booked, capacity, TODAY, HORIZON)
+        for key, slot in slots.items():
+            if slot.day and by_key[key].on_route:
+                areas = again.anchors[slot.day]
+                near = again.nearness.is_near
+                self.assertTrue(any(near(by_key[key].area, area) for area in areas))
+
+    @settings(RELAXED, max_examples=200)
+    @given(agendas(), st.lists(st.integers(-60, 45), max_size=40))
+    def test_what_finds_no_room_can_be_left_out(self, agenda, offsets):
+        """Of each load and length of interval, as many as there is room for until the
+        end of the longest window, the earliest due first: all others change nothing."""
+        dues, booked, capacity = self._make_unique(*agenda)
+        dues += [
+            Due((100 + number, "visit"), day(offset), (7, 30, 90)[number % 3])
+            for number, offset in enumerate(offsets)
+        ]
+        slots = self._plan(dues, booked, capacity)
+        agenda = planner.Agenda(booked, capacity, TODAY, HORIZON)
+        lasts = [day for day in map(agenda.get_last_day, dues) if day]
+        end = max(lasts, default=None)
+        groups = {}
+        for due in sorted(dues, key=lambda due: due[1:2] + due[3:5] + due[:1]):
+            if not due.on_route:
+                groups.setdefault((due.days, due.load), []).append(due)
+        chosen = [
+            due
+            for (_, load), group in groups.items()
+            for due in group[: agenda.get_room(load, end) if end else 0]
+        ]
+        placed = agenda.place(chosen, end=end)
+        placed.update(agenda.place_on_route(due for due in dues if due.on_route))
+        self.assertEqual(
+            {key: slot.day for key, slot in placed.items() if slot.day},
+            {key: slot.day for key, slot in slots.items() if slot.day},
+        )
+
+    def _make_unique(self, dues, booked, capacity):
+        """Return an agenda with one entry per key, as the database has it."""
+        booked_keys = {visit.key for visit in booked}
+        by_key = {due.key: due for due in sorted(dues, reverse=True)}
+        return (
+            [due for key, due in by_key.items() if key not in booked_keys],
+            booked,
+            capacity,
+        )
 
     # --- who comes first --------------------------------------------------------------
 
@@ -272,6 +362,21 @@ class TestPlanner(BaseCase):
         days = sorted(slot.day for slot in slots.values())
         self.assertEqual(days, sorted(capacity)[:3])
 
+    def test_nothing_after_the_window_where_a_leave_leaves_a_gap(self):
+        """Away from the second day to the fifth week: what finds no room before has
+        to wait for a run in which it is due within the horizon."""
+        capacity = {
+            day_: load
+            for day_, load in week(1).items()
+            if day_ < day(2) or day_ > day(32)
+        }
+        dues = [Due((number,), TODAY, 7, load=planner.CALL_LOAD) for number in range(3)]
+        slots = self._plan(dues, capacity=capacity)
+        self.assertEqual(
+            [slots[number,] for number in range(3)],
+            [Slot(TODAY), Slot(day(1)), Slot(None, "capacity")],
+        )
+
     # --- on a route -------------------------------------------------------------------
 
     def test_near_by_coordinates_postal_code_or_city(self):
@@ -304,6 +409,11 @@ class TestPlanner(BaseCase):
         # another visit on a route is no reason to go there
         route = [Booked(("key",), day(4), area=VIENNA, on_route=True)]
         self.assertEqual(self._plan([low], route, capacity)["low",].reason, "route")
+        # nor is a call there, be it booked or placed in the same run
+        call = [Booked(("key",), day(4), area=VIENNA, on_site=False)]
+        self.assertEqual(self._plan([low], call, capacity)["low",].reason, "route")
+        dues = [low, Due(("k",), day(2), 7, 0, 0, 1, False, VIENNA, False)]
+        self.assertEqual(self._plan(dues, (), capacity)["low",].reason, "route")
 
     # --- too little time --------------------------------------------------------------
 

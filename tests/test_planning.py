@@ -252,6 +252,28 @@ class TestCapacity(PlanningCommon):
         dates = {self._get_planned(partner).date_planned for partner in partners}
         self.assertEqual(dates, {TODAY})
 
+    def test_nothing_after_its_window(self):
+        """Where a leave leaves a gap between free days, a visit waits rather than be
+        planned for weeks after the last day that would do."""
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Parental leave",
+                "company_id": self.company.id,
+                "calendar_id": self.company.resource_calendar_id.id,
+                "date_from": datetime(2026, 3, 20),
+                "date_to": datetime(2026, 4, 20, 23),
+            }
+        )
+        partners = self._create_accounts(5)
+        for partner in partners:
+            self._visit(partner, 10)
+        visits = self.Visit._generate(partners, self.company)
+        self.assertEqual(
+            sorted(visits.mapped("date_planned")), [TODAY, TODAY, day(1), day(1)]
+        )
+        backlog = self._get_backlog(partners - visits.partner_id)
+        self.assertEqual(backlog.reason, "capacity")
+
     def test_no_working_hours(self):
         self.company.resource_calendar_id.attendance_ids.unlink()
         partner = self._create_accounts(1)
@@ -619,6 +641,25 @@ class TestOnRoute(PlanningCommon):
         visit = self._plan_nearby(2)
         visit.mode = "phone"
         self.assertFalse(self._generate())
+
+    def test_a_run_after_a_clean_run_changes_nothing(self):
+        """Calls are no reason to go anywhere, neither when visits on a route are placed
+        nor when it is checked whether others still go there."""
+        self.line.copy(
+            {"tier_id": self.tier_b.id, "track": "contact", "on_route": False}
+        )
+        called = self._create_accounts(1, self.tier_b, zip="1015")
+        self._visit(called, 8, track="contact")
+        for number in range(3):
+            visits = self.Visit._generate(self.low | called, self.company)
+            self.assertEqual(bool(visits), number == 0)
+            self.assertTrue(self._get_planned(called, "contact"))
+            self.assertFalse(self._get_planned(self.low))
+            self.assertFalse(
+                self.Visit.search(
+                    [("partner_id", "=", self.low.id), ("state", "=", "cancelled")]
+                )
+            )
 
     def test_lead_without_customer(self):
         self._plan_nearby(2)
