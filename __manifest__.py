@@ -38,7 +38,7 @@
         "views/key_account_relationship_views.xml",
         "views/key_account_commitment_views.xml",
         "views/key_account_visit_views.xml",
-        "views/key_account_backlog_views.xml",
+        "views/key_account_due_views.xml",
         "views/key_account_visit_report_views.xml",
         "views/key_account_week_board_views.xml",
         "views/crm_team_member_views.xml",

@@ -178,6 +178,10 @@ class Agenda:
             if day <= end and self.free[day] >= load
         )
 
+    def get_free_days(self, load):
+        """Return {open day: whether a visit of a load fits on it}."""
+        return {day: self._fits(day, load) for day in self.open_days}
+
     def get_reason(self):
         """Return why a visit that needs no route has no day."""
         return "capacity" if self.is_there else "away"
@@ -291,35 +295,43 @@ class Agenda:
     def place_on_route(self, dues):
         """Place visits on days on which the salesperson is near anyway; see
         :meth:`place`."""
-        dues = sorted(dues, key=lambda due: _get_urgency(due, self.today))
-        days = {due.key: self._place_near_others(due) for due in dues}
+        dues = list(dues)
+        days = self.place_nearby(dues)
         return {
             due.key: Slot(days[due.key])
-            if days[due.key]
+            if due.key in days
             else Slot(None, self._get_route_reason(due))
             for due in dues
         }
 
-    def _place_near_others(self, due):
-        """Return the day nearest to the due date, among those on which the salesperson
-        is near anyway."""
-        window = self._get_window(due)
-        if not window:
-            return None
-        target = max(due.date_due, self.today)
-        earliest, last = self._get_earliest(due), window[1]
-        for day in sorted(
-            (day for day in self.anchors if earliest <= day <= last),
-            key=lambda day: (abs((day - target).days), day),
-        ):
-            if (
-                day in self._days
-                and self._fits(day, due.load)
-                and any(self.nearness.is_near(due.area, it) for it in self.anchors[day])
+    def place_nearby(self, dues):
+        """Return {key: day} of the visits on a route that find a day: the nearest to
+        the due date, among those on which the salesperson is near anyway."""
+        dues = sorted(dues, key=lambda due: _get_urgency(due, self.today))
+        least = min((due.load for due in dues), default=0)
+        anchored = self._days & self.anchors.keys()
+        placed = {}
+        for due in dues:
+            anchored = {day for day in anchored if self._fits(day, least)}
+            if not anchored:
+                break
+            window = self._get_window(due)
+            if not window:
+                continue
+            target = max(due.date_due, self.today)
+            earliest, last = self._get_earliest(due), window[1]
+            for day in sorted(
+                (day for day in anchored if earliest <= day <= last),
+                key=lambda day: (abs((day - target).days), day),
             ):
-                self._take(day, due.load)
-                return day
-        return None
+                if self._fits(day, due.load) and self._is_near(due.area, day):
+                    self._take(day, due.load)
+                    placed[due.key] = day
+                    break
+        return placed
+
+    def _is_near(self, area, day):
+        return any(self.nearness.is_near(area, other) for other in self.anchors[day])
 
     def _get_route_reason(self, due):
         window = self._get_window(due)

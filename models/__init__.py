@@ -2,7 +2,6 @@ from . import calendar_event
 from . import crm_lead
 from . import crm_team_member
 from . import digest
-from . import key_account_backlog
 from . import key_account_buying_role
 from . import key_account_cadence
 from . import key_account_checklist_item
@@ -11,6 +10,7 @@ from . import key_account_commitment
 from . import key_account_engagement
 from . import key_account_loss
 from . import key_account_mixin
+from . import key_account_due
 from . import key_account_policy
 from . import key_account_relationship_change
 from . import key_account_relationship_criterion
@@ -37,3 +37,4 @@ from . import res_partner
 from . import res_partner_buying_center
 from . import res_partner_relationship
 from . import res_users
+from . import key_account_due_events

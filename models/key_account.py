@@ -222,11 +222,6 @@ class KeyAccount(models.Model):
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
     next_visit_date = fields.Date(string="Next Visit", readonly=True, aggregator="min")
-    is_overdue = fields.Boolean(
-        compute="_compute_is_overdue",
-        search="_search_is_overdue",
-        help="The next visit should have taken place already.",
-    )
     computed_at = fields.Datetime(
         related="company_id.key_account_computed_at",
         string="Figures As Of",
@@ -285,20 +280,6 @@ class KeyAccount(models.Model):
             """,
             companies.ids,
         )
-
-    @api.depends("next_visit_date")
-    @api.depends_context("tz")
-    def _compute_is_overdue(self):
-        today = fields.Date.context_today(self)
-        for card in self:
-            card.is_overdue = bool(card.next_visit_date) and (
-                card.next_visit_date < today
-            )
-
-    def _search_is_overdue(self, operator, value):
-        if operator != "in":
-            return NotImplemented
-        return Domain("next_visit_date", "<", fields.Date.context_today(self))
 
     @api.depends("relationship_gap")
     @api.depends_context("lang")

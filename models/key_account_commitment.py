@@ -350,7 +350,7 @@ class KeyAccountCommitment(models.Model):
     def _assign_responsibles(self):
         """Give the commitments, with their activities, to whoever is responsible for
         the customers now."""
-        groups = self.env["key.account.visit"]._group_by_responsible(self.visit_id)
+        groups = self.visit_id._group_by_responsible()
         for (user_id, _team_id), visits in groups.items():
             self.filtered(
                 lambda commitment, visits=visits: commitment.visit_id in visits

@@ -1,11 +1,22 @@
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.tools import split_every
+from odoo.tools import SQL, split_every
 
 from ..const import BATCH_SIZE
 from ..engine import figures
 from .key_account_cadence import TRACKS
+
+
+ASKED_COLUMNS = (
+    "partner_id",
+    "lead_id",
+    "track",
+    "user_id",
+    "account_user_id",
+    "team_id",
+    "tier_id",
+)
 
 
 class KeyAccountTarget(models.Model):
@@ -89,8 +100,8 @@ class KeyAccountTarget(models.Model):
         :return: the targets made, none if the month has some already
         """
         targets = self.sudo()
-        visits = self.env["key.account.visit"].sudo().with_company(company)
-        today = today or visits._get_user_today(self.env["res.users"], company)
+        dues = self.env["key.account.due"].sudo()
+        today = today or dues._get_today(company)
         month = today.replace(day=1)
         previous = month - relativedelta(months=1)
         frozen = targets.search_fetch(
@@ -102,44 +113,60 @@ class KeyAccountTarget(models.Model):
         if frozen.month == month:
             return targets.browse()
         start = month if frozen else today
-        asked = [
-            (item, number)
-            for line, item in visits._get_due(
-                company, [track for track, _ in TRACKS], include_planned=True
-            )
-            if (number := self._count_due_dates(line, item, start))
-        ]
-        responsibles = visits._get_responsibles(company, [item for item, _ in asked])
         vals_list = []
-        for item, number in asked:
-            user_id, team_id = responsibles[item]
-            vals_list.append(
-                {
-                    "month": month,
-                    "company_id": company.id,
-                    "partner_id": item.partner_id,
-                    "lead_id": item.lead_id,
-                    "track": item.track,
-                    "user_id": user_id or False,
-                    "account_user_id": item.user_id or False,
-                    "team_id": team_id or False,
-                    "tier_id": item.tier_id,
-                    "planned_count": number,
-                }
-            )
+        for *names, first_due, count, unit, is_lost in self.env.execute_query(
+            self._get_asked_sql(company)
+        ):
+            number = self._count_due_dates(first_due, count, unit, is_lost, start)
+            if number:
+                vals_list.append(
+                    {
+                        **dict(zip(ASKED_COLUMNS, names, strict=True)),
+                        "month": month,
+                        "company_id": company.id,
+                        "planned_count": number,
+                    }
+                )
         made = targets.browse()
         for batch in split_every(BATCH_SIZE, vals_list):
             made |= targets.create(batch)
         return made
 
     @api.model
-    def _count_due_dates(self, line, item, start):
-        """Return how many visits ``line`` asks for from ``start`` to the end of the
+    def _get_asked_sql(self, company):
+        """Return a query for what the cadence asks for: :data:`ASKED_COLUMNS`, the due
+        date, count and unit of the interval, and whether the account is lost."""
+        dues = self.env["key.account.due"]
+        dues.flush_model()
+        return SQL(
+            """
+            SELECT %(columns)s, due.date_due,
+                   COALESCE(own.days, line.interval_count),
+                   CASE WHEN own.days IS NULL THEN line.interval_unit ELSE 'day' END,
+                   due.loss_id IS NOT NULL
+              FROM key_account_due due
+              JOIN key_account_cadence line ON line.id = due.cadence_id
+              LEFT JOIN res_partner partner ON partner.id = due.partner_id
+              LEFT JOIN key_account card ON card.id = due.account_id
+             CROSS JOIN LATERAL (
+                   SELECT CASE WHEN due.track = 'visit'
+                               THEN NULLIF(%(own)s, 0) END AS days) AS own
+             WHERE due.company_id = %(company)s
+             ORDER BY due.track DESC, due.partner_id, due.lead_id
+            """,
+            columns=SQL(", ").join(
+                SQL.identifier("due", name) for name in ASKED_COLUMNS
+            ),
+            own=dues._get_decision_sql("visit_interval_days"),
+            company=company.id,
+        )
+
+    @api.model
+    def _count_due_dates(self, first_due, count, unit, is_lost, start):
+        """Return how many visits are asked for from ``start`` to the end of the
         month."""
         end = start + relativedelta(day=31)
-        count, unit = item.get_interval(line)
-        first_due = item.get_date_due(line, start)
-        if item.loss_id:
+        if is_lost:
             # one visit to win the account back
             return int(first_due <= end)
         return figures.count_due_dates(first_due, count, unit, start, end)

@@ -66,6 +66,20 @@ ACCOUNT_FIELDS = {
     "partner_id",
     "state",
 }
+# What due dates depend on.
+DUE_FIELDS = {
+    "company_id",
+    "date_cancelled",
+    "date_done",
+    "date_due",
+    "date_escalated",
+    "date_resume",
+    "lead_id",
+    "loss_id",
+    "partner_id",
+    "state",
+    "track",
+}
 # What coverage and the relationship ladder read off visits.
 RELATIONSHIP_FIELDS = {"company_id", "contact_ids", "date_done", "partner_id", "state"}
 # What a visit was about can't be changed once it is done or cancelled.
@@ -251,6 +265,8 @@ class KeyAccountVisit(models.Model):
     is_overdue = fields.Boolean(
         compute="_compute_is_overdue",
         search="_search_is_overdue",
+        help="Planned, and the due date has passed; the planned day of what a person "
+        "planned without one.",
     )
     summary = fields.Char(
         string="Reason",
@@ -407,22 +423,24 @@ class KeyAccountVisit(models.Model):
         query._order_groupby.append(position)
         return SQL("%s %s %s", position, direction, nulls)
 
-    @api.depends("state", "date_planned")
+    @api.depends("state", "date_due", "date_planned")
     @api.depends_context("tz")
     def _compute_is_overdue(self):
         today = fields.Date.context_today(self)
         for visit in self:
-            visit.is_overdue = (
-                visit.state == "planned"
-                and bool(visit.date_planned)
-                and visit.date_planned < today
-            )
+            visit.is_overdue = visit._is_overdue_on(today)
+
+    def _is_overdue_on(self, today):
+        day = self.date_due or self.date_planned
+        return self.state == "planned" and bool(day) and day < today
 
     def _search_is_overdue(self, operator, value):
         if operator != "in":
             return NotImplemented
-        return Domain("state", "=", "planned") & Domain(
-            "date_planned", "<", fields.Date.context_today(self)
+        today = fields.Date.context_today(self)
+        return Domain("state", "=", "planned") & (
+            Domain("date_due", "<", today)
+            | (Domain("date_due", "=", False) & Domain("date_planned", "<", today))
         )
 
     # -------------------------------------------------------------------------
@@ -558,19 +576,19 @@ class KeyAccountVisit(models.Model):
         )._check_contacts()
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
-        self.env["key.account.backlog"].sudo()._forget(visits)
         visits._update_accounts()
+        visits._update_dues()
         visits._update_relationships()
         return visits
 
     def write(self, vals):
         if self.env.context.get("key_account_visit_sync") is INTERNAL:
-            accounts = self.partner_id
+            accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
             res = super().write(vals)
-            if {"partner_id", "lead_id", "state"} & vals.keys():
-                self.env["key.account.backlog"].sudo()._forget(self)
             if ACCOUNT_FIELDS & vals.keys():
                 self._update_accounts(accounts)
+            if DUE_FIELDS & vals.keys():
+                self._update_dues(accounts, leads, companies)
             if RELATIONSHIP_FIELDS & vals.keys():
                 self._update_relationships(accounts, vals)
             return res
@@ -593,13 +611,15 @@ class KeyAccountVisit(models.Model):
                 visit.id: visit.contact_ids | visit.target_contact_id
                 for visit in self.sudo().with_context(active_test=False)
             }
-        accounts = self.partner_id
+        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
         res = super().write(vals) if vals else True
         if known:
             self.with_context(active_test=False)._check_contacts(known)
         self.filtered(lambda visit: visit.state == "planned")._carry_to_activities(vals)
         if ACCOUNT_FIELDS & vals.keys():
             self._update_accounts(accounts)
+        if DUE_FIELDS & vals.keys():
+            self._update_dues(accounts, leads, companies)
         if RELATIONSHIP_FIELDS & vals.keys():
             self._update_relationships(accounts, vals)
         if state:
@@ -630,12 +650,13 @@ class KeyAccountVisit(models.Model):
             self._update_activity_summaries()
 
     def unlink(self):
-        accounts = self.partner_id
+        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
         self.sudo().activity_id.filtered("active").with_context(
             key_account_visit_sync=INTERNAL
         ).unlink()
         res = super().unlink()
         self.env["key.account"].sudo()._update_visit_dates(accounts.ids)
+        self.browse()._update_dues(accounts, leads, companies)
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -981,6 +1002,16 @@ class KeyAccountVisit(models.Model):
             cards._ensure(visits.partner_id.ids, company)
         cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
 
+    def _update_dues(self, accounts=None, leads=None, companies=None):
+        """Bring the due dates of the visits' accounts and leads up to date, and of
+        those that they had before."""
+        accounts = self.partner_id | (accounts or self.partner_id)
+        leads = self.lead_id | (leads or self.lead_id)
+        companies = self.company_id | (companies or self.company_id)
+        self.env["key.account.due"].sudo()._refresh_touched(
+            accounts.ids, leads.ids, companies
+        )
+
     def _update_relationships(self, previous=None, vals=()):
         """Bring coverage and ladder of the visited accounts up to date. Only visits
         that are or were done count for them.
@@ -1029,7 +1060,7 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _cron_digest(self):
         """Send each rep one mail a day, in the morning of the rep's time zone, about
-        today's and overdue visits. Only to users, never to customers."""
+        today's visits and those that are left. Only to users, never to customers."""
         companies = self.env["res.company"].search([("key_account_digest", "=", True)])
         candidates = self._read_group(
             [

@@ -179,7 +179,8 @@ class KeyAccountVisit(models.Model):
     def _get_brief_reason(self):
         """Return why the customer is to be seen."""
         today = fields.Date.context_today(self)
-        late = (today - self.date_planned).days if self.date_planned else 0
+        day = self.date_due or self.date_planned
+        late = (today - day).days if day else 0
         stages = {
             "quotation": self.env._("A quotation is out"),
             "contract": self.env._("A contract is running"),
@@ -194,7 +195,7 @@ class KeyAccountVisit(models.Model):
         return {
             "summary": self.summary,
             "overdue": overdue,
-            "is_today": not late and bool(self.date_planned),
+            "is_today": not overdue and self.date_planned == today,
             "due": self.date_due
             and self.date_due != self.date_planned
             and format_date(self.env, self.date_due),

@@ -4,7 +4,6 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..const import INTERNAL
-from .key_account_visit_planning import Due
 
 
 class KeyAccountVisit(models.Model):
@@ -21,9 +20,6 @@ class KeyAccountVisit(models.Model):
     def _close_for_partners(self, partners, reason, domain=()):
         """Close the planned visits of ``partners``."""
         if partners:
-            self.env["key.account.backlog"].search(
-                [("partner_id", "in", partners.ids), *domain]
-            ).unlink()
             self.search(
                 [
                     ("partner_id", "in", partners.ids),
@@ -35,11 +31,6 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_commercial_entity(self, partners):
         """Move the visits of partners that became contacts to their company."""
-        self.env["key.account.backlog"].search(
-            [("partner_id", "in", partners.ids)]
-        ).filtered(
-            lambda row: row.partner_id != row.partner_id.commercial_partner_id
-        ).unlink()
         visits = self.search([("partner_id", "in", partners.ids)])
         for visit in visits.with_context(key_account_visit_sync=INTERNAL):
             account = visit.partner_id.commercial_partner_id
@@ -54,22 +45,12 @@ class KeyAccountVisit(models.Model):
     def _close_for_leads(self, leads, reason):
         """Close the planned visits of leads that have no customer."""
         if leads:
-            self._forget_leads(leads)
             self.search(self._get_planned_lead_domain(leads))._close(reason)
-
-    @api.model
-    def _forget_leads(self, leads):
-        """Remove leads from the backlog: they are closed, or planned by another
-        customer or company from now on."""
-        self.env["key.account.backlog"].search(
-            [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
-        ).unlink()
 
     @api.model
     def _follow_lead_customer(self, leads):
         """Move the visits of leads to the customer that they got. Where the customer
         has a planned visit already, that one stays."""
-        self._forget_leads(leads)
         for visit in self.search(
             [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
         ):
@@ -97,7 +78,6 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_lead_company(self, leads):
         """Move the planned visits of leads without customer to the leads' companies."""
-        self._forget_leads(leads)
         for visit in self.search(self._get_planned_lead_domain(leads)):
             if visit.lead_id.company_id != visit.company_id:
                 visit.with_context(
@@ -108,9 +88,6 @@ class KeyAccountVisit(models.Model):
     def _hand_over_leads(self, leads, previous_users):
         """Give the planned visits of leads without customer to the leads' salespersons;
         see :meth:`_hand_over_partners`."""
-        self.env["key.account.backlog"].search(
-            [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
-        )._assign_responsibles()
         visits = self.search(self._get_planned_lead_domain(leads))
         visits._filter_to_hand_over("lead_id", previous_users)._assign_responsibles()
         self._hand_over_tasks(leads, "lead_id", previous_users)
@@ -149,9 +126,6 @@ class KeyAccountVisit(models.Model):
 
         :param dict previous_users: id of the salesperson before, per partner id
         """
-        self.env["key.account.backlog"].search(
-            [("partner_id", "in", partners.ids)]
-        )._assign_responsibles()
         visits = self.search(
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
@@ -175,9 +149,6 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _hand_over_lost_users(self, users):
         """Give on the planned visits of users who left, or left the company."""
-        self.env["key.account.backlog"].search(
-            [("user_id", "in", users.ids)]
-        )._assign_responsibles()
         self.search([("user_id", "in", users.ids), ("state", "=", "planned")]).filtered(
             lambda visit: (
                 not visit.user_id.active
@@ -188,38 +159,28 @@ class KeyAccountVisit(models.Model):
 
     def _assign_responsibles(self):
         """Give the visits, with their activities, to whoever is responsible now."""
-        for (user_id, team_id), visits in self._group_by_responsible(self).items():
+        for (user_id, team_id), visits in self._group_by_responsible().items():
             visits.with_context(key_account_visit_sync=INTERNAL).write(
                 {"user_id": user_id, "team_id": team_id}
             )
             visits._update_activities({"user_id": user_id})
 
-    @api.model
-    def _group_by_responsible(self, records):
-        """Return {(user id, team id): records} of visits, or of the backlog, by who is
-        responsible for them now."""
-        result = defaultdict(records.browse)
-        for company, group in records.grouped("company_id").items():
-            dues = [
-                Due(
-                    record.partner_id.id or None,
-                    None if record.partner_id else record.lead_id.id,
-                    None,
-                    (record.partner_id or record.lead_id).user_id.id or None,
-                    0,
-                    None,
-                    None,
-                    track=record.track,
-                    sponsor_id=record.partner_id.with_company(
-                        company
-                    ).executive_sponsor_id.id
-                    or None,
+    def _group_by_responsible(self):
+        """Return {(user id, team id): visits} by who is responsible for them now."""
+        result = defaultdict(self.browse)
+        dues = self.env["key.account.due"].sudo()
+        for company, visits in self.grouped("company_id").items():
+            keys = {
+                visit: (
+                    visit.partner_id.id or None,
+                    None if visit.partner_id else visit.lead_id.id,
+                    visit.track,
                 )
-                for record in group
-            ]
-            responsibles = self._get_responsibles(company, dues)
-            for record, due in zip(group, dues, strict=True):
-                result[responsibles[due]] |= record
+                for visit in visits
+            }
+            responsibles = dues._get_responsibles(company, keys.values())
+            for visit, key in keys.items():
+                result[responsibles[key]] |= visit
         return result
 
     @api.model

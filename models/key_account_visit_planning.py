@@ -1,6 +1,6 @@
 import logging
 from collections import defaultdict
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 import psycopg2.errors
@@ -8,7 +8,7 @@ import psycopg2.errors
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, float_round, format_date, mute_logger, split_every
+from odoo.tools import SQL, format_date, mute_logger, split_every
 
 from ..const import BATCH_SIZE, NO_RANK, STAGE_NUMBERS
 from ..engine import buying_center, planner
@@ -29,43 +29,29 @@ MODE_LOADS = {
 UNLIMITED = 10**9
 
 
-class Due(NamedTuple):
-    """An account (or a lead without one) that is to be visited on a track."""
+class Wanted(NamedTuple):
+    """A row of what is due that wants a day."""
 
-    partner_id: int | None
-    lead_id: int | None
-    tier_id: int | None
+    id: int
     user_id: int | None
-    own_interval: int
-    last_done: object
-    resume: object
-    track: str = "visit"
-    level: str | None = None
-    sponsor_id: int | None = None
-    # the account is lost, and this is the visit to win it back
-    loss_id: int | None = None
-    stage: str | None = None
-    # since the last visit
-    escalated: object = None
-    # when an account that nobody visited so far was due first: planned, missed, waiting
-    first_due: object = None
+    due: planner.Due
 
-    def get_interval(self, line):
-        """Return count and unit of the interval, the customer's own or the line's."""
-        return line._get_interval(self.own_interval)
 
-    def get_date_due(self, line, today):
-        """Return when the account is due by ``line``."""
-        count, unit = self.get_interval(line)
-        return (
-            engine.next_due(self.last_done, count, unit, self.resume)
-            or self.first_due
-            or engine.first_due(
-                self.partner_id or self.lead_id,
-                engine.interval_days(count, unit),
-                today,
-            )
-        )
+class Group(NamedTuple):
+    """How much of a salesperson, a load and an interval waits for a day."""
+
+    company_id: int
+    user_id: int | None
+    on_route: bool
+    days: int
+    is_call: bool
+    count: int
+    latest: date
+    last: date
+
+    @property
+    def load(self):
+        return planner.CALL_LOAD if self.is_call else planner.VISIT_LOAD
 
 
 class KeyAccountVisit(models.Model):
@@ -110,12 +96,11 @@ class KeyAccountVisit(models.Model):
             visits = self.with_company(company)
             try:
                 with self.env.cr.savepoint():
+                    # what no event told of: a team's lead, a change in SQL
+                    self.env["key.account.due"].sudo()._refresh(company)
                     self.env["key.account.target"]._freeze(company)
                     visits._prepare_plan(company)
-                    due = visits._get_due(company, TRACK_KEYS)
-                    plans, leftovers = visits._get_plans(company, due)
-                    backlog = self.env["key.account.backlog"].sudo()
-                    backlog._replace(company, leftovers, TRACK_KEYS)
+                    plans = visits._get_plans(company, TRACK_KEYS)
             except Exception:
                 # The other companies' visits don't depend on this one.
                 _logger.exception("Planning visits of company %s failed", company.id)
@@ -164,18 +149,21 @@ class KeyAccountVisit(models.Model):
     def _plan(
         self, company, tracks, partner_ids=None, lead_ids=None, today=None, horizon=True
     ):
-        """Plan what is due, and note in the backlog what fits on no day.
+        """Plan what is due, and note why what fits on no day has none.
 
         :param partner_ids: accounts to plan for; None: all
         :param lead_ids: leads without account to plan for; None: all
         :param horizon: when False, plan whatever is due, however far away
         :return: the visits made
         """
-        due = self._get_due(company, tracks, partner_ids, lead_ids)
-        plans, leftovers = self._get_plans(company, due, today, horizon)
-        self.env["key.account.backlog"].sudo()._replace(
-            company, leftovers, tracks, partner_ids, lead_ids
-        )
+        dues = self.env["key.account.due"].sudo()
+        if partner_ids is None and company.sudo().key_account_planning:
+            # Accounts are up to date after every event; of leads, other addons'
+            # documents say on which stage they are.
+            dues._refresh(company, [], lead_ids, today)
+        else:
+            dues._refresh(company, partner_ids, lead_ids, today)
+        plans = self._get_plans(company, tracks, partner_ids, lead_ids, today, horizon)
         visits = self.browse()
         for batch in split_every(BATCH_SIZE, plans):
             visits |= self._create_batch(company, batch)
@@ -362,368 +350,655 @@ class KeyAccountVisit(models.Model):
 
     @api.model
     def _get_line(self, lines, tier_id, level, stage, visit):
-        """Return the line that asks for a planned visit, as :meth:`_get_due` does."""
+        """Return the line that asks for a planned visit."""
         account = visit.partner_id.with_company(visit.company_id)
         own_interval = account.visit_interval_days if visit.track == "visit" else 0
         return lines._match(tier_id, visit.track, own_interval, level, stage)
 
     @api.model
-    def _get_due(
-        self, company, tracks, partner_ids=None, lead_ids=None, include_planned=False
+    def _get_plans(
+        self,
+        company,
+        tracks,
+        partner_ids=None,
+        lead_ids=None,
+        today=None,
+        horizon=True,
     ):
-        """Return a list of (cadence line, :class:`Due`) of the accounts, and the leads
-        without one, that have no planned visit on the track of the line; of all that
-        the cadence asks for, with ``include_planned``.
+        """Return the values of the visits to plan, and note why what is due in the
+        horizon has no day. Who is asked for is what :class:`key.account.due` says.
 
-        One query per track for accounts and one for leads.
+        For everybody, it looks at as many of each salesperson, load and interval as
+        there is room for, the earliest due first: whatever comes behind them can
+        neither have a day nor take one from others.
 
-        :param include_planned: also those that have one
-        """
-        lines = self.env["key.account.cadence"]._get_lines(company)
-        result = []
-        self.env.flush_all()
-        for track in tracks:
-            if track not in lines.mapped("track"):
-                continue
-            line_by_key = {}
-            queries = []
-            if partner_ids is None or partner_ids:
-                queries.append(
-                    self._get_due_accounts_sql(
-                        company, track, partner_ids, include_planned
-                    )
-                )
-            if lead_ids is None or lead_ids:
-                queries.append(
-                    self._get_due_leads_sql(company, track, lead_ids, include_planned)
-                )
-            for query in queries:
-                for row in self.env.execute_query(query):
-                    due = Due(*row)
-                    # who is to be won back needs no line for the tier either
-                    any_line = bool(due.own_interval or due.loss_id)
-                    key = (due.tier_id, any_line, due.level, due.stage)
-                    if key not in line_by_key:
-                        line_by_key[key] = lines._match(
-                            due.tier_id, track, any_line, due.level, due.stage
-                        )
-                    if line := line_by_key[key]:
-                        result.append((line, due))
-        return result
-
-    def _get_history_sql(self, company, track, column):
-        """Return a query for the last done visit, the day to come back and the day of
-        an escalation per account (or lead). The day to come back counts when it was
-        given after that visit, and not for a visit to win the account back: it may have
-        returned since. An escalation counts until the next visit."""
-        return SQL(
-            """
-            SELECT *,
-                   CASE WHEN last_done IS NULL OR last_cancelled >= last_done
-                        THEN last_resume END AS resume,
-                   CASE WHEN last_done IS NULL OR last_escalated > last_done
-                        THEN last_escalated END AS escalated,
-                   CASE WHEN last_done IS NULL THEN first_asked END AS first_due
-              FROM (
-                    SELECT %(column)s,
-                           MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
-                           MAX(date_cancelled)
-                               FILTER (WHERE date_resume IS NOT NULL
-                                       AND loss_id IS NULL) AS last_cancelled,
-                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
-                               FILTER (WHERE date_resume IS NOT NULL
-                                       AND loss_id IS NULL))[1]
-                               AS last_resume,
-                           MAX(date_escalated) AS last_escalated,
-                           MIN(date_due) FILTER (WHERE state IN ('planned', 'missed'))
-                               AS first_asked
-                      FROM key_account_visit
-                     WHERE company_id = %(company)s
-                       AND track = %(track)s
-                       AND %(column)s IS NOT NULL
-                     GROUP BY 1
-                   ) AS closed
-            """,
-            column=SQL.identifier(column),
-            company=company.id,
-            track=track,
-        )
-
-    def _get_due_accounts_sql(self, company, track, partner_ids, include_planned=False):
-        own_interval = SQL("0")
-        if track == "visit":
-            own_interval = SQL("COALESCE(card.visit_interval_days, 0)")
-        return SQL(
-            """
-            SELECT card.partner_id, NULL::int, card.tier_id, partner.user_id,
-                   %(own_interval)s, history.last_done,
-                   -- GREATEST skips what is empty
-                   CASE WHEN loss.id IS NULL THEN history.resume
-                        ELSE GREATEST(loss.date_win_back, loss.resume) END,
-                   %(track)s, COALESCE(card.relationship_level, 'transactional'),
-                   card.executive_sponsor_id,
-                   loss.id, card.engagement_stage,
-                   GREATEST(history.escalated, backlog.date_escalated),
-                   LEAST(history.first_due, backlog.date_due)
-              FROM key_account card
-              JOIN res_partner partner
-                ON partner.id = card.partner_id
-               AND partner.commercial_partner_id = partner.id
-               AND partner.active
-               AND (partner.company_id IS NULL OR partner.company_id = %(company)s)
-              LEFT JOIN (%(history)s) AS history
-                ON history.partner_id = card.partner_id
-              LEFT JOIN (%(losses)s) AS loss ON loss.partner_id = card.partner_id
-              LEFT JOIN key_account_backlog backlog
-                ON backlog.partner_id = card.partner_id
-               AND backlog.company_id = card.company_id
-               AND backlog.track = %(track)s
-             WHERE card.company_id = %(company)s
-               AND (card.is_account OR card.tier_id IS NOT NULL OR %(own_interval)s > 0
-                    OR card.relationship_level != 'transactional'
-                    OR loss.id IS NOT NULL)
-               -- nobody visits a lost account, but to win it back
-               AND (loss.id IS NULL
-                    OR %(track)s = 'visit'
-                       AND loss.date_win_back IS NOT NULL
-                       AND loss.is_done IS NOT TRUE)
-               AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
-               AND (%(include_planned)s OR NOT EXISTS (
-                   SELECT FROM key_account_visit planned
-                    WHERE planned.partner_id = card.partner_id
-                      AND planned.company_id = %(company)s
-                      AND planned.track = %(track)s
-                      AND planned.state = 'planned'))
-             ORDER BY card.partner_id
-            """,
-            own_interval=own_interval,
-            history=self._get_history_sql(company, track, "partner_id"),
-            losses=self._get_losses_sql(company),
-            company=company.id,
-            everybody=partner_ids is None,
-            partner_ids=list(partner_ids or []),
-            track=track,
-            include_planned=include_planned,
-        )
-
-    def _get_losses_sql(self, company):
-        """Return a query for the lost accounts, and what came of winning them back:
-        whether the visit took place, also a few days before the day that was asked
-        for, and the day to come back if it was cancelled."""
-        return SQL(
-            """
-            SELECT loss.id, loss.partner_id, loss.date_win_back,
-                   win_back.is_done, win_back.resume
-              FROM key_account_loss loss
-              LEFT JOIN LATERAL (
-                    SELECT BOOL_OR(state = 'done'
-                                   AND (loss_id = loss.id
-                                        OR date_done >= loss.date_win_back)) AS is_done,
-                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
-                               FILTER (WHERE state = 'cancelled'
-                                       AND date_resume IS NOT NULL
-                                       AND loss_id = loss.id))[1]
-                               AS resume
-                      FROM key_account_visit
-                     WHERE partner_id = loss.partner_id
-                       AND company_id = loss.company_id
-                       AND track = 'visit'
-                   ) AS win_back ON TRUE
-             WHERE loss.company_id = %s
-               AND loss.date_returned IS NULL
-            """,
-            company.id,
-        )
-
-    def _get_due_leads_sql(self, company, track, lead_ids, include_planned=False):
-        return SQL(
-            """
-            SELECT NULL::int, lead.id, lead.account_tier_id, lead.user_id,
-                   0, history.last_done, history.resume, %(track)s,
-                   COALESCE(lead.relationship_level, 'transactional'), NULL::int,
-                   NULL::int, lead.engagement_stage,
-                   GREATEST(history.escalated, backlog.date_escalated),
-                   LEAST(history.first_due, backlog.date_due)
-              FROM crm_lead lead
-              LEFT JOIN crm_team team ON team.id = lead.team_id
-              LEFT JOIN res_users owner ON owner.id = lead.user_id
-              LEFT JOIN (%(history)s) AS history ON history.lead_id = lead.id
-              LEFT JOIN key_account_backlog backlog
-                ON backlog.lead_id = lead.id
-               AND backlog.partner_id IS NULL
-               AND backlog.track = %(track)s
-             WHERE lead.active
-               AND lead.partner_id IS NULL
-               AND lead.won_status = 'pending'
-               AND lead.account_tier_id IS NOT NULL
-               AND %(lead_company)s = %(company)s
-               AND (%(everybody)s OR lead.id = ANY(%(lead_ids)s))
-               AND (%(include_planned)s OR NOT EXISTS (
-                   SELECT FROM key_account_visit planned
-                    WHERE planned.lead_id = lead.id
-                      AND planned.partner_id IS NULL
-                      AND planned.track = %(track)s
-                      AND planned.state = 'planned'))
-             ORDER BY lead.id
-            """,
-            history=self._get_history_sql(company, track, "lead_id"),
-            lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
-            company=company.id,
-            everybody=lead_ids is None,
-            lead_ids=list(lead_ids or []),
-            track=track,
-            include_planned=include_planned,
-        )
-
-    @api.model
-    def _get_plans(self, company, due, today=None, horizon=True):
-        """Return the values of the visits to plan, and of the backlog: what is due in
-        the horizon and fits on no day.
-
-        :param due: what :meth:`_get_due` returned
+        :param partner_ids: accounts to plan for; None: all
+        :param lead_ids: leads without account to plan for; None: all
         :param horizon: when False, plan whatever is due, however far away
         """
-        responsibles = self._get_responsibles(company, [item for _, item in due])
-        users = self.env["res.users"].browse(
-            {user_id for user_id, _ in responsibles.values() if user_id}
-        )
-        today_by_user = {
-            user.id: today or self._get_user_today(user, company)
-            for user in [*users, users.browse()]
+        self.env.flush_all()
+        if partner_ids is None and lead_ids is None:
+            return self._get_plans_of_all(company, tracks, today)
+        dues = self.env["key.account.due"]
+        scope = dues._get_scope_sql(partner_ids, lead_ids)
+        wanted = self._get_wanted(company, tracks, scope)
+        users = self.env["res.users"].browse({row.user_id for row in wanted} - {None})
+        todays = self._get_todays(company, users, today)
+        horizon_days = timedelta(days=company.key_account_horizon_days)
+        is_near = {
+            row.id: row.due.date_due <= todays[row.user_id] + horizon_days
+            for row in wanted
         }
-        horizon_days = company.key_account_horizon_days
-        tiers = self.env["key.account.tier"].browse(
-            {item.tier_id for _, item in due} - {None}
-        )
-        ranks = {tier.id: tier.sequence for tier in tiers}
-        selected = defaultdict(dict)
-        for line, item in due:
-            user_id = responsibles[item][0]
-            user_today = today_by_user[user_id]
-            days = engine.interval_days(*item.get_interval(line))
-            date_due = item.get_date_due(line, user_today)
-            if horizon and date_due > user_today + timedelta(days=horizon_days):
-                continue
-            key = get_account_key(item.partner_id, item.lead_id, company.id, line.track)
-            selected[user_id or False][key] = (
-                planner.Due(
-                    key,
-                    date_due,
-                    days,
-                    ranks.get(item.tier_id, NO_RANK),
-                    STAGE_NUMBERS.get(item.stage, NO_RANK),
-                    MODE_LOADS[TRACK_MODES[line.track]],
-                    line.on_route and TRACK_MODES[line.track] == "on_site",
-                    on_site=TRACK_MODES[line.track] == "on_site",
-                ),
-                line,
-                item,
+        if horizon:
+            self._note_reason([row.id for row in wanted if not is_near[row.id]], False)
+            wanted = [row for row in wanted if is_near[row.id]]
+        if not wanted:
+            return []
+        end = max(max(row.due.date_due, todays[row.user_id]) for row in wanted)
+        routed = any(row.due.on_route for row in wanted)
+        agendas = self._get_agendas(company, users, todays, end, routed)
+        if routed:
+            wanted = self._add_areas(wanted)
+        by_user = defaultdict(list)
+        for row in wanted:
+            by_user[row.user_id].append(row.due)
+        rooms = {}
+        for user_id, asked in by_user.items():
+            lasts = filter(None, map(agendas[user_id].get_last_day, asked))
+            rooms[user_id] = max(lasts, default=None)
+        waiting = self._get_competing(agendas, rooms, todays, company)
+        slots = {}
+        for user_id, asked in by_user.items():
+            keys = {due.key for due in asked}
+            agenda = agendas[user_id]
+            slots.update(
+                agenda.place(
+                    [due for due in asked if not due.on_route],
+                    [due for due in waiting[user_id] if due.key not in keys],
+                    rooms[user_id],
+                )
             )
-        if not selected:
-            return [], []
-        slots = self._get_slots(company, selected, today_by_user)
-        plans, leftovers = [], []
-        for line, item in due:
-            user_id, team_id = responsibles[item]
-            key = get_account_key(item.partner_id, item.lead_id, company.id, line.track)
-            if key not in selected[user_id or False]:
-                continue
-            wanted = selected[user_id or False][key][0]
-            slot = slots[user_id or False][key]
-            values = {
-                "partner_id": item.partner_id,
-                "lead_id": item.lead_id,
-                "company_id": company.id,
-                "user_id": user_id or False,
-                "team_id": team_id or False,
-                "tier_id": item.tier_id,
-                "engagement_stage": item.stage or "target",
-                "cadence_id": line.id,
-                "track": line.track,
-                "date_due": wanted.date_due,
-                "date_escalated": item.escalated,
+            slots.update(agenda.place_on_route(due for due in asked if due.on_route))
+        reasons = defaultdict(list)
+        for row in wanted:
+            slot = slots[row.due.key]
+            if not slot.day:
+                reasons[is_near[row.id] and slot.reason].append(row.id)
+        for reason, ids in reasons.items():
+            self._note_reason(ids, reason)
+        return self._prepare_plans(
+            {
+                row.id: {"date_planned": slots[row.due.key].day}
+                for row in wanted
+                if slots[row.due.key].day
             }
-            user_today = today_by_user[user_id]
-            if slot.day:
-                tolerance = engine.tolerance_days(wanted.days)
-                plans.append(
-                    {
-                        **values,
-                        "relationship_level": item.level,
-                        "loss_id": item.loss_id,
-                        "state": "planned",
-                        "date_planned": slot.day,
-                        "date_latest": wanted.date_due + timedelta(days=tolerance),
-                        "summary": (item, line),
-                    }
-                )
-            elif wanted.date_due <= user_today + timedelta(days=horizon_days):
-                leftovers.append(
-                    {
-                        **values,
-                        "reason": slot.reason,
-                        "overdue_ratio": float_round(
-                            planner.overdue_ratio(
-                                wanted.date_due, wanted.days, user_today
-                            ),
-                            precision_digits=2,
-                        ),
-                    }
-                )
-        self._write_summaries(plans)
-        self._choose_targets(company, plans)
-        return plans, leftovers
+        )
 
     @api.model
-    def _get_slots(self, company, selected, today_by_user):
-        """Return {user id: {key: slot}} by the planner.
-
-        :param selected: {user id: {key: (planner.Due, cadence line, Due)}}
-        """
-        users = self.env["res.users"].browse(user_id for user_id in selected if user_id)
-        end = max(
-            max(wanted.date_due, today_by_user[user_id])
-            for user_id, rows in selected.items()
-            for wanted, _, _ in rows.values()
+    def _get_plans_of_all(self, company, tracks, today=None):
+        """See :meth:`_get_plans`."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT user_id FROM key_account_due
+                 WHERE company_id = %s AND visit_id IS NULL
+                """,
+                company.id,
+            )
         )
+        users = self.env["res.users"].browse(row[0] for row in rows if row[0])
+        todays = self._get_todays(company, users, today)
+        horizon_days = timedelta(days=company.key_account_horizon_days)
+        groups = self._get_groups(
+            {user_id: {company.id: day + horizon_days} for user_id, day in todays.items()}
+        )
+        if not groups:
+            return []
+        routed = any(group.on_route for group in groups)
+        end = max(todays.values()) + horizon_days
+        agendas = self._get_agendas(company, users, todays, end, routed)
+        rooms = {}
+        for group in groups:
+            latest = planner.Due((), group.latest, group.days)
+            last = agendas[group.user_id].get_last_day(latest)
+            if last:
+                rooms[group.user_id] = max(last, rooms.get(group.user_id, last))
+        wanted = self._get_earliest(
+            [group for group in groups if not group.on_route], agendas, rooms
+        )
+        wanted = [row for row in wanted if row.due.key[3] in tracks]
+        if routed:
+            wanted = self._add_areas(wanted)
+        waiting = self._get_competing(agendas, rooms, todays, company, others=True)
+        by_user = defaultdict(list)
+        for row in wanted:
+            by_user[row.user_id].append(row.due)
+        days = {}
+        for user_id, last in rooms.items():
+            slots = agendas[user_id].place(by_user[user_id], waiting[user_id], last)
+            days.update((key, slot.day) for key, slot in slots.items() if slot.day)
+        if routed:
+            nearby = self._get_nearby(company, tracks, agendas, todays)
+            wanted += nearby
+            by_user = defaultdict(list)
+            for row in nearby:
+                by_user[row.user_id].append(row.due)
+            for user_id, asked in by_user.items():
+                days.update(agendas[user_id].place_nearby(asked))
+        plans = {
+            row.id: {"date_planned": days[row.due.key]}
+            for row in wanted
+            if row.due.key in days
+        }
+        self._note_reasons(company, tracks, agendas, todays, plans)
+        return self._prepare_plans(plans)
+
+    @api.model
+    def _get_todays(self, company, users, today=None):
+        """Return {user id: today there}; None stands for nobody."""
+        return {
+            user.id or None: today or self._get_user_today(user, company)
+            for user in [*users, users.browse()]
+        }
+
+    @api.model
+    def _get_agendas(self, company, users, todays, end, with_areas):
+        """Return {user id: :class:`planner.Agenda`} with the capacities of the days
+        among which somebody who is due until ``end`` may find one."""
         capacities = self._get_day_capacities(
             users,
             company,
-            min(today_by_user[user_id] for user_id in selected),
+            min(todays.values()),
             end + timedelta(days=engine.MAX_SEARCH_DAYS),
         )
-        routed = any(
-            wanted.on_route
-            for rows in selected.values()
-            for wanted, _, _ in rows.values()
-        )
-        booked = self._get_booked(users, with_areas=routed)
-        waiting = self.env["key.account.backlog"].sudo()._get_waiting(users)
-        areas = {}
-        if routed:
-            areas = self._get_areas(
-                key[:2] for rows in selected.values() for key in rows
-            )
-        slots = {}
-        for user_id, rows in selected.items():
-            capacity = capacities[user_id]
-            slots[user_id] = planner.plan(
-                [
-                    wanted._replace(area=areas.get(key[:2], planner.NOWHERE))
-                    for key, (wanted, _, _) in rows.items()
-                ],
+        booked = self._get_booked(users, with_areas)
+        return {
+            user_id: planner.Agenda(
                 booked[user_id],
                 {
                     # nobody's time is no limit: somebody has to be found first
                     day: int(visits * planner.VISIT_LOAD) if user_id else UNLIMITED
-                    for day, visits in capacity.items()
+                    for day, visits in capacities[user_id or False].items()
                 },
-                today_by_user[user_id],
+                today,
                 company.key_account_horizon_days,
-                [row for row in waiting[user_id] if row.key not in rows],
                 company._get_key_account_nearness(),
             )
-        return slots
+            for user_id, today in todays.items()
+        }
+
+    @api.model
+    def _get_groups(self, lasts):
+        """Return a list of :class:`Group` of what waits.
+
+        :param dict lasts: {user id: {company id: last due date to look at}}
+        """
+        picks = [
+            SQL("(%s::int, %s::int, %s::date)", user_id, company_id, last)
+            for user_id, by_company in lasts.items()
+            for company_id, last in by_company.items()
+        ]
+        if not picks:
+            return []
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH picks (user_id, company_id, last) AS (VALUES %(picks)s)
+                SELECT due.company_id, COALESCE(due.user_id, 0), due.on_route, due.days,
+                       due.track = ANY(%(remote)s), COUNT(*), MAX(date_due), picks.last
+                  FROM key_account_due due
+                  JOIN picks
+                    ON picks.company_id = due.company_id
+                   AND COALESCE(picks.user_id, 0) = COALESCE(due.user_id, 0)
+                   AND due.date_due <= picks.last
+                 WHERE due.visit_id IS NULL
+                 GROUP BY 1, 2, 3, 4, 5, picks.last
+                """,
+                picks=SQL(", ").join(picks),
+                remote=[track for track, mode in TRACK_MODES.items() if mode == "phone"],
+            )
+        )
+        return [Group(row[0], row[1] or None, *row[2:]) for row in rows]
+
+    @api.model
+    def _get_earliest(self, groups, agendas, rooms):
+        """Return the rows of each group that are due first, as many as there is room
+        for until the end of the longest window; of equal due dates all.
+
+        :param dict rooms: {user id: end of the longest window}
+        """
+        picks, unassigned = [], []
+        for group in groups:
+            end = rooms.get(group.user_id)
+            agenda = agendas[group.user_id]
+            number = min(end and agenda.get_room(group.load, end) or 0, group.count)
+            if number and not group.user_id:
+                unassigned.append(group)
+            elif number:
+                picks.append(
+                    SQL(
+                        "(%s, %s, %s, %s, %s, %s::date)",
+                        group.company_id,
+                        group.user_id,
+                        group.days,
+                        group.is_call,
+                        number,
+                        group.last,
+                    )
+                )
+        wanted = []
+        remote = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
+        if picks:
+            wanted = self._execute_wanted(
+                SQL(
+                    """
+                    (VALUES %(picks)s)
+                        AS pick (company_id, user_id, days, is_call, number, last)
+                    CROSS JOIN LATERAL (
+                        SELECT *
+                          FROM key_account_due
+                         WHERE company_id = pick.company_id
+                           AND user_id = pick.user_id
+                           AND NOT on_route
+                           AND days = pick.days
+                           AND (track = ANY(%(remote)s)) = pick.is_call
+                           AND date_due <= pick.last
+                           AND visit_id IS NULL
+                         ORDER BY date_due
+                         FETCH FIRST pick.number ROWS WITH TIES
+                    ) AS due
+                    """,
+                    picks=SQL(", ").join(picks),
+                    remote=remote,
+                ),
+                SQL("TRUE"),
+            )
+        for group in unassigned:
+            wanted += self._execute_wanted(
+                SQL("key_account_due AS due"),
+                SQL(
+                    """
+                    due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
+                    AND due.days = %s AND (due.track = ANY(%s)) = %s
+                    AND due.date_due <= %s AND due.visit_id IS NULL
+                    """,
+                    group.company_id,
+                    group.days,
+                    remote,
+                    group.is_call,
+                    group.last,
+                ),
+            )
+        return wanted
+
+    @api.model
+    def _get_wanted(self, company, tracks, scope):
+        """Return what has no day yet, in no order."""
+        return self._execute_wanted(
+            SQL("key_account_due AS due"),
+            SQL(
+                "due.company_id = %s AND due.track = ANY(%s) AND due.visit_id IS NULL"
+                " AND %s",
+                company.id,
+                list(tracks),
+                scope,
+            ),
+        )
+
+    @api.model
+    def _execute_wanted(self, source, condition):
+        """Return a list of :class:`Wanted` of a FROM clause with ``due``."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT due.id, due.user_id, due.partner_id, due.lead_id, due.company_id,
+                       due.track, due.date_due, due.days, due.on_route,
+                       due.engagement_stage, COALESCE(tier.sequence, %s)
+                  FROM %s
+                  LEFT JOIN key_account_tier tier ON tier.id = due.tier_id
+                 WHERE %s
+                """,
+                NO_RANK,
+                source,
+                condition,
+            )
+        )
+        return [
+            Wanted(
+                id_,
+                user_id,
+                planner.Due(
+                    get_account_key(*key, track),
+                    date_due,
+                    days,
+                    tier_rank,
+                    STAGE_NUMBERS.get(stage, NO_RANK),
+                    MODE_LOADS[TRACK_MODES[track]],
+                    on_route,
+                    on_site=TRACK_MODES[track] == "on_site",
+                ),
+            )
+            for id_, user_id, *key, track, date_due, days, on_route, stage, tier_rank in (
+                rows
+            )
+        ]
+
+    @api.model
+    def _add_areas(self, wanted):
+        areas = self._get_areas(row.due.key[:2] for row in wanted)
+        return [
+            row._replace(
+                due=row.due._replace(area=areas.get(row.due.key[:2], planner.NOWHERE))
+            )
+            for row in wanted
+        ]
+
+    @api.model
+    def _get_competing(self, agendas, rooms, todays, company, others=False):
+        """Return {user id: list of :class:`planner.Due`} of what waits for a day and
+        isn't placed now, but competes: salespeople have one agenda in all companies.
+
+        :param dict rooms: {user id: end of the longest window of what is placed}
+        :param others: only in other companies than ``company``
+        """
+        companies = self.env["res.company"].sudo().search([])
+        if others:
+            companies -= company
+        lasts = {
+            user_id: {
+                other.id: todays[user_id] + timedelta(days=other.key_account_horizon_days)
+                for other in companies
+            }
+            for user_id, end in rooms.items()
+            if user_id and end
+        }
+        groups = [group for group in self._get_groups(lasts) if not group.on_route]
+        waiting = defaultdict(list)
+        for row in self._get_earliest(groups, agendas, rooms):
+            waiting[row.user_id].append(row.due)
+        return waiting
+
+    @api.model
+    def _get_nearby(self, company, tracks, agendas, todays):
+        """Return the rows on a route that are near where their salespeople go on a day
+        on which there is room. Coarsely: the planner looks closely."""
+        anchors = set()
+        for user_id, agenda in agendas.items():
+            for day, is_free in agenda.get_free_days(planner.VISIT_LOAD).items():
+                if is_free:
+                    anchors.update((user_id or 0, area) for area in agenda.anchors[day])
+        if not anchors:
+            return []
+        nearness = company._get_key_account_nearness()
+        length = nearness.zip_length
+        values = [
+            SQL(
+                "(%s, %s::float8, %s::float8, %s, %s, %s)",
+                user_id,
+                area.latitude,
+                area.longitude,
+                area.country,
+                area.zip[:length].lower(),
+                area.city.strip().lower(),
+            )
+            for user_id, area in anchors
+        ]
+        lasts = [
+            SQL(
+                "(%s, %s::date)",
+                user_id or 0,
+                today + timedelta(days=company.key_account_horizon_days),
+            )
+            for user_id, today in todays.items()
+        ]
+        near = SQL(
+            """
+            WITH anchors (user_id, latitude, longitude, country_id, zip, city)
+                AS (VALUES %(anchors)s),
+            lasts (user_id, last) AS (VALUES %(lasts)s),
+            places AS MATERIALIZED (
+                SELECT due.id, lasts.user_id,
+                       COALESCE(partner.partner_latitude, 0)::float8 AS latitude,
+                       COALESCE(partner.partner_longitude, 0)::float8 AS longitude,
+                       (partner.partner_latitude != 0
+                        OR partner.partner_longitude != 0) IS TRUE AS is_placed,
+                       COALESCE(partner.country_id, lead.country_id, 0) AS country_id,
+                       lower(left(replace(COALESCE(partner.zip, lead.zip, ''), ' ', ''),
+                                  %(length)s)) AS zip,
+                       lower(btrim(COALESCE(partner.city, lead.city, ''))) AS city
+                  FROM key_account_due due
+                  JOIN lasts ON lasts.user_id = COALESCE(due.user_id, 0)
+                            AND due.date_due <= lasts.last
+                  LEFT JOIN res_partner partner ON partner.id = due.partner_id
+                  LEFT JOIN crm_lead lead
+                         ON lead.id = due.lead_id AND due.partner_id IS NULL
+                 WHERE due.company_id = %(company)s
+                   AND due.track = ANY(%(tracks)s)
+                   AND due.on_route
+                   AND due.visit_id IS NULL
+            )
+            SELECT places.id
+              FROM places
+              JOIN anchors USING (user_id)
+             WHERE is_placed AND (anchors.latitude != 0 OR anchors.longitude != 0)
+               AND abs(places.latitude - anchors.latitude) <= %(degrees)s
+               AND LEAST(abs(places.longitude - anchors.longitude),
+                         360 - abs(places.longitude - anchors.longitude))
+                   * cos(radians(LEAST(90, %(degrees)s
+                         + GREATEST(abs(places.latitude), abs(anchors.latitude)))))
+                   <= %(degrees)s
+             UNION
+            SELECT places.id
+              FROM places
+              JOIN anchors USING (user_id, zip)
+             WHERE zip != ''
+             UNION
+            SELECT places.id
+              FROM places
+              JOIN anchors USING (user_id, city)
+             WHERE city != ''
+             UNION
+            -- PostgreSQL may not know their lower case
+            SELECT id FROM places WHERE zip ~ '[^ -~]' OR city ~ '[^ -~]'
+            """,
+            anchors=SQL(", ").join(values),
+            lasts=SQL(", ").join(lasts),
+            length=length,
+            company=company.id,
+            tracks=list(tracks),
+            # a degree of latitude is a little more than 111 km
+            degrees=nearness.radius_km / 111 + 0.01,
+        )
+        return self._add_areas(
+            self._execute_wanted(
+                SQL("key_account_due AS due JOIN (%s) AS near ON near.id = due.id", near),
+                SQL("TRUE"),
+            )
+        )
+
+    @api.model
+    def _note_reason(self, ids, reason):
+        rows = self.env["key.account.due"].sudo().browse(ids)
+        rows.filtered(lambda row: row.reason != reason).reason = reason
+
+    @api.model
+    def _note_reasons(self, company, tracks, agendas, todays, plans):
+        """Note why what is due within the horizon has no day. One statement.
+
+        :param plans: ids of the rows that have one now
+        """
+        users, free = [], [SQL("(NULL::int, NULL::date, NULL::boolean)")]
+        for user_id, agenda in agendas.items():
+            users.append(
+                SQL(
+                    "(%s, %s::date, %s, %s)",
+                    user_id or 0,
+                    todays[user_id],
+                    agenda.get_reason(),
+                    bool(agenda.open_days),
+                )
+            )
+            free += [
+                SQL("(%s, %s::date, %s)", user_id or 0, day, fits)
+                for day, fits in agenda.get_free_days(planner.VISIT_LOAD).items()
+            ]
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH agendas (user_id, today, reason, is_open) AS (VALUES %(users)s),
+                free (user_id, day, fits) AS (VALUES %(free)s),
+                windows AS MATERIALIZED (
+                    SELECT due.id, due.on_route, due.reason AS old_reason,
+                           agendas.user_id, agendas.reason, agendas.is_open,
+                           GREATEST(agendas.today, due.date_due - tolerance.days)
+                               AS first,
+                           GREATEST(agendas.today + %(horizon)s,
+                                    due.date_due + tolerance.days) AS last
+                      FROM key_account_due due
+                      JOIN agendas
+                        ON agendas.user_id = COALESCE(due.user_id, 0)
+                       AND due.date_due <= agendas.today + %(horizon)s
+                     CROSS JOIN LATERAL (
+                           SELECT floor(due.days * %(share)s::float8)::int AS days
+                         ) AS tolerance
+                     WHERE due.company_id = %(company)s
+                       AND due.track = ANY(%(tracks)s)
+                       AND due.visit_id IS NULL
+                ), spans AS MATERIALIZED (
+                    -- few: a window for each due date and interval
+                    SELECT spans.*, BOOL_OR(free.fits) AS fits,
+                           COUNT(free.day) = 0 AS is_empty
+                      FROM (
+                            SELECT DISTINCT user_id, first, last
+                              FROM windows
+                             WHERE on_route AND is_open
+                           ) AS spans
+                      LEFT JOIN free
+                        ON free.user_id = spans.user_id
+                       AND free.day BETWEEN spans.first AND spans.last
+                     GROUP BY spans.user_id, spans.first, spans.last
+                ), reasons AS (
+                    -- not due in the horizon any more
+                    SELECT due.id, due.reason AS old_reason, NULL AS reason
+                      FROM key_account_due due
+                      JOIN agendas
+                        ON agendas.user_id = COALESCE(due.user_id, 0)
+                       AND due.date_due > agendas.today + %(horizon)s
+                     WHERE due.company_id = %(company)s
+                       AND due.track = ANY(%(tracks)s)
+                       AND due.visit_id IS NULL
+                       AND due.reason IS NOT NULL
+                     UNION ALL
+                    SELECT windows.id, windows.old_reason,
+                           CASE WHEN spans.fits OR spans.is_empty THEN 'route'
+                                ELSE windows.reason END AS reason
+                      FROM windows
+                      LEFT JOIN spans
+                        ON windows.on_route
+                       AND spans.user_id = windows.user_id
+                       AND spans.first = windows.first
+                       AND spans.last = windows.last
+                )
+                UPDATE key_account_due due
+                   SET reason = reasons.reason
+                  FROM reasons
+                 WHERE due.id = reasons.id
+                   AND reasons.old_reason IS DISTINCT FROM reasons.reason
+                   AND due.id != ALL(%(plans)s)
+                """,
+                users=SQL(", ").join(users),
+                free=SQL(", ").join(free),
+                horizon=company.key_account_horizon_days,
+                share=engine.EARLY_TOLERANCE,
+                company=company.id,
+                tracks=list(tracks),
+                plans=list(plans),
+            )
+        )
+        self.env["key.account.due"].invalidate_model(["reason"], flush=False)
+
+    @api.model
+    def _prepare_plans(self, chosen):
+        """Return the values of visits to what is due.
+
+        :param dict chosen: {id of the row: values that planning or a person chose, the
+            day among them}
+        """
+        if not chosen:
+            return []
+        dues = self.env["key.account.due"]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT due.id, due.partner_id, due.lead_id, due.company_id, due.user_id,
+                       due.team_id, due.tier_id, due.engagement_stage,
+                       due.relationship_level, due.cadence_id, due.track, due.loss_id,
+                       due.date_due, due.date_escalated, due.account_user_id, due.days,
+                       CASE WHEN due.track = 'visit' THEN %(own)s END AS own_days,
+                       last.date_done
+                  FROM key_account_due due
+                  LEFT JOIN res_partner partner ON partner.id = due.partner_id
+                  LEFT JOIN key_account card ON card.id = due.account_id
+                  LEFT JOIN LATERAL (
+                        SELECT MAX(date_done) AS date_done
+                          FROM key_account_visit visit
+                         WHERE visit.company_id = due.company_id
+                           AND visit.track = due.track
+                           AND visit.state = 'done'
+                           AND (visit.partner_id = due.partner_id
+                                OR due.partner_id IS NULL
+                                   AND visit.lead_id = due.lead_id)
+                      ) AS last ON TRUE
+                 WHERE due.id = ANY(%(ids)s)
+                 ORDER BY due.track DESC, due.partner_id, due.lead_id
+                """,
+                own=dues._get_decision_sql("visit_interval_days"),
+                ids=list(chosen),
+            )
+        )
+        plans = []
+        for row in rows:
+            (
+                *values,
+                date_due,
+                date_escalated,
+                account_user_id,
+                interval,
+                own_days,
+                last_done,
+            ) = row[1:]
+            names = (
+                "partner_id",
+                "lead_id",
+                "company_id",
+                "user_id",
+                "team_id",
+                "tier_id",
+                "engagement_stage",
+                "relationship_level",
+                "cadence_id",
+                "track",
+                "loss_id",
+            )
+            tolerance = engine.tolerance_days(interval)
+            plans.append(
+                {
+                    **dict(zip(names, values, strict=True)),
+                    "account_user_id": account_user_id,
+                    "state": "planned",
+                    "date_due": date_due,
+                    "date_escalated": date_escalated,
+                    "date_latest": date_due + timedelta(days=tolerance),
+                    "own_days": own_days or 0,
+                    "last_done": last_done,
+                    **chosen[row[0]],
+                }
+            )
+        self._write_summaries(plans)
+        self._choose_targets(
+            self.env["res.company"].browse(plans[0]["company_id"]), plans
+        )
+        return plans
 
     @api.model
     def _get_mode_load(self, mode):
@@ -740,10 +1015,7 @@ class KeyAccountVisit(models.Model):
             SQL(
                 """
                 SELECT visit.user_id, visit.partner_id, visit.lead_id, visit.company_id,
-                       visit.track, visit.date_planned, visit.mode,
-                       line.interval_count, line.interval_unit,
-                       CASE WHEN visit.track = 'visit'
-                            THEN account.visit_interval_days END,
+                       visit.track, visit.date_planned, visit.mode, due.days,
                        COALESCE(line.on_route, FALSE),
                        CASE WHEN visit.state = 'done' THEN visit.id END,
                        visit.date_done, visit.engagement_stage,
@@ -751,9 +1023,7 @@ class KeyAccountVisit(models.Model):
                   FROM key_account_visit visit
                   LEFT JOIN key_account_tier tier ON tier.id = visit.tier_id
                   LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
-                  LEFT JOIN key_account account
-                         ON account.partner_id = visit.partner_id
-                        AND account.company_id = visit.company_id
+                  LEFT JOIN key_account_due due ON due.visit_id = visit.id
                  WHERE visit.user_id = ANY(%s)
                    AND (visit.state = 'planned'
                         OR visit.state = 'done' AND visit.date_done >= %s)
@@ -769,17 +1039,15 @@ class KeyAccountVisit(models.Model):
         booked = defaultdict(list)
         for key, row in zip(keys, rows, strict=True):
             user_id = row[0]
-            day, mode, count, unit, own, on_route, done_id, date_done = row[5:13]
-            stage, tier_rank = row[13:]
+            day, mode, days, on_route, done_id, date_done, stage, tier_rank = row[5:]
             if done_id:
                 # only its time and place: the account itself may be due again
-                own, count, day = None, None, date_done
-            days = own or (count and engine.interval_days(count, unit)) or 0
+                day = date_done
             booked[user_id].append(
                 planner.Booked(
                     ("done", done_id) if done_id else key,
                     day,
-                    days,
+                    days or 0,
                     MODE_LOADS[mode],
                     on_route,
                     areas.get(key[:2], planner.NOWHERE),
@@ -917,43 +1185,43 @@ class KeyAccountVisit(models.Model):
             {plan["loss_id"] for plan in plans if plan["loss_id"]}
         ).mapped("reason_id.name")
         for plan in plans:
-            item, line = plan["summary"]
             user = self.env["res.users"].browse(plan["user_id"] or [])
             lang = user.lang or self.env.lang
-            key = (
-                lang,
-                line,
-                item.tier_id,
-                item.own_interval,
-                item.last_done,
-                item.loss_id,
+            reason = (
+                plan["cadence_id"],
+                plan["tier_id"],
+                plan.pop("own_days"),
+                plan.pop("last_done"),
+                plan["loss_id"],
             )
-            if key not in texts:
-                texts[key] = self.with_context(lang=lang)._get_summary(line, item)
-            plan["summary"] = texts[key]
+            if (lang, reason) not in texts:
+                visits = self.with_context(lang=lang)
+                texts[lang, reason] = visits._get_summary(*reason)
+            plan["summary"] = texts[lang, reason]
 
-    def _get_summary(self, line, item):
+    def _get_summary(self, line_id, tier_id, own_days, last_done, loss_id):
         """Return why a visit is planned, such as "Key account, weekly; last visit
         12 Nov"."""
-        if item.loss_id:
+        if loss_id:
             # sudo: whoever may plan the visit may say why
-            loss = self.env["key.account.loss"].sudo().browse(item.loss_id)
+            loss = self.env["key.account.loss"].sudo().browse(loss_id)
             return self.env._(
                 "Win back; lost %(date)s (%(reason)s)",
                 date=self._format_short(loss.date),
                 reason=loss.reason_id.name,
             )
-        tier = self.env["key.account.tier"].browse(item.tier_id or [])
-        interval = line.with_env(self.env)._get_interval_text(item.own_interval)
+        tier = self.env["key.account.tier"].browse(tier_id or [])
+        line = self.env["key.account.cadence"].browse(line_id)
+        interval = line._get_interval_text(own_days)
         if line.track == "executive":
             interval = self.env._("executive visit %s", interval)
         start = f"{tier.name}, {interval}" if tier else interval
         call = line.track == "contact"
-        if not item.last_done:
+        if not last_done:
             if call:
                 return self.env._("%(start)s; no call yet", start=start)
             return self.env._("%(start)s; not visited yet", start=start)
-        day = self._format_short(item.last_done)
+        day = self._format_short(last_done)
         if call:
             return self.env._("%(start)s; last call %(date)s", start=start, date=day)
         return self.env._("%(start)s; last visit %(date)s", start=start, date=day)
@@ -1017,13 +1285,11 @@ class KeyAccountVisit(models.Model):
             .with_context(mail_activity_quick_update=True)
             .create(vals_list)
         )
-        partners = self.env["res.partner"].sudo()
         return [
             {
                 **plan,
                 "activity_id": activity.id,
                 "mode": TRACK_MODES[plan["track"]],
-                "account_user_id": partners.browse(plan["partner_id"] or []).user_id.id,
             }
             for plan, activity in zip(plans, activities, strict=True)
         ]
@@ -1078,43 +1344,6 @@ class KeyAccountVisit(models.Model):
         return made
 
     @api.model
-    def _get_responsibles(self, company, due):
-        """Return {due: (user id or False, team id or False)}.
-
-        The salesperson, on the executive track the executive sponsor; if there is none,
-        or one who left, the leader of the team: of the salesperson's own, else of the
-        team of the account's latest lead or order. If there is no leader either,
-        nobody: the visit goes to the unassigned list.
-        """
-        users = self.env["res.users"].browse(
-            ({item.user_id for item in due} | {item.sponsor_id for item in due})
-            - {None}
-        )
-        users = users.with_context(active_test=False)
-        present = users.filtered(
-            lambda user: user.active and not user.share and company in user.company_ids
-        )
-        team_by_user = self._get_user_teams(company, users)
-        present_ids = set(present.ids)
-        result = {}
-        orphans = []
-        for item in due:
-            team = team_by_user.get(item.user_id)
-            user_id = item.sponsor_id if item.track == "executive" else item.user_id
-            if user_id in present_ids:
-                result[item] = (user_id, team.id if team else False)
-            else:
-                orphans.append(item)
-        team_by_account = self._get_account_teams(company, orphans)
-        for item in orphans:
-            team = team_by_user.get(item.user_id)
-            team = team or team_by_account.get((item.partner_id, item.lead_id))
-            leader = team.user_id if team else users.browse()
-            if not leader.active or company not in leader.company_ids:
-                leader = users.browse()
-            result[item] = (leader.id, team.id if team else False)
-        return result
-
     def _get_user_teams(self, company, users):
         """Return {user id: team}, for those who left also their former team."""
         members = (
@@ -1130,43 +1359,3 @@ class KeyAccountVisit(models.Model):
             )
         )
         return {member.user_id.id: member.crm_team_id for member in members}
-
-    def _get_account_teams(self, company, due):
-        """Return {(partner id, lead id): team} by the latest lead or order."""
-        if not due:
-            return {}
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT ON (1, 2) partner_id, lead_id, team_id
-                  FROM (
-                        SELECT partner.commercial_partner_id AS partner_id,
-                               NULL::int AS lead_id, document.team_id, document.day
-                          FROM (
-                                SELECT partner_id, team_id, create_date AS day
-                                  FROM crm_lead
-                                 WHERE COALESCE(company_id, %(company)s) = %(company)s
-                                 UNION ALL
-                                SELECT partner_id, team_id, date_order
-                                  FROM sale_order WHERE company_id = %(company)s
-                               ) AS document
-                          JOIN res_partner partner ON partner.id = document.partner_id
-                         WHERE partner.commercial_partner_id = ANY(%(partner_ids)s)
-                         UNION ALL
-                        SELECT NULL, id, team_id, create_date
-                          FROM crm_lead
-                         WHERE id = ANY(%(lead_ids)s)
-                       ) AS teams
-                 WHERE team_id IS NOT NULL
-                 ORDER BY 1, 2, day DESC
-                """,
-                company=company.id,
-                partner_ids=[item.partner_id for item in due if item.partner_id],
-                lead_ids=[item.lead_id for item in due if item.lead_id],
-            )
-        )
-        teams = self.env["crm.team"].sudo()
-        return {
-            (partner_id, lead_id): teams.browse(team_id)
-            for partner_id, lead_id, team_id in rows
-        }

@@ -846,7 +846,7 @@ class KeyAccountVisit(models.Model):
         - What waits in the backlog is planned anew too.
         """
         followers = self._get_planned_followers()
-        rows = self._get_backlog_rows()
+        rows = self._get_waiting_rows()
         concerned = self.filtered(
             lambda visit: visit.id in followers or visit._get_account_key() in rows
         )
@@ -875,19 +875,14 @@ class KeyAccountVisit(models.Model):
         for day, visits in outdated.items():
             visits._close_visited(day)
         settled._plan_next()
-        for visit in settled:
-            row = rows.pop(visit._get_account_key(), None)
-            if row and not visit.company_id.key_account_planning:
-                # planning doesn't look at it any more
-                row.unlink()
 
-    def _get_backlog_rows(self):
-        """Return {account key: row of the backlog}."""
-        backlog = self.env["key.account.backlog"].sudo()
-        return {
-            row._get_account_key(): row
-            for row in backlog.search(self._get_accounts_domain())
-        }
+    def _get_waiting_rows(self):
+        """Return {account key: row} of what the last planning found no day for."""
+        dues = self.env["key.account.due"].sudo()
+        domain = self._get_accounts_domain() & Domain(
+            [("visit_id", "=", False), ("reason", "!=", False)]
+        )
+        return {row._get_account_key(): row for row in dues.search(domain)}
 
     def _close_visited(self, day, **kwargs):
         """Cancel what need not take place any more: somebody was there on ``day``."""
@@ -1029,10 +1024,10 @@ class KeyAccountVisit(models.Model):
         )
         promised = promised and promised._filter_latest()
         followers = promised and promised._get_planned_followers()
-        rows = promised and promised._get_backlog_rows()
-        backlog = self.env["key.account.backlog"].sudo()
+        rows = promised and promised._get_waiting_rows()
+        dues = self.env["key.account.due"].sudo()
         planned = self.browse().union(*(followers or {}).values())
-        waiting = backlog.union(*(rows or {}).values())
+        waiting = dues.union(*(rows or {}).values())
         hidden = planned - planned._filter_within_reach()
         hidden_rows = waiting - waiting._filter_within_reach()
         told = {}
@@ -1042,7 +1037,7 @@ class KeyAccountVisit(models.Model):
                 # promised in a draft that was saved long ago
                 day = False
             planned = followers.get(visit.id, self.browse())
-            row = rows.get(visit._get_account_key(), backlog)
+            row = rows.get(visit._get_account_key(), dues)
             if planned in hidden or not planned and row in hidden_rows:
                 told[visit] = (planned or row).user_id
                 continue
@@ -1123,9 +1118,8 @@ class KeyAccountVisit(models.Model):
 
         :param row: what waits, if anything does
         """
-        due = row and row._get_due()
-        if due:
-            vals = row._prepare_visit_values(due[0], day, row.user_id)
+        if row:
+            vals = row._prepare_visit_values(day, row.user_id)
         else:
             user = self.user_id.filtered("active") or self.account_user_id
             vals = {
@@ -1383,7 +1377,7 @@ class KeyAccountVisit(models.Model):
 
     def _assign_follow_ups(self):
         """Give the follow-ups of the visits to whoever is responsible now."""
-        for (user_id, _team_id), visits in self._group_by_responsible(self).items():
+        for (user_id, _team_id), visits in self._group_by_responsible().items():
             self._assign_tasks(visits.follow_up_activity_id, user_id)
 
     @api.model

@@ -73,7 +73,8 @@ class KeyAccountVisit(models.Model):
         if partner_ids is not None:
             domain &= Domain("partner_id", "in", partner_ids)
         visits = self.search(domain & Domain("state", "=", "planned"))
-        rows = self.env["key.account.backlog"].sudo().search(domain)
+        rows = self.env["key.account.due"].sudo()
+        rows = rows.search(domain & Domain("visit_id", "=", False))
         overdue = []
         for record in [*visits, *rows]:
             record_today = today or self._get_user_today(record.user_id, company)
@@ -163,7 +164,7 @@ class KeyAccountVisit(models.Model):
         states = dict(self._fields["state"]._description_selection(self.env))
         due = self.env._("Due since %s.", format_date(self.env, record.date_due))
         reason = record._fields.get("reason")
-        if reason:
+        if reason and record.reason:
             reasons = dict(reason._description_selection(self.env))
             due = f"{due} {reasons[record.reason]}."
         if not visits:

@@ -7,7 +7,6 @@ from odoo.tools import format_time
 from odoo.tools.misc import get_lang
 
 from ..const import NO_RANK, STAGE_NUMBERS
-from ..engine import cadence as engine
 from ..engine.planner import VISIT_LOAD
 
 WEEK_DAYS = 7
@@ -38,7 +37,7 @@ class KeyAccountVisit(models.Model):
         :raise AccessError: outside sales
         """
         self.check_access("read")
-        self.env["key.account.backlog"].check_access("read")
+        self.env["key.account.due"].check_access("read")
         today = self._get_user_today(self.env.user, self.env.company)
         days = self._get_week(self._to_day(date) or today)
         see_all = self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
@@ -61,7 +60,8 @@ class KeyAccountVisit(models.Model):
                 & Domain("date_planned", "<", days[0]),
                 order="date_planned, id",
             )
-        backlog = self.env["key.account.backlog"]
+        dues = self.env["key.account.due"]
+        waiting = domain & Domain("is_waiting", "=", True)
         # who isn't a member of a team, but has visits, is there too
         users |= (visits | overdue).user_id
         cards = visits._get_board_cards(today)
@@ -77,8 +77,10 @@ class KeyAccountVisit(models.Model):
             "rows": rows,
             "visits": cards,
             "overdue": overdue._get_board_cards(today),
-            "backlog": backlog.search(domain, limit=SHOWN_BACKLOG)._get_board_cards(),
-            "backlog_count": backlog.search_count(domain),
+            "backlog": dues.search(
+                waiting, limit=SHOWN_BACKLOG, order="overdue_ratio desc, id"
+            )._get_board_cards(),
+            "backlog_count": dues.search_count(waiting),
         }
 
     def action_move(self, date, user_id):
@@ -263,7 +265,7 @@ class KeyAccountVisit(models.Model):
                 "track_name": tracks[visit.track],
                 "summary": visit.summary,
                 "is_fixed": visit.is_date_fixed,
-                "is_overdue": visit.state == "planned" and visit.date_planned < today,
+                "is_overdue": visit._is_overdue_on(today),
                 "meeting": visit._get_meeting_hour(),
             }
             for visit in visits.sorted(get_key)
@@ -278,11 +280,11 @@ class KeyAccountVisit(models.Model):
         return format_time(self.env, event.start, tz=tz.zone, time_format="short")
 
 
-class KeyAccountBacklog(models.Model):
-    _inherit = "key.account.backlog"
+class KeyAccountDue(models.Model):
+    _inherit = "key.account.due"
 
     def action_plan(self, date, user_id):
-        """Plan what is in the backlog on a day, as a person's decision.
+        """Plan what waits for a day on one, as a person's decision.
 
         :param date: the day, ``YYYY-MM-DD``
         :param int user_id: the salesperson; ``False`` for nobody
@@ -302,30 +304,19 @@ class KeyAccountBacklog(models.Model):
         visits._check_board_day(day, user, self.company_id)
         visits._check_works_in_sales(user)
         row = self.sudo()
-        due = row._get_due()
-        if not due:
+        row._refresh_touched(row.partner_id.ids, row.lead_id.ids, row.company_id)
+        if not row.exists() or row.visit_id:
             raise UserError(self._get_gone_text())
         # sudo: planning fills in what no client may write
         visit = (
             visits.sudo()
             .with_company(row.company_id)
-            .create(row._prepare_visit_values(due[0], day, user))
+            .create(row._prepare_visit_values(day, user))
         )
         visit.with_user(self.env.user).with_context(
             allowed_company_ids=self.env.companies.ids
         ).check_access("write")
         return visit.id
-
-    def action_open_document(self):
-        """Open the customer, or the lead while it has none."""
-        self.ensure_one()
-        record = self.partner_id or self.lead_id
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [[False, "form"]],
-        }
 
     @api.model
     def _get_gone_text(self):
@@ -333,44 +324,20 @@ class KeyAccountBacklog(models.Model):
             "This visit is planned already, or not due any more: refresh the page."
         )
 
-    def _get_due(self):
-        """Return what the cadence asks for now: a list of at most one pair of line and
-        :class:`Due`."""
-        return self.env["key.account.visit"]._get_due(
-            self.company_id,
-            [self.track],
-            self.partner_id.ids,
-            [] if self.partner_id else self.lead_id.ids,
-        )
-
-    def _prepare_visit_values(self, due, day, user):
-        line, item = due
-        visits = self.env["key.account.visit"].with_context(
-            lang=user.lang or self.env.lang
-        )
-        days = engine.tolerance_days(engine.interval_days(*item.get_interval(line)))
-        date_due = self.date_due or day
+    def _prepare_visit_values(self, day, user):
+        """Return the values of a visit that a person plans for ``user``."""
+        visits = self.env["key.account.visit"]
         team = visits._get_user_teams(self.company_id, user).get(user.id)
-        values = {
-            "partner_id": item.partner_id,
-            "lead_id": item.lead_id,
-            "company_id": self.company_id.id,
-            "user_id": user.id,
-            "team_id": (team or self.team_id).id,
-            "tier_id": item.tier_id,
-            "relationship_level": item.level,
-            "engagement_stage": self.engagement_stage,
-            "cadence_id": line.id,
-            "loss_id": item.loss_id,
-            "track": line.track,
-            "date_due": date_due,
-            "date_escalated": item.escalated,
-            "date_latest": date_due + timedelta(days=days),
-            "date_planned": day,
-            "is_date_fixed": True,
-            "summary": visits._get_summary(line, item),
-        }
-        visits._choose_targets(self.company_id, [values])
+        (values,) = visits._prepare_plans(
+            {
+                self.id: {
+                    "date_planned": day,
+                    "user_id": user.id,
+                    "team_id": (team or self.team_id).id,
+                    "is_date_fixed": True,
+                }
+            }
+        )
         return values
 
     def _get_board_cards(self):
@@ -391,8 +358,8 @@ class KeyAccountBacklog(models.Model):
                 "track": row.track,
                 "track_name": tracks[row.track],
                 "date_due": fields.Date.to_string(row.date_due),
-                "overdue_ratio": row.overdue_ratio,
-                "reason": reasons[row.reason],
+                "overdue_ratio": round(row.overdue_ratio, 2),
+                "reason": reasons.get(row.reason, False),
             }
             for row in rows
         ]

@@ -49,15 +49,6 @@ class ResCompany(models.Model):
         default=True,
     )
 
-    def write(self, vals):
-        res = super().write(vals)
-        if vals.get("key_account_planning") is False:
-            # Nobody would take out what has been planned by hand.
-            self.env["key.account.backlog"].sudo().search(
-                [("company_id", "in", self.ids)]
-            ).unlink()
-        return res
-
     @api.constrains("key_account_horizon_days")
     def _check_key_account_horizon_days(self):
         for company in self:

@@ -878,8 +878,4 @@ class ResPartner(models.Model):
             ._merge_into(target)
         )
         self.env["key.account.target"]._merge(self, target)
-        # The next run knows what is due at the one that stays.
-        self.env["key.account.backlog"].search(
-            [("partner_id", "in", accounts.ids)]
-        ).unlink()
         return inherited

@@ -40,7 +40,8 @@ class ResUsers(models.Model):
         return now.hour >= DIGEST_HOUR and (not sent or sent < now.date())
 
     def _send_visit_digest(self, template, companies):
-        """Mail the user what is planned for today and what is overdue."""
+        """Mail the user what is planned for today and what is left from earlier
+        days."""
         self.ensure_one()
         visits = self.env["key.account.visit"]
         today = visits._get_user_today(self, self.company_id)

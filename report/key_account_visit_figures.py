@@ -101,7 +101,8 @@ class KeyAccountVisitFigures(models.Model):
     late_count = fields.Integer(
         string="Late",
         readonly=True,
-        help="Planned for a day that is over, and not done.",
+        help="Planned and not done, and the due date has passed; what a person planned "
+        "without one: the planned day.",
     )
     missed_count = fields.Integer(
         string="Missed",
@@ -149,7 +150,7 @@ class KeyAccountVisitFigures(models.Model):
     )
 
     _depends = {
-        "key.account.backlog": [
+        "key.account.due": [
             "account_user_id",
             "company_id",
             "date_due",
@@ -159,6 +160,7 @@ class KeyAccountVisitFigures(models.Model):
             "tier_id",
             "track",
             "user_id",
+            "visit_id",
         ],
         "key.account.target": [
             "account_user_id",
@@ -250,19 +252,24 @@ class KeyAccountVisitFigures(models.Model):
                  UNION ALL
                 SELECT id::bigint * 4 + 1,
                        CASE state WHEN 'planned' THEN 'late' ELSE state END,
-                       date_planned,
+                       CASE state WHEN 'planned' THEN COALESCE(date_due, date_planned)
+                            ELSE date_planned END,
                        partner_id, lead_id, id, company_id, user_id, account_user_id,
                        team_id, tier_id, track, 0, 0, FALSE, NULL
                   FROM key_account_visit
                  WHERE state = 'missed'
-                    OR state = 'planned' AND date_planned < %(today)s
+                    OR state = 'planned'
+                       AND COALESCE(date_due, date_planned) < %(today)s
                     -- by a person, who named a day to come back
                     OR state = 'cancelled' AND date_resume IS NOT NULL
                  UNION ALL
-                SELECT id::bigint * 4 + 2, 'backlog', COALESCE(date_due, %(today)s),
-                       partner_id, lead_id, NULL, company_id, user_id, account_user_id,
-                       team_id, tier_id, track, 0, 0, FALSE, NULL
-                  FROM key_account_backlog
+                SELECT due.id::bigint * 4 + 2, 'backlog', date_due,
+                       partner_id, lead_id, NULL, company_id, due.user_id,
+                       account_user_id, team_id, tier_id, track, 0, 0, FALSE, NULL
+                  FROM key_account_due due
+                  JOIN (VALUES %(lasts)s) AS lasts (company_id, last)
+                 USING (company_id)
+                 WHERE visit_id IS NULL AND date_due <= lasts.last
             )
             SELECT id, kind, date_trunc('month', date)::date AS month, date,
                    partner_id, lead_id, visit_id, company_id, user_id,
@@ -289,6 +296,7 @@ class KeyAccountVisitFigures(models.Model):
               FROM fact
             """,
             today=fields.Date.context_today(self),
+            lasts=self.env["key.account.due"]._get_horizons_sql(),
         )
 
     def _read_group_select(self, aggregate_spec, query):

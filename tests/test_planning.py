@@ -24,7 +24,7 @@ class PlanningCommon(KeyAccountCommon):
         super().setUpClass()
         cls.startClassPatcher(freeze_time(NOW))
         cls.company.key_account_daily_capacity = 2
-        cls.Backlog = cls.env["key.account.backlog"]
+        cls.Due = cls.env["key.account.due"]
         cls.line = cls.env["key.account.cadence"].create(
             {
                 "company_id": cls.company.id,
@@ -72,7 +72,11 @@ class PlanningCommon(KeyAccountCommon):
         return visit
 
     def _get_backlog(self, partners):
-        return self.Backlog.search([("partner_id", "in", partners.ids)])
+        """Return what is due and has no day."""
+        return self.Due.search(
+            [("partner_id", "in", partners.ids), ("is_waiting", "=", True)],
+            order="overdue_ratio desc, id",
+        )
 
 
 @tagged("post_install", "-at_install")
@@ -136,7 +140,9 @@ class TestCapacity(PlanningCommon):
                 "date_planned": day(3),
             }
         )
-        self.assertFalse(row.exists())
+        self.assertEqual(row.visit_id, self._get_planned(partner))
+        self.assertFalse(row.is_waiting or row.reason)
+        self.assertNotIn(row, self._get_backlog(partners))
 
     def test_capacity_of_the_member(self):
         member = self.team.crm_team_member_ids.filtered(
@@ -349,8 +355,9 @@ class TestCapacity(PlanningCommon):
                 raise UserError(self.env._("Another addon says no."))
             return create(visits, plans)
 
-        due = self.Visit._get_due(self.company, ["visit"], partners.ids, [])
-        plans, _ = self.Visit.sudo()._get_plans(self.company, due)
+        plans = self.Visit.sudo()._get_plans(
+            self.company, ["visit"], partners.ids, []
+        )
         with patch.object(type(self.Visit), "_plan_activities", fail):
             visits = self.Visit.sudo()._create_batch(self.company, plans)
         self.assertEqual(visits.partner_id, partners[0] | partners[2])
@@ -418,33 +425,50 @@ class TestCapacity(PlanningCommon):
         self.Visit.create(
             {"lead_id": lead.id, "company_id": self.company.id, "date_planned": TODAY}
         )
+        self.assertFalse(row.visit_id)
         lead.partner_id = row.partner_id
         self.assertTrue(self._get_planned(lead.partner_id))
-        self.assertFalse(row.exists())
+        self.assertEqual(row.visit_id, self._get_planned(lead.partner_id))
+        self.assertFalse(self._get_backlog(row.partner_id))
 
     def test_lead_that_changes_company(self):
         other = self._create_company("Another")
+        for company in (self.company, other):
+            self.env["key.account.cadence"].create(
+                {"company_id": company.id, "track": "contact", "interval_count": 2}
+            )
         lead = self.env["crm.lead"].create(
-            {"name": "Lead", "company_id": self.company.id, "user_id": self.rep.id}
+            {
+                "name": "Lead",
+                "company_id": self.company.id,
+                "user_id": self.rep.id,
+                "expected_revenue": 100,
+            }
         )
-        values = {
-            "lead_id": lead.id,
-            "partner_id": False,
-            "track": "visit",
-            "reason": "capacity",
-            "date_due": TODAY,
-        }
-        row = self.Backlog.create({**values, "company_id": other.id})
-        self.Backlog._replace(
-            self.company, [{**values, "company_id": self.company.id}], ["visit"]
+        self.cr.execute(
+            "UPDATE crm_lead SET account_tier_id = %s WHERE id = %s",
+            [self.tier_a.id, lead.id],
         )
-        self.assertFalse(row.exists())
+        self.env.invalidate_all()
+        self.Due._refresh(self.company, [], lead.ids)
+        row = self.Due.search([("lead_id", "=", lead.id), ("track", "=", "contact")])
+        self.assertEqual(row.company_id, self.company)
+        self.cr.execute(
+            "UPDATE crm_lead SET company_id = %s WHERE id = %s", [other.id, lead.id]
+        )
+        self.env.invalidate_all()
+        self.Due._refresh(other, [], lead.ids)
+        self.assertEqual(row.company_id, other)
+        # where it was before, it goes without a trace
+        self.Due._refresh(self.company, [], lead.ids)
+        rows = self.Due.search([("lead_id", "=", lead.id)])
+        self.assertEqual(rows.company_id, other)
 
     def test_rows_that_are_right_are_not_written(self):
         row = self._create_row()
         self.env.flush_all()
         self.cr.execute(
-            "UPDATE key_account_backlog SET write_date = '2020-01-01' WHERE id = %s",
+            "UPDATE key_account_due SET write_date = '2020-01-01' WHERE id = %s",
             [row.id],
         )
         row.invalidate_recordset()
@@ -799,8 +823,10 @@ class TestRhythm(PlanningCommon):
         self.assertEqual(row.date_due, due)
         self._get_visits("missed").sudo().unlink()
         self._generate(60)
-        self.assertEqual(row.date_due, due)
-        self.assertGreater(row.overdue_ratio, 4)
+        self.assertEqual((row.date_due, row.date_since), (due, due))
+        with freeze_time(datetime.combine(day(60), datetime.min.time())):
+            row.invalidate_recordset()
+            self.assertGreater(row.overdue_ratio, 4)
 
     def test_moved_by_hand_has_a_window_of_its_own(self):
         self._visit(self.partner, 7)

@@ -292,20 +292,23 @@ class KeyAccountAssignment(models.TransientModel):
         account; four calls are a visit."""
         by_user, by_account = defaultdict(float), defaultdict(float)
         visits = self.env["key.account.visit"]
-        for line, item in visits._get_due(
-            company, [track for track, _ in TRACKS], include_planned=True
-        ):
-            if item.loss_id:
-                # one visit to win the account back
-                continue
-            days = cadence.interval_days(*item.get_interval(line))
-            load = visits._get_mode_load(TRACK_MODES[item.track]) / VISIT_LOAD
-            weekly = 7 / days * load
-            if item.track == "executive":
-                by_user[item.sponsor_id] += weekly
+        rows = (
+            self.env["key.account.due"]
+            .sudo()
+            # one visit to win a lost account back isn't a demand
+            .search_fetch(
+                [("company_id", "=", company.id), ("loss_id", "=", False)],
+                ["account_user_id", "days", "partner_id", "track", "user_id"],
+            )
+        )
+        for row in rows:
+            load = visits._get_mode_load(TRACK_MODES[row.track]) / VISIT_LOAD
+            weekly = 7 / row.days * load
+            if row.track == "executive":
+                by_user[row.user_id.id] += weekly
             else:
-                by_user[item.user_id] += weekly
-                by_account[item.partner_id] += weekly
+                by_user[row.account_user_id.id] += weekly
+                by_account[row.partner_id.id] += weekly
         return by_user, by_account
 
     @api.model

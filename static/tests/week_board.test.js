@@ -162,7 +162,7 @@ describe("desktop", () => {
     });
 
     test("drag from the backlog and from earlier weeks", async () => {
-        onRpc("key.account.backlog", "action_plan", ({args}) => {
+        onRpc("key.account.due", "action_plan", ({args}) => {
             expect.step(["plan", args]);
             data.backlog = [];
             data.backlog_count = 0;
@@ -234,7 +234,7 @@ describe("desktop", () => {
     });
 
     test("a card opens its visit, a row of the backlog its customer", async () => {
-        onRpc("key.account.backlog", "action_open_document", () => ({
+        onRpc("key.account.due", "action_open_document", () => ({
             res_model: "res.partner",
             res_id: 11,
         }));

@@ -203,7 +203,7 @@ export class WeekBoard extends Component {
             is_overdue: false,
         });
         const [model, method] = isBacklog
-            ? ["key.account.backlog", "action_plan"]
+            ? ["key.account.due", "action_plan"]
             : ["key.account.visit", "action_move"];
         try {
             await this.orm.call(model, method, [[resId], date, toUserId]);
@@ -229,7 +229,7 @@ export class WeekBoard extends Component {
 
     async openBacklog({id}) {
         const action = await this.orm.call(
-            "key.account.backlog",
+            "key.account.due",
             "action_open_document",
             [[id]]
         );
