@@ -33,8 +33,8 @@ WRITTEN_COLUMNS = (
 
 
 class KeyAccountDue(models.Model):
-    """When a customer, or a lead that has none, is due on a track: one row each, whether
-    a visit is planned or not.
+    """When a customer, or a lead that has none, is due on a track: one row each,
+    whether a visit is planned or not.
 
     One statement works out line, interval, due date and responsible and writes where
     they differ (:meth:`_refresh`), for the accounts that an event touched at once, for
@@ -84,8 +84,8 @@ class KeyAccountDue(models.Model):
         index=True,
         readonly=True,
         ondelete="set null",
-        help="Who is responsible: the salesperson, of executive visits the sponsor; the "
-        "leader of the sales team, if there is none.",
+        help="Who is responsible: the salesperson, of executive visits the sponsor; "
+        "the leader of the sales team, if there is none.",
     )
     team_id = fields.Many2one(
         "crm.team",
@@ -253,7 +253,9 @@ class KeyAccountDue(models.Model):
         if operator != "in":
             return NotImplemented
         # sudo: a rule says which companies' rows are shown
-        return self._get_waiting_domain(self.env["res.company"].sudo().search([]))
+        return self._get_waiting_domain(
+            self.env["res.company"].sudo().search(Domain.TRUE)
+        )
 
     @api.model
     def _get_waiting_domain(self, companies):
@@ -284,7 +286,7 @@ class KeyAccountDue(models.Model):
                 self._get_today(company)
                 + timedelta(days=company.key_account_horizon_days),
             )
-            for company in self.env["res.company"].sudo().search([])
+            for company in self.env["res.company"].sudo().search(Domain.TRUE)
         )
 
     def action_open_document(self):
@@ -510,7 +512,8 @@ class KeyAccountDue(models.Model):
             ), asked AS (
                 SELECT subjects.*,
                        -- a lead that has no customer: its id, below zero
-                       COALESCE(partner_id, -lead_id) AS key, matched.track, matched.cadence_id, matched.on_route,
+                       COALESCE(partner_id, -lead_id) AS key,
+                       matched.track, matched.cadence_id, matched.on_route,
                        CASE WHEN matched.track = 'visit' AND own_days > 0
                             THEN own_days ELSE days END AS days,
                        CASE WHEN matched.track = 'visit' AND own_days > 0
@@ -633,7 +636,8 @@ class KeyAccountDue(models.Model):
                        AND partner.active
                        AND (partner.company_id IS NULL
                             OR partner.company_id = %(company)s)
-                      LEFT JOIN (%(losses)s) AS loss ON loss.partner_id = card.partner_id
+                      LEFT JOIN (%(losses)s) AS loss
+                        ON loss.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
                        AND %(scope)s
                     """,
@@ -926,7 +930,8 @@ class KeyAccountDue(models.Model):
                 """
                 SELECT company_id FROM key_account WHERE partner_id = ANY(%(partners)s)
                  UNION
-                SELECT company_id FROM key_account_due WHERE partner_id = ANY(%(partners)s)
+                SELECT company_id FROM key_account_due
+                 WHERE partner_id = ANY(%(partners)s)
                  UNION
                 SELECT company_id FROM key_account_due WHERE lead_id = ANY(%(leads)s)
                  UNION

@@ -15,13 +15,16 @@ PARTNER_FIELDS = {
     "visit_interval_days",
 }
 LEAD_FIELDS = {
+    "account_tier_id",
     "active",
     "company_id",
+    "engagement_stage",
     "expected_revenue",
     "lost_reason_id",
     "order_ids",
     "partner_id",
     "probability",
+    "relationship_level",
     "stage_id",
     "team_id",
     "type",
@@ -262,7 +265,7 @@ class KeyAccountCadence(models.Model):
 
     @api.model
     def _get_order(self):
-        return self.sudo().search([]).ids
+        return self.sudo().search(Domain.TRUE).ids
 
     @api.model
     def _refresh_dues(self, companies, everywhere):
@@ -297,8 +300,8 @@ class KeyAccount(models.Model):
     is_overdue = fields.Boolean(
         compute="_compute_is_overdue",
         search="_search_is_overdue",
-        help="On a track the due date has passed, whether a visit is planned or not, or "
-        "the day of a visit that a person planned.",
+        help="On a track the due date has passed, whether a visit is planned or not; "
+        "or the day has of a visit that a person planned.",
     )
     next_due_date = fields.Date(
         string="Next Due",

@@ -8,8 +8,8 @@ def get_account_key(partner_id, lead_id, company_id, track):
 
 
 class KeyAccountMixin(models.AbstractModel):
-    """What visits, backlog and targets share: ``partner_id``, or ``lead_id`` while the
-    lead has no customer, ``company_id`` and ``track``."""
+    """What visits, due dates and targets share: ``partner_id``, or ``lead_id`` while
+    the lead has no customer, ``company_id`` and ``track``."""
 
     _name = "key.account.mixin"
     _description = "Account to Visit"

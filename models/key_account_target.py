@@ -7,7 +7,6 @@ from ..const import BATCH_SIZE
 from ..engine import figures
 from .key_account_cadence import TRACKS
 
-
 ASKED_COLUMNS = (
     "partner_id",
     "lead_id",

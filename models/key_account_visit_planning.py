@@ -450,7 +450,10 @@ class KeyAccountVisit(models.Model):
         todays = self._get_todays(company, users, today)
         horizon_days = timedelta(days=company.key_account_horizon_days)
         groups = self._get_groups(
-            {user_id: {company.id: day + horizon_days} for user_id, day in todays.items()}
+            {
+                user_id: {company.id: day + horizon_days}
+                for user_id, day in todays.items()
+            }
         )
         if not groups:
             return []
@@ -555,7 +558,9 @@ class KeyAccountVisit(models.Model):
                  GROUP BY 1, 2, 3, 4, 5, picks.last
                 """,
                 picks=SQL(", ").join(picks),
-                remote=[track for track, mode in TRACK_MODES.items() if mode == "phone"],
+                remote=[
+                    track for track, mode in TRACK_MODES.items() if mode == "phone"
+                ],
             )
         )
         return [Group(row[0], row[1] or None, *row[2:]) for row in rows]
@@ -678,9 +683,17 @@ class KeyAccountVisit(models.Model):
                     on_site=TRACK_MODES[track] == "on_site",
                 ),
             )
-            for id_, user_id, *key, track, date_due, days, on_route, stage, tier_rank in (
-                rows
-            )
+            for (
+                id_,
+                user_id,
+                *key,
+                track,
+                date_due,
+                days,
+                on_route,
+                stage,
+                tier_rank,
+            ) in rows
         ]
 
     @api.model
@@ -701,12 +714,13 @@ class KeyAccountVisit(models.Model):
         :param dict rooms: {user id: end of the longest window of what is placed}
         :param others: only in other companies than ``company``
         """
-        companies = self.env["res.company"].sudo().search([])
+        companies = self.env["res.company"].sudo().search(Domain.TRUE)
         if others:
             companies -= company
         lasts = {
             user_id: {
-                other.id: todays[user_id] + timedelta(days=other.key_account_horizon_days)
+                other.id: todays[user_id]
+                + timedelta(days=other.key_account_horizon_days)
                 for other in companies
             }
             for user_id, end in rooms.items()
@@ -811,7 +825,9 @@ class KeyAccountVisit(models.Model):
         )
         return self._add_areas(
             self._execute_wanted(
-                SQL("key_account_due AS due JOIN (%s) AS near ON near.id = due.id", near),
+                SQL(
+                    "key_account_due AS due JOIN (%s) AS near ON near.id = due.id", near
+                ),
                 SQL("TRUE"),
             )
         )

@@ -7,6 +7,7 @@ from . import test_buying_center
 from . import test_calendar_meeting
 from . import test_cdnow
 from . import test_concurrency
+from . import test_due
 from . import test_engagement
 from . import test_engine
 from . import test_engine_who

@@ -663,13 +663,16 @@ class TestActivityAttacks(KeyAccountCommon):
         logged = self.Visit.with_user(self.rep2).create(
             {"partner_id": self.partner.id, "track": "visit", "state": "done"}
         )
-        row = self.env["key.account.backlog"].create(
+        row = self.env["key.account.due"].create(
             {
                 "partner_id": self.partner.id,
                 "company_id": self.company.id,
                 "user_id": self.rep.id,
+                "cadence_id": self.env["key.account.cadence"].search([], limit=1).id,
+                "days": 30,
                 "track": "visit",
                 "date_due": TODAY,
+                "date_since": TODAY,
                 "reason": "capacity",
             }
         )

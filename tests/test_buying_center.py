@@ -525,10 +525,11 @@ class TestTargets(BuyingCenterCommon):
         self.env.flush_all()
 
         def count(partners):
-            due = self.Visit._get_due(self.company, ["visit"], partners.ids, [])
             self.env.invalidate_all()
             before = self.cr.sql_log_count
-            plans, _ = self.Visit.sudo()._get_plans(self.company, due, TODAY, False)
+            plans = self.Visit.sudo()._get_plans(
+                self.company, ["visit"], partners.ids, [], TODAY, False
+            )
             self.assertEqual(len(plans), len(partners))
             self.assertTrue(all(plan["target_contact_id"] for plan in plans))
             return self.cr.sql_log_count - before

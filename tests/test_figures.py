@@ -123,7 +123,9 @@ class TestTargets(FiguresCommon):
         self.assertEqual(self._freeze(MONTH).planned_count, 5)
 
     def test_never_visited(self):
-        account = self._create_account("New", self.tier_b)
+        # what is asked for is noted from the first day on
+        with freeze_time(f"{MONTH} 09:00:00"):
+            account = self._create_account("New", self.tier_b)
         target = self._freeze(MONTH)
         first = MONTH + timedelta(days=(account.id - MONTH.toordinal()) % 14)
         expected = len(
@@ -173,11 +175,16 @@ class TestTargets(FiguresCommon):
     def test_first_visit_is_planned_and_late(self):
         """Who was to be visited for the first time in February, and wasn't, is asked
         for in March: the first due date isn't spread anew over the interval."""
-        account = self._create_account("Late")
-        account.with_company(self.company).visit_interval_days = 60
         for due in ("2026-02-20", "2026-04-20"):
+            # another one, as the first day stays
+            account = self._create_account("Late")
+            account.with_company(self.company).visit_interval_days = 60
+            # nothing was asked for but what follows
+            self.env["key.account.due"].search(
+                [("partner_id", "=", account.id)]
+            ).unlink()
             with self.subTest(due=due):
-                visit = self.Visit.create(
+                self.Visit.create(
                     {
                         "partner_id": account.id,
                         "user_id": self.rep.id,
@@ -189,7 +196,7 @@ class TestTargets(FiguresCommon):
                 self.assertEqual(bool(target), due < "2026-04")
                 self.assertEqual(target.planned_count, int(due < "2026-04"))
                 target.unlink()
-                visit.unlink()
+                account.unlink()
 
     def test_lost_accounts(self):
         account = self._create_account("Lost")
@@ -475,8 +482,12 @@ class TestReport(FiguresCommon):
             missed.ids,
         )
         self.env.invalidate_all()
-        self.env["key.account.backlog"].create(
+        line = self.env["key.account.cadence"].search([], limit=1)
+        self.env["key.account.due"].create(
             {
+                "cadence_id": line.id,
+                "days": 30,
+                "date_since": "2026-03-05",
                 "partner_id": accounts[0].id,
                 "company_id": self.company.id,
                 "track": "executive",
@@ -485,6 +496,11 @@ class TestReport(FiguresCommon):
                 "user_id": self.rep.id,
             }
         )
+        waiting = self.env["key.account.due"].search(
+            [("company_id", "=", self.company.id), ("is_waiting", "=", True)]
+        )
+        # also the one whose visit was withdrawn
+        self.assertLess(accounts[0] | accounts[3], waiting.partner_id)
         self.assertEqual(
             self._sum(
                 "late_count",
@@ -494,7 +510,7 @@ class TestReport(FiguresCommon):
                 "done_count",
                 "off_plan_count",
             ),
-            (1, 1, 1, 1, 0, 0),
+            (1, 1, 1, len(waiting), 0, 0),
         )
         self.assertEqual(
             self._get_figures("late_count", groupby=["month:month", "user_id"]),

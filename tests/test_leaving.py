@@ -525,8 +525,8 @@ class TestWinBack(LeavingCommon):
                 self.env.flush_all()
                 self.env.invalidate_all()
                 before = self.cr.sql_log_count
-                due = self.Visit._get_due(self.company, ["visit"], some.ids, [])
-                plans, _ = self.Visit._get_plans(self.company, due)
+                self.env["key.account.due"]._refresh(self.company, some.ids, [])
+                plans = self.Visit._get_plans(self.company, ["visit"], some.ids, [])
                 self.assertEqual(len(plans), len(some))
                 result = self.cr.sql_log_count - before
             return result

@@ -63,6 +63,71 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.1.0/post-relationships.py")
         self.assertEqual(len(tier.cell_ids), 7)
 
+    def test_19_0_1_3_0_due(self):
+        """The backlog's rows, external ids and filters go on as what is due."""
+        line = self.env["key.account.cadence"].create(
+            {
+                "company_id": self.company.id,
+                "tier_id": self.tier_a.id,
+                "interval_count": 1,
+                "interval_unit": "month",
+            }
+        )
+        partner = self._create_partner("Kestrel")
+        self._set_tier(partner, self.tier_a)
+        self._get_planned(partner).unlink()
+        self.env.flush_all()
+        self.cr.execute("DELETE FROM key_account_due")
+        self.cr.execute("DROP TABLE IF EXISTS key_account_backlog")
+        self.cr.execute(
+            """
+            CREATE TABLE key_account_backlog (
+                id serial, partner_id int, lead_id int, company_id int, user_id int,
+                cadence_id int, track varchar, date_due date, reason varchar,
+                date_escalated date)
+            """
+        )
+        self.cr.execute(
+            """
+            INSERT INTO key_account_backlog (partner_id, company_id, cadence_id, track,
+                                             date_due, reason, date_escalated)
+            VALUES (%s, %s, %s, 'visit', '2020-05-05', 'away', '2020-06-06')
+            """,
+            [partner.id, self.company.id, line.id],
+        )
+        view = self.env.ref("crm_key_account.key_account_due_view_list")
+        own = self.env["ir.filters"].create({"name": "Own", "model_id": "res.partner"})
+        self.env.flush_all()
+        for statement in (
+            "UPDATE ir_ui_view SET model = 'key.account.backlog' WHERE id = %s",
+            "UPDATE ir_model_data SET name = 'key_account_backlog_view_list'"
+            " WHERE model = 'ir.ui.view' AND res_id = %s",
+        ):
+            self.cr.execute(statement, [view.id])
+        self.cr.execute(
+            "UPDATE ir_filters SET model_id = 'key.account.backlog' WHERE id = %s",
+            [own.id],
+        )
+        self._migrate("19.0.1.3.0/pre-due.py")
+        self.env.registry.clear_cache()
+        self.assertEqual(
+            self.env.ref("crm_key_account.key_account_due_view_list"), view
+        )
+        self.assertEqual(view.model, "key.account.due")
+        self.assertEqual(own.model_id, "key.account.due")
+        self._migrate("19.0.1.3.0/post-due.py")
+        row = self.env["key.account.due"].search([("partner_id", "=", partner.id)])
+        self.assertEqual(str(row.date_due), "2020-05-05")
+        self.assertEqual(str(row.date_since), "2020-05-05")
+        self.assertEqual(str(row.date_escalated), "2020-06-06")
+        self.assertEqual((row.reason, row.user_id), ("away", self.rep))
+        # everybody else has a row as well, and a second time changes nothing
+        rows = self.env["key.account.due"].search([])
+        self.assertGreater(len(rows), 1)
+        self._migrate("19.0.1.3.0/pre-due.py")
+        self._migrate("19.0.1.3.0/post-due.py")
+        self.assertEqual(self.env["key.account.due"].search([]), rows)
+
     def test_19_0_1_2_0_stages(self):
         partner = self._create_partner("Kestrel")
         self.Card._ensure(partner.ids, self.company)

@@ -355,9 +355,7 @@ class TestCapacity(PlanningCommon):
                 raise UserError(self.env._("Another addon says no."))
             return create(visits, plans)
 
-        plans = self.Visit.sudo()._get_plans(
-            self.company, ["visit"], partners.ids, []
-        )
+        plans = self.Visit.sudo()._get_plans(self.company, ["visit"], partners.ids, [])
         with patch.object(type(self.Visit), "_plan_activities", fail):
             visits = self.Visit.sudo()._create_batch(self.company, plans)
         self.assertEqual(visits.partner_id, partners[0] | partners[2])

@@ -328,8 +328,12 @@ class TestReport(ReportCommon):
         self.company.resource_calendar_id.attendance_ids.unlink()
 
     def _get_backlog(self):
-        return self.env["key.account.backlog"].search(
-            [("partner_id", "=", self.partner.id)]
+        return self.env["key.account.due"].search(
+            [
+                ("partner_id", "=", self.partner.id),
+                ("visit_id", "=", False),
+                ("reason", "!=", False),
+            ]
         )
 
     def test_promised_while_it_waits(self):
@@ -1087,23 +1091,23 @@ class TestLog(ReportCommon):
         attendances = calendar.attendance_ids.copy_data()
         calendar.attendance_ids.unlink()
         self.Visit._generate()
-        rows = self.env["key.account.backlog"].search(
-            [("partner_id", "=", self.partner.id)]
+        rows = self.env["key.account.due"].search(
+            [("partner_id", "=", self.partner.id), ("is_waiting", "=", True)]
         )
         self.assertTrue(rows)
         calendar.write({"attendance_ids": [Command.create(v) for v in attendances]})
         self.Visit.create(
             {"partner_id": self.partner.id, "state": "done", "user_id": self.rep.id}
         )
-        self.assertFalse(rows.exists())
+        self.assertEqual(rows.visit_id, self._get_planned(self.partner))
         self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 3, 25))
 
     def test_waiting_where_planning_is_off(self):
         self.visit._close("Again")
         self.company.resource_calendar_id.attendance_ids.unlink()
         self.Visit._generate()
-        rows = self.env["key.account.backlog"].search(
-            [("partner_id", "=", self.partner.id)]
+        rows = self.env["key.account.due"].search(
+            [("partner_id", "=", self.partner.id), ("is_waiting", "=", True)]
         )
         self.assertTrue(rows)
         self.company.key_account_planning = False

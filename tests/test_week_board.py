@@ -28,7 +28,7 @@ class BoardCommon(KeyAccountCommon):
         )
         cls.env["res.lang"]._activate_lang("en_US")
         cls.env["res.lang"]._lang_get("en_US").week_start = "1"
-        cls.Backlog = cls.env["key.account.backlog"].sudo()
+        cls.Due = cls.env["key.account.due"].sudo()
 
     @classmethod
     def _create_visit(cls, name, day, user=None, **values):
@@ -48,24 +48,11 @@ class BoardCommon(KeyAccountCommon):
         user = cls.rep if user is None else user
         partner = cls._create_partner(name, user_id=user.id)
         cls._set_tier(partner, cls.tier_a)
-        cls.Card._ensure(partner.ids, cls.company)
-        cls.env.flush_all()
-        return cls.Backlog.create(
-            {
-                "partner_id": partner.id,
-                "company_id": cls.company.id,
-                "user_id": user.id,
-                "team_id": cls.team.id,
-                "cadence_id": cls.cadence.id,
-                "tier_id": cls.tier_a.id,
-                "track": "visit",
-                "date_due": WEDNESDAY,
-                "overdue_ratio": 1.5,
-                "reason": "capacity",
-                "engagement_stage": "quotation",
-                **values,
-            }
+        row = cls.Due.search(
+            [("partner_id", "=", partner.id), ("company_id", "=", cls.company.id)]
         )
+        row.write({"date_due": WEDNESDAY, "reason": "capacity", **values})
+        return row
 
     def _get_board(self, user, **params):
         self.env.flush_all()
@@ -246,14 +233,16 @@ class TestBoardData(BoardCommon):
 
     def test_backlog(self):
         self._create_backlog("Due")
-        self._create_backlog("More Due", overdue_ratio=2, reason="away")
+        month_ago = WEDNESDAY - timedelta(days=30)
+        self._create_backlog("More Due", date_due=month_ago, reason="away")
+        self._create_backlog("Not Yet", date_due=WEDNESDAY + timedelta(days=15))
         self._create_backlog("Colleague's", self.rep2)
         board = self._get_board(self.rep)
         self.assertEqual(board["backlog_count"], 2)
         self.assertEqual(self._get_names(board["backlog"]), ["More Due", "Due"])
         card = board["backlog"][0]
         self.assertEqual(card["reason"], "No working day")
-        self.assertEqual(card["date_due"], "2026-03-18")
+        self.assertEqual(card["date_due"], "2026-02-16")
         self.assertEqual(card["overdue_ratio"], 2)
         self.assertEqual(self._get_board(self.leader)["backlog_count"], 3)
 
@@ -400,7 +389,6 @@ class TestBoardMoves(BoardCommon):
         """What was in the backlog is planned as the cadence would, on that day."""
         row = self._create_backlog("Customer")
         partner = row.partner_id
-        (values,) = row.copy_data()
         self.Visit.create(
             {
                 "partner_id": partner.id,
@@ -411,7 +399,6 @@ class TestBoardMoves(BoardCommon):
         )
         # visited, the account was planned anew: it waits again
         self._get_planned(partner)._close("Test")
-        row = self.Backlog.create(values)
         visit_id = row.with_user(self.rep).action_plan("2026-03-19", self.rep.id)
         visit = self.Visit.browse(visit_id)
         self.assertEqual(visit, self._get_planned(partner))
@@ -420,14 +407,14 @@ class TestBoardMoves(BoardCommon):
         self.assertEqual(visit.team_id, self.team)
         self.assertEqual(visit.cadence_id, self.cadence)
         self.assertEqual(visit.tier_id, self.tier_a)
-        self.assertEqual(visit.date_due, WEDNESDAY)
-        self.assertEqual(visit.date_latest, date(2026, 3, 27))
-        self.assertEqual(visit.engagement_stage, "quotation")
+        self.assertEqual(visit.date_due, date(2026, 3, 10))
+        self.assertEqual(visit.date_latest, date(2026, 3, 19))
+        self.assertEqual(visit.engagement_stage, "target")
         self.assertEqual(visit.summary, "Key account, monthly; last visit 10 Feb")
         self.assertTrue(visit.is_date_fixed)
         self.assertEqual(visit.activity_id.date_deadline, date(2026, 3, 19))
         self.assertEqual(visit.activity_id.user_id, self.rep)
-        self.assertFalse(row.exists())
+        self.assertEqual(row.visit_id, visit)
         self.assertEqual(self._get_card(partner).next_visit_date, date(2026, 3, 19))
         # planning leaves it alone, and plans no second one
         self.Visit._generate()
@@ -443,17 +430,8 @@ class TestBoardMoves(BoardCommon):
             }
         )
         lead.account_tier_id = self.tier_a
-        row = self.Backlog.create(
-            {
-                "lead_id": lead.id,
-                "company_id": self.company.id,
-                "user_id": self.rep.id,
-                "cadence_id": self.cadence.id,
-                "track": "visit",
-                "reason": "capacity",
-            }
-        )
-        self.env.flush_all()
+        self.Due._refresh(self.company, [], lead.ids)
+        row = self.Due.search([("lead_id", "=", lead.id)])
         visit = self.Visit.browse(
             row.with_user(self.rep).action_plan("2026-03-19", self.rep.id)
         )

@@ -220,8 +220,8 @@ class TestYear(KeyAccountCommon):
                 self.targets[key] = (number, self.owner[account_id], tier_id)
 
     def _check_night(self, today, visits):
-        backlog = self.env["key.account.backlog"].search(
-            [("company_id", "=", self.company.id)]
+        backlog = self.env["key.account.due"].search(
+            [("company_id", "=", self.company.id), ("is_waiting", "=", True)]
         )
         planned = visits.partner_id
         self.assertEqual(len(visits), len(planned), "one planned visit each")

@@ -228,11 +228,9 @@ export class WeekBoard extends Component {
     }
 
     async openBacklog({id}) {
-        const action = await this.orm.call(
-            "key.account.due",
-            "action_open_document",
-            [[id]]
-        );
+        const action = await this.orm.call("key.account.due", "action_open_document", [
+            [id],
+        ]);
         return this.action.doAction(action);
     }
 }
