@@ -157,7 +157,7 @@ class Agenda:
         self.anchors = defaultdict(list)
         for visit in self.booked:
             self._take(visit.day, visit.load)
-            self._anchor(visit, visit.day)
+            self.anchor(visit, visit.day)
 
     def _take(self, day, load):
         if day in self.free:
@@ -166,7 +166,8 @@ class Agenda:
     def _fits(self, day, load):
         return self.free.get(day, 0) >= load
 
-    def _anchor(self, visit, day):
+    def anchor(self, visit, day):
+        """Let visits on a route go where ``visit`` is on ``day``, if somebody does."""
         if visit.on_site and not visit.on_route:
             self.anchors[day].append(visit.area)
 
@@ -211,7 +212,7 @@ class Agenda:
         return target, last
 
     def place(self, dues, waiting=(), end=None):
-        """Place visits that need no route.
+        """Place visits that need no route. Where they are, :meth:`anchor` tells.
 
         :param dues: iterable of :class:`Due`, with a key each that isn't booked
         :param waiting: iterable of :class:`Due` that aren't placed now, but compete
@@ -231,7 +232,6 @@ class Agenda:
         for item in items:
             if day := placed.get(item.due.key):
                 result[item.due.key] = Slot(day)
-                self._anchor(item.due, day)
         return result
 
     def _go_through_days(self, items, waiting, end):
@@ -367,12 +367,10 @@ def plan(dues, booked, capacity, today, horizon_days, waiting=(), nearness=None)
             unique.setdefault(due.key, due)
     routes = [due for due in unique.values() if due.on_route]
     ends = [day for day in map(agenda.get_last_day, unique.values()) if day]
-    result.update(
-        agenda.place(
-            (due for due in unique.values() if not due.on_route),
-            waiting,
-            max(ends, default=None),
-        )
-    )
+    others = [due for due in unique.values() if not due.on_route]
+    result.update(agenda.place(others, waiting, max(ends, default=None)))
+    for due in others:
+        if day := result[due.key].day:
+            agenda.anchor(due, day)
     result.update(agenda.place_on_route(routes))
     return result

@@ -55,7 +55,7 @@ class KeyAccountDue(models.Model):
     partner_id = fields.Many2one(
         "res.partner",
         string="Customer",
-        index="btree_not_null",
+        # the unique index begins with it
         ondelete="cascade",
         readonly=True,
     )
@@ -74,7 +74,6 @@ class KeyAccountDue(models.Model):
     company_id = fields.Many2one(
         "res.company",
         required=True,
-        index=True,
         readonly=True,
         ondelete="cascade",
     )

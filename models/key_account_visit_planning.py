@@ -418,6 +418,9 @@ class KeyAccountVisit(models.Model):
                     rooms[user_id],
                 )
             )
+            for due in asked:
+                if not due.on_route and slots[due.key].day:
+                    agenda.anchor(due, slots[due.key].day)
             slots.update(agenda.place_on_route(due for due in asked if due.on_route))
         reasons = defaultdict(list)
         for row in wanted:
@@ -440,13 +443,23 @@ class KeyAccountVisit(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT DISTINCT user_id FROM key_account_due
-                 WHERE company_id = %s AND visit_id IS NULL
+                -- one look into the index for each of them
+                WITH RECURSIVE users (id) AS (
+                    SELECT MIN(user_id) FROM key_account_due
+                     WHERE company_id = %(company)s AND visit_id IS NULL
+                     UNION ALL
+                    SELECT (SELECT MIN(user_id) FROM key_account_due
+                             WHERE company_id = %(company)s AND visit_id IS NULL
+                               AND user_id > users.id)
+                      FROM users
+                     WHERE users.id IS NOT NULL
+                )
+                SELECT id FROM users WHERE id IS NOT NULL
                 """,
-                company.id,
+                company=company.id,
             )
         )
-        users = self.env["res.users"].browse(row[0] for row in rows if row[0])
+        users = self.env["res.users"].browse(row[0] for row in rows)
         todays = self._get_todays(company, users, today)
         horizon_days = timedelta(days=company.key_account_horizon_days)
         groups = self._get_groups(
@@ -470,8 +483,6 @@ class KeyAccountVisit(models.Model):
             [group for group in groups if not group.on_route], agendas, rooms
         )
         wanted = [row for row in wanted if row.due.key[3] in tracks]
-        if routed:
-            wanted = self._add_areas(wanted)
         waiting = self._get_competing(agendas, rooms, todays, company, others=True)
         by_user = defaultdict(list)
         for row in wanted:
@@ -481,6 +492,9 @@ class KeyAccountVisit(models.Model):
             slots = agendas[user_id].place(by_user[user_id], waiting[user_id], last)
             days.update((key, slot.day) for key, slot in slots.items() if slot.day)
         if routed:
+            placed = [row for row in wanted if row.due.key in days]
+            for row in self._add_areas(placed):
+                agendas[row.user_id].anchor(row.due, days[row.due.key])
             nearby = self._get_nearby(company, tracks, agendas, todays)
             wanted += nearby
             by_user = defaultdict(list)

@@ -274,6 +274,9 @@ class TestPlanner(BaseCase):
             for due in group[: agenda.get_room(load, end) if end else 0]
         ]
         placed = agenda.place(chosen, end=end)
+        for due in chosen:
+            if placed[due.key].day:
+                agenda.anchor(due, placed[due.key].day)
         placed.update(agenda.place_on_route(due for due in dues if due.on_route))
         self.assertEqual(
             {key: slot.day for key, slot in placed.items() if slot.day},
