@@ -408,15 +408,6 @@ class KeyAccountDue(models.Model):
         return SQL("(%s OR %s)", accounts, leads)
 
     @api.model
-    def _get_decision_sql(self, name):
-        """Return an integer that somebody decided about the account, by customer and
-        company: own interval, executive sponsor. Expects the tables ``card``, the
-        account's row, and ``partner``, the customer."""
-        return SQL(
-            "(%s ->> card.company_id::text)::int", SQL.identifier("partner", name)
-        )
-
-    @api.model
     def _get_days_off_sql(self, company, today):
         """Return rows (user id, today) for a VALUES list of those whose day isn't the
         company's; ``today`` given: of nobody."""
@@ -613,16 +604,16 @@ class KeyAccountDue(models.Model):
         have no customer yet."""
         queries = []
         if _is_asked(partner_ids):
-            own = self._get_decision_sql("visit_interval_days")
             queries.append(
                 SQL(
                     """
                     SELECT card.partner_id, NULL::int AS lead_id, card.id AS account_id,
                            card.tier_id,
-                           COALESCE(card.relationship_level, 'transactional') AS level,
+                           card.relationship_level AS level,
                            COALESCE(card.engagement_stage, 'target') AS stage,
                            partner.user_id AS account_user_id,
-                           COALESCE(%(own)s, 0) AS own_days, %(sponsor)s AS sponsor_id,
+                           COALESCE(card.visit_interval_days, 0) AS own_days,
+                           card.executive_sponsor_id AS sponsor_id,
                            loss.id AS loss_id, loss.date_win_back,
                            loss.resume AS loss_resume, loss.is_done AS is_won_back,
                            card.is_account OR card.tier_id IS NOT NULL
@@ -640,8 +631,6 @@ class KeyAccountDue(models.Model):
                      WHERE card.company_id = %(company)s
                        AND %(scope)s
                     """,
-                    own=own,
-                    sponsor=self._get_decision_sql("executive_sponsor_id"),
                     losses=self._get_losses_sql(company, partner_ids),
                     company=company.id,
                     scope=SQL("TRUE")
@@ -876,7 +865,7 @@ class KeyAccountDue(models.Model):
                 asked AS (
                     SELECT keys.*,
                            COALESCE(partner.user_id, lead.user_id) AS account_user_id,
-                           %(sponsor)s AS sponsor_id
+                           card.executive_sponsor_id AS sponsor_id
                       FROM keys
                       LEFT JOIN res_partner partner ON partner.id = keys.partner_id
                       LEFT JOIN key_account card
@@ -890,7 +879,6 @@ class KeyAccountDue(models.Model):
                 keys=SQL(", ").join(
                     SQL("(%s::int, %s::int, %s)", *key) for key in set(keys)
                 ),
-                sponsor=self._get_decision_sql("executive_sponsor_id"),
                 company=company.id,
                 responsibles=self._get_responsibles_sql(company, SQL("asked")),
             )
@@ -964,8 +952,7 @@ class KeyAccountDue(models.Model):
                  WHERE due.company_id = %s
                    AND %s
                    AND (due.tier_id IS DISTINCT FROM card.tier_id
-                        OR due.relationship_level
-                           != COALESCE(card.relationship_level, 'transactional')
+                        OR due.relationship_level != card.relationship_level
                         OR due.engagement_stage
                            != COALESCE(card.engagement_stage, 'target'))
                 """,
@@ -974,6 +961,31 @@ class KeyAccountDue(models.Model):
             )
         )
         self._refresh(company, [row[0] for row in rows], [])
+
+    @api.model
+    def _refresh_leads(self, company):
+        """Refresh the rows of leads without a customer whose tier isn't the one of the
+        row any more, or that got their first one: a run changed it in SQL."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT lead.id
+                  FROM crm_lead lead
+                  LEFT JOIN crm_team team ON team.id = lead.team_id
+                  LEFT JOIN res_users owner ON owner.id = lead.user_id
+                  LEFT JOIN key_account_due due
+                         ON due.lead_id = lead.id AND due.partner_id IS NULL
+                 WHERE lead.active
+                   AND lead.partner_id IS NULL
+                   AND lead.won_status = 'pending'
+                   AND %s = %s
+                   AND due.tier_id IS DISTINCT FROM lead.account_tier_id
+                """,
+                self.env["key.account.policy"]._get_lead_company_sql(),
+                company.id,
+            )
+        )
+        self._refresh(company, [], list({row[0] for row in rows}))
 
     @api.model
     def _merge(self, sources, destination):

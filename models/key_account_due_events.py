@@ -3,17 +3,13 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 # What moves a due date, or changes who is responsible
-PARTNER_FIELDS = {
-    "account_tier_id",
-    "active",
-    "company_id",
+DECIDED_COLUMNS = {
     "executive_sponsor_id",
-    "is_company",
-    "parent_id",
     "relationship_level",
-    "user_id",
+    "tier_id",
     "visit_interval_days",
 }
+PARTNER_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
 LEAD_FIELDS = {
     "account_tier_id",
     "active",
@@ -71,8 +67,8 @@ class ResPartner(models.Model):
         self.env["key.account.due"]._merge(self, target)
         return super()._prepare_key_account_merge(target)
 
-    def _follow_merge(self, levels, accounts):
-        res = super()._follow_merge(levels, accounts)
+    def _follow_merge(self, accounts, inherited):
+        res = super()._follow_merge(accounts, inherited)
         self.env["key.account.due"]._refresh_touched((self | accounts).ids)
         return res
 
@@ -284,15 +280,6 @@ class KeyAccountLoss(models.Model):
         return res
 
 
-class KeyAccountPolicy(models.Model):
-    _inherit = "key.account.policy"
-
-    def _run_company(self, company, today=None):
-        res = super()._run_company(company, today)
-        self.env["key.account.due"].sudo()._refresh_companies(company)
-        return res
-
-
 class KeyAccount(models.Model):
     _inherit = "key.account"
 
@@ -378,6 +365,14 @@ class KeyAccount(models.Model):
             )""",
             today=today,
         )
+
+    def _follow_decisions(self, columns):
+        # before visits are planned by it
+        if DECIDED_COLUMNS & columns:
+            self.env["key.account.due"]._refresh_touched(
+                self.partner_id.ids, companies=self.company_id
+            )
+        return super()._follow_decisions(columns)
 
     @api.model
     def _update_losses(self, partner_ids):

@@ -403,6 +403,7 @@ class KeyAccountPolicy(models.Model):
         """
         changes = self.env["key.account.tier.change"]
         cards = self.env["key.account"].sudo()
+        dues = self.env["key.account.due"].sudo()
         for company in companies:
             policy = self._get_for_company(company)
             day = today or self._get_today(company)
@@ -412,9 +413,14 @@ class KeyAccountPolicy(models.Model):
             if policy:
                 changed = policy._run_company(company, day, touched)
                 changes |= changed
+                moved = (
+                    changed.partner_id | policy._get_placed(company).partner_id
+                ).ids
                 if touched is not None:
-                    placed = policy._get_placed(company)
-                    touched += (changed.partner_id | placed.partner_id).ids
+                    touched += moved
+                if company.sudo().key_account_planning:
+                    dues._refresh(company, moved if touched is None else touched, [])
+                    dues._refresh_leads(company)
             # After the tiers: they say who must have been met, and how often.
             cards._update_relationships(company, touched, day)
             cards._update_effort(company, day)

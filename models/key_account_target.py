@@ -135,8 +135,7 @@ class KeyAccountTarget(models.Model):
     def _get_asked_sql(self, company):
         """Return a query for what the cadence asks for: :data:`ASKED_COLUMNS`, the due
         date, count and unit of the interval, and whether the account is lost."""
-        dues = self.env["key.account.due"]
-        dues.flush_model()
+        self.env["key.account.due"].flush_model()
         return SQL(
             """
             SELECT %(columns)s, due.date_due,
@@ -145,18 +144,17 @@ class KeyAccountTarget(models.Model):
                    due.loss_id IS NOT NULL
               FROM key_account_due due
               JOIN key_account_cadence line ON line.id = due.cadence_id
-              LEFT JOIN res_partner partner ON partner.id = due.partner_id
               LEFT JOIN key_account card ON card.id = due.account_id
              CROSS JOIN LATERAL (
                    SELECT CASE WHEN due.track = 'visit'
-                               THEN NULLIF(%(own)s, 0) END AS days) AS own
+                               THEN NULLIF(card.visit_interval_days, 0)
+                          END AS days) AS own
              WHERE due.company_id = %(company)s
              ORDER BY due.track DESC, due.partner_id, due.lead_id
             """,
             columns=SQL(", ").join(
                 SQL.identifier("due", name) for name in ASKED_COLUMNS
             ),
-            own=dues._get_decision_sql("visit_interval_days"),
             company=company.id,
         )
 

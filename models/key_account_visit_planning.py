@@ -956,7 +956,6 @@ class KeyAccountVisit(models.Model):
         """
         if not chosen:
             return []
-        dues = self.env["key.account.due"]
         rows = self.env.execute_query(
             SQL(
                 """
@@ -964,10 +963,10 @@ class KeyAccountVisit(models.Model):
                        due.team_id, due.tier_id, due.engagement_stage,
                        due.relationship_level, due.cadence_id, due.track, due.loss_id,
                        due.date_due, due.date_escalated, due.account_user_id, due.days,
-                       CASE WHEN due.track = 'visit' THEN %(own)s END AS own_days,
+                       CASE WHEN due.track = 'visit'
+                            THEN card.visit_interval_days END AS own_days,
                        last.date_done
                   FROM key_account_due due
-                  LEFT JOIN res_partner partner ON partner.id = due.partner_id
                   LEFT JOIN key_account card ON card.id = due.account_id
                   LEFT JOIN LATERAL (
                         SELECT MAX(date_done) AS date_done
@@ -982,7 +981,6 @@ class KeyAccountVisit(models.Model):
                  WHERE due.id = ANY(%(ids)s)
                  ORDER BY due.track DESC, due.partner_id, due.lead_id
                 """,
-                own=dues._get_decision_sql("visit_interval_days"),
                 ids=list(chosen),
             )
         )
