@@ -51,3 +51,5 @@ STANCES = [
 # Records that are created or closed at once: core's handling of activities takes more
 # than proportionally longer for more.
 BATCH_SIZE = 500
+# A table that so many rows were written to at once needs new statistics.
+ANALYZED_ROWS = 1000

@@ -7,7 +7,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ..const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from .key_account_cadence import TRACK_MODES, TRACKS
 
 # What a change writes; the rest of a row tells whose it is.
@@ -45,6 +45,8 @@ class KeyAccountDue(models.Model):
     _inherit = ["key.account.mixin"]
     _description = "Visit Due"
     _order = "date_due, id"
+    # Written in SQL, a hundred thousand at once the first time.
+    _log_access = False
 
     name = fields.Char(
         string="Customer or Lead",
@@ -331,22 +333,13 @@ class KeyAccountDue(models.Model):
         insert = SQL(
             """
             INSERT INTO key_account_due AS due
-                   (partner_id, lead_id, track, %(columns)s,
-                    create_uid, create_date, write_uid, write_date)
-            SELECT partner_id, lead_id, track, %(columns)s,
-                   %(uid)s, %(now)s, %(uid)s, %(now)s
+                   (partner_id, lead_id, track, %(columns)s)
+            SELECT partner_id, lead_id, track, %(columns)s
               FROM wanted
             """,
             columns=columns,
-            uid=self.env.uid,
-            now=fields.Datetime.now(),
         )
-        update = SQL(
-            "DO UPDATE SET %s, write_uid = EXCLUDED.write_uid, "
-            "write_date = EXCLUDED.write_date WHERE %s",
-            changes,
-            differs,
-        )
+        update = SQL("DO UPDATE SET %s WHERE %s", changes, differs)
         # compiling the statement takes longer than running it
         self.env.cr.execute("SET LOCAL jit = off")
         self.env.cr.execute(
@@ -391,7 +384,16 @@ class KeyAccountDue(models.Model):
                 update=update,
             )
         )
-        if self.env.cr.rowcount:
+        rowcount = self.env.cr.rowcount
+        if partner_ids is None and lead_ids is None:
+            company = company.sudo()
+            if not company.key_account_has_dues:
+                company.key_account_has_dues = True
+            if rowcount > ANALYZED_ROWS:
+                # Without statistics the next statements take a full table for an empty
+                # one.
+                self.env.cr.execute("ANALYZE key_account_due")
+        if rowcount:
             self.invalidate_model(flush=False)
             self.env["key.account"].invalidate_model(
                 ["due_ids", "is_overdue", "next_due_date"], flush=False
@@ -583,7 +585,8 @@ class KeyAccountDue(models.Model):
                             THEN last_escalated END,
                        CASE WHEN last_done IS NULL OR old_escalated > last_done
                             THEN old_escalated END) AS date_escalated,
-                   CASE WHEN planned_id IS NULL THEN old_reason END AS reason,
+                   CASE WHEN planned_id IS NULL
+                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
                    planned_id AS visit_id
               FROM due
             """,
@@ -596,6 +599,9 @@ class KeyAccountDue(models.Model):
             company=company.id,
             today=here,
             horizon=company.sudo().key_account_horizon_days,
+            # Of everybody, planning is about to look for a day: so most have the reason
+            # already that it would write.
+            new_reason="capacity" if partner_ids is None else None,
         )
 
     @api.model
@@ -961,6 +967,13 @@ class KeyAccountDue(models.Model):
             )
         )
         self._refresh(company, [row[0] for row in rows], [])
+
+    @api.model
+    def _is_kept(self, company):
+        """Return whether all rows of ``company`` are there, to be kept up to date:
+        planning makes them first."""
+        company = company.sudo()
+        return company.key_account_planning and company.key_account_has_dues
 
     @api.model
     def _refresh_leads(self, company):

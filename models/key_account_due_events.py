@@ -229,6 +229,7 @@ class ResCompany(models.Model):
         elif "key_account_planning" in vals:
             # what isn't planned isn't kept up to date
             dues.search([("company_id", "in", self.ids)]).unlink()
+            self.sudo().key_account_has_dues = False
         return res
 
 

@@ -10,15 +10,13 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
-from ..const import BATCH_SIZE, INTERNAL
+from ..const import ANALYZED_ROWS, BATCH_SIZE, INTERNAL
 from .touched import get_touched_ids
 
 _logger = logging.getLogger(__name__)
 
 # Every account is measured after so many days, though nothing seems to have changed.
 FULL_RUN_DAYS = 7
-# A table that so many rows were written to at once needs new statistics.
-ANALYZED_ROWS = 1000
 
 
 class KeyAccountPolicy(models.Model):
@@ -418,7 +416,7 @@ class KeyAccountPolicy(models.Model):
                 ).ids
                 if touched is not None:
                     touched += moved
-                if company.sudo().key_account_planning:
+                if dues._is_kept(company):
                     dues._refresh(company, moved if touched is None else touched, [])
                     dues._refresh_leads(company)
             # After the tiers: they say who must have been met, and how often.

@@ -157,7 +157,7 @@ class KeyAccountVisit(models.Model):
         :return: the visits made
         """
         dues = self.env["key.account.due"].sudo()
-        if partner_ids is None and company.sudo().key_account_planning:
+        if partner_ids is None and dues._is_kept(company):
             # Accounts are up to date after every event; of leads, other addons'
             # documents say on which stage they are.
             dues._refresh(company, [], lead_ids, today)

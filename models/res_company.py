@@ -13,6 +13,8 @@ class ResCompany(models.Model):
     key_account_run_date = fields.Date(groups="base.group_system", readonly=True)
     key_account_full_run_date = fields.Date(groups="base.group_system", readonly=True)
     key_account_run_key = fields.Char(groups="base.group_system", readonly=True)
+    # Whether planning has made the due dates of all accounts.
+    key_account_has_dues = fields.Boolean(groups="base.group_system", readonly=True)
     key_account_planning = fields.Boolean(
         string="Plan Visits Automatically",
         default=True,
