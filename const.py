@@ -51,5 +51,6 @@ STANCES = [
 # Records that are created or closed at once: core's handling of activities takes more
 # than proportionally longer for more.
 BATCH_SIZE = 500
-# A table that so many rows were written to at once needs new statistics.
+# A table that so many rows were written to at once needs new statistics: PostgreSQL
+# would take it for as small as it was.
 ANALYZED_ROWS = 1000

@@ -235,6 +235,9 @@ class KeyAccount(models.Model):
     _company_level_idx = models.Index(
         "(company_id, relationship_level) WHERE relationship_level != 'transactional'"
     )
+    _company_lapse_idx = models.Index(
+        "(company_id, date_lapse) WHERE date_lapse IS NOT NULL"
+    )
 
     @api.depends("rank", "share")
     def _compute_cumulative_share(self):

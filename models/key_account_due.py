@@ -601,7 +601,16 @@ class KeyAccountDue(models.Model):
             horizon=company.sudo().key_account_horizon_days,
             # Of everybody, planning is about to look for a day: so most have the reason
             # already that it would write.
-            new_reason="capacity" if partner_ids is None else None,
+            new_reason=SQL(
+                """
+                CASE WHEN date_due <= COALESCE(today, %s) + %s
+                     THEN CASE WHEN on_route THEN 'route' ELSE 'capacity' END END
+                """,
+                here,
+                company.sudo().key_account_horizon_days,
+            )
+            if partner_ids is None
+            else SQL("NULL"),
         )
 
     @api.model

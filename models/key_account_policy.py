@@ -622,16 +622,20 @@ class KeyAccountPolicy(models.Model):
         moves = SQL("TRUE")
         if partner_ids is not None:
             among = SQL("partner.commercial_partner_id = ANY(%s)", partner_ids)
-            moves = SQL(
-                """
-                move_id IN (
+            # As numbers: PostgreSQL would look at all lines to find those of a query.
+            rows = self.env.execute_query(
+                SQL(
+                    """
                     SELECT move.id
                       FROM account_move move
                       JOIN res_partner partner ON partner.id = move.partner_id
-                     WHERE %s)
-                """,
-                among,
+                     WHERE move.company_id = %s AND %s
+                    """,
+                    company.id,
+                    among,
+                )
             )
+            moves = SQL("move_id = ANY(%s)", [row[0] for row in rows])
         current = SQL("day > %s AND day <= %s", start, today)
         previous = SQL("day > %s AND day <= %s", previous_start, start)
         invoices = SQL(
@@ -945,7 +949,7 @@ class KeyAccountPolicy(models.Model):
                 excluded=prefixed("excluded", columns),
             )
         )
-        if self.env.cr.rowcount > ANALYZED_ROWS:
+        if touched is None and self.env.cr.rowcount > ANALYZED_ROWS:
             # Without statistics the next statements take a full table for an empty one.
             self.env.cr.execute("ANALYZE key_account")
 

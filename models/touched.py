@@ -56,9 +56,9 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
               JOIN res_partner partner ON partner.id = lead.partner_id
              WHERE lead.write_date >= %(since)s
              UNION
-            SELECT commercial_partner_id FROM res_partner WHERE write_date >= %(since)s
-             UNION
-            SELECT id FROM res_partner WHERE write_date >= %(since)s
+            SELECT unnest(ARRAY[id, commercial_partner_id])
+              FROM res_partner
+             WHERE write_date >= %(since)s
              UNION
             -- whom we met too long ago, or on a day that was to come
             SELECT partner_id
