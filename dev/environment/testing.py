@@ -23,6 +23,8 @@ OURS = re.compile(r"crm_key_account|\bkey\.account\.")
 PYTEST_LOG = "pytest_odoo"
 RUNNER_LOG = "odoo_runner"
 REPORT = HOME / "tmp/pytest.json"
+LINT_LOG = "core_lint"
+LINT_REPORT = HOME / "tmp/core_lint.json"
 
 
 # ---------------------------------------------------------------------------
@@ -111,13 +113,16 @@ def _test_all(found):
         # One without the other, as when updating fails, isn't worth waiting for
         if runner.poll() and not _read_names():
             _end(pytest)
-        ran = _read_pytest(pytest.wait(), problems)
-        results.append(_result("pytest", len(ran), start))
-        if not ran:
-            _end(runner)
-
+        # A core is free now, and so is a database
         begin = time.monotonic()
-        count = _core_lint(found, problems)
+        free = TEST if runner.poll() is None else TEST_RUNNER
+        with _core_lint(found, free) as lint:
+            ran = _read_pytest(pytest.wait(), problems)
+            results.append(_result("pytest", len(ran), start))
+            if not ran:
+                _end(runner)
+            step("Running Odoo's own test_lint on this addon")
+            count = _read_core_lint(lint.wait(), problems)
         results.append(_result("test_lint", count, begin))
 
         if runner.poll() is None:
@@ -125,7 +130,8 @@ def _test_all(found):
         code = runner.wait()
     names = _read_odoo_runner(code, problems)
     results.append(_result("Odoo's runner", len(names), start))
-    _compare(ran, names, problems)
+    if ran and names:
+        _compare(ran, names, problems)
     return _close(problems, results)
 
 
@@ -273,28 +279,30 @@ def _compare(ran, names, problems):
         problems.add(f"only Odoo's runner ran {module}.{name}")
 
 
-def _core_lint(found, problems):
-    """Odoo's addon test_lint, on this addon alone."""
-    step("Running Odoo's own test_lint on this addon")
-    log = base.new_log("core_lint")
-    report = HOME / "tmp/core_lint.json"
-    report.unlink(missing_ok=True)
+@contextmanager
+def _core_lint(found, database):
+    """Odoo's addon test_lint, on this addon alone, into its log."""
+    LINT_REPORT.unlink(missing_ok=True)
     found.find("test_lint")
-    with open(log, "a") as file:
+    with open(base.new_log(LINT_LOG), "a") as file:
         with _process(
             [python.PYTHON, DEV / "core_lint.py"],
             stdout=file,
             stderr=subprocess.STDOUT,
             env=found.environ(
-                KEY_ACCOUNT_REPORT=report,
-                DB=TEST,
+                KEY_ACCOUNT_REPORT=LINT_REPORT,
+                DB=database,
                 PATH=_environment()["PATH"],
             ),
             cwd=HOME,
         ) as process:
-            code = process.wait()
+            yield process
+
+
+def _read_core_lint(code, problems):
+    log = base.LOG / f"{LINT_LOG}.log"
     try:
-        result = json.loads(report.read_text())
+        result = json.loads(LINT_REPORT.read_text())
     except (OSError, ValueError):
         problems.add(base.explain("running test_lint", log))
         return 0
