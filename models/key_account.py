@@ -356,6 +356,8 @@ class KeyAccount(models.Model):
                 super(KeyAccount, accounts).write({"tier_since": today})
         res = super().write(vals)
         if not vals.keys().isdisjoint(DECISIONS.values()):
+            # first: leads are computed from what customers show
+            self.env["res.partner"]._forget_key_accounts()
             self._follow_decisions(vals.keys())
         return res
 
@@ -366,7 +368,6 @@ class KeyAccount(models.Model):
 
     def _follow_decisions(self, columns):
         """Bring what depends on decisions about these accounts in step."""
-        self.env["res.partner"]._forget_key_accounts()
         if {"tier_id", "relationship_level"} & columns:
             # Which contacts are required depends on the tier.
             self._refresh_relationships(self.partner_id.ids)

@@ -586,7 +586,9 @@ class KeyAccountDue(models.Model):
                        CASE WHEN last_done IS NULL OR old_escalated > last_done
                             THEN old_escalated END) AS date_escalated,
                    CASE WHEN planned_id IS NULL
-                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
+                        THEN COALESCE(old_reason,
+                                      CASE WHEN old_since IS NULL THEN %(new_reason)s
+                                      END) END AS reason,
                    planned_id AS visit_id
               FROM due
             """,

@@ -465,13 +465,13 @@ class TestCapacity(PlanningCommon):
     def test_rows_that_are_right_are_not_written(self):
         row = self._create_row()
         self.env.flush_all()
-        self.cr.execute(
-            "UPDATE key_account_due SET write_date = '2020-01-01' WHERE id = %s",
-            [row.id],
-        )
-        row.invalidate_recordset()
+        query = "SELECT xmin, ctid FROM key_account_due WHERE id = %s"
+        self.cr.execute(query, [row.id])
+        before = self.cr.fetchone()
         self.Visit._generate(row.partner_id, self.company)
-        self.assertEqual(row.write_date, datetime(2020, 1, 1))
+        self.env.flush_all()
+        self.cr.execute(query, [row.id])
+        self.assertEqual(self.cr.fetchone(), before)
 
     def test_rights(self):
         row = self._create_row(user_id=self.rep2.id)
