@@ -13,6 +13,7 @@ MODELS = [
     "key.account",
     "key.account.tier.change",
     "key.account.visit",
+    "key.account.due",
     "key.account.tier.preview",
     "key.account.tier.preview.line",
     "key.account.tier.set",
@@ -37,6 +38,7 @@ MODELS = [
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [
     "key.account",
+    "key.account.due",
     "key.account.tier.change",
     "key.account.visit",
     "key.account.relationship.evidence",
