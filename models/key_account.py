@@ -239,7 +239,7 @@ class KeyAccount(models.Model):
         "(company_id, date_lapse) WHERE date_lapse IS NOT NULL"
     )
 
-    @api.depends("rank", "share")
+    @api.depends("is_account", "revenue", "margin", "expected_revenue")
     def _compute_cumulative_share(self):
         """Add up the shares of the account and of all better ones: asked for rarely, so
         that one customer's new invoice doesn't change the row of every other one."""
@@ -269,18 +269,37 @@ class KeyAccount(models.Model):
 
     def _get_cumulated_sql(self, companies):
         """Return a query of all rows of these companies: id, and the share of all
-        accounts up to this one; NULL for those that are no accounts."""
-        self.flush_model(["company_id", "is_account", "rank", "share"])
+        accounts up to this one in the figure that the policy ranks by; NULL for those
+        that are no accounts."""
+        metrics = {
+            company.id: self.env["key.account.policy"]._get_for_company(company).metric
+            for company in companies.sudo()
+        }
+        self.flush_model(
+            ["company_id", "is_account", *{*filter(None, metrics.values()), "revenue"}]
+        )
+        figure = SQL(" ").join(
+            SQL("WHEN %s THEN %s", company_id, SQL.identifier(metric))
+            for company_id, metric in metrics.items()
+            if metric
+        )
         return SQL(
             """
             SELECT id,
                    CASE WHEN is_account
-                        THEN SUM(share) FILTER (WHERE is_account) OVER best
+                        THEN ROUND(100 * SUM(GREATEST(figure, 0)) OVER best
+                                   / NULLIF(SUM(GREATEST(figure, 0)) OVER everybody, 0),
+                                   4)
                    END AS cumulated
-              FROM key_account
-             WHERE company_id = ANY(%s)
-            WINDOW best AS (PARTITION BY company_id ORDER BY rank)
+              FROM (SELECT id, company_id, is_account,
+                           (CASE company_id %s ELSE revenue END)::numeric AS figure
+                      FROM key_account
+                     WHERE company_id = ANY(%s)
+                   ) AS accounts
+            WINDOW everybody AS (PARTITION BY company_id, is_account),
+                   best AS (PARTITION BY company_id, is_account ORDER BY figure DESC)
             """,
+            figure or SQL("WHEN NULL THEN NULL"),
             companies.ids,
         )
 
@@ -814,7 +833,8 @@ class KeyAccount(models.Model):
             SQL(
                 """
                 WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s)),
-                accounts AS (
+                -- each use has its own best way to them
+                accounts AS NOT MATERIALIZED (
                     SELECT card.id, card.partner_id, card.company_id, card.tier_id,
                            COALESCE(tier.coverage_months, %(default)s) AS months
                       FROM key_account card

@@ -97,7 +97,9 @@ class KeyAccountVisit(models.Model):
             try:
                 with self.env.cr.savepoint():
                     # what no event told of: a team's lead, a change in SQL
-                    self.env["key.account.due"].sudo()._refresh(company)
+                    self.env["key.account.due"].sudo()._refresh_unless_refreshed(
+                        company
+                    )
                     self.env["key.account.target"]._freeze(company)
                     visits._prepare_plan(company)
                     plans = visits._get_plans(company, TRACK_KEYS)
@@ -157,12 +159,14 @@ class KeyAccountVisit(models.Model):
         :return: the visits made
         """
         dues = self.env["key.account.due"].sudo()
-        if partner_ids is None and dues._is_kept(company):
+        # Whom nobody visited so far is spread from today on.
+        is_today = not today or today == dues._get_today(company)
+        if partner_ids is None and is_today and dues._is_kept(company):
             # Accounts are up to date after every event; of leads, other addons'
             # documents say on which stage they are.
-            dues._refresh(company, [], lead_ids, today)
+            dues._refresh_unless_refreshed(company, [], lead_ids)
         else:
-            dues._refresh(company, partner_ids, lead_ids, today)
+            dues._refresh_unless_refreshed(company, partner_ids, lead_ids, today)
         plans = self._get_plans(company, tracks, partner_ids, lead_ids, today, horizon)
         visits = self.browse()
         for batch in split_every(BATCH_SIZE, plans):
