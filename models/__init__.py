@@ -1,3 +1,4 @@
+from . import account_move
 from . import calendar_event
 from . import crm_lead
 from . import crm_team_member
@@ -37,4 +38,5 @@ from . import res_partner
 from . import res_partner_buying_center
 from . import res_partner_relationship
 from . import res_users
+from . import sale_order
 from . import key_account_due_events

@@ -215,6 +215,8 @@ class CrmLead(models.Model):
         previous_users = {}
         if "user_id" in vals:
             previous_users = {lead.id: lead.user_id.id for lead in self}
+        if "partner_id" in vals:
+            self.env["key.account"]._touch(self.partner_id)
         res = super().write(vals)
         if vals.get("partner_id"):
             Visit._follow_lead_customer(self)
@@ -234,6 +236,7 @@ class CrmLead(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_visited(self):
+        self.env["key.account"]._touch(self.partner_id)
         visits = (
             self.env["key.account.visit"].sudo().search([("lead_id", "in", self.ids)])
         )

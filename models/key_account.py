@@ -34,8 +34,9 @@ class KeyAccount(models.Model):
     """A customer in a company: what people decided about it, and what was measured.
 
     One row per commercial partner and company. Customers and their contacts show it in
-    fields of their own and write decisions through them (:meth:`_decide`). Figures,
-    coverage and evidence are written by the nightly run alone, in SQL. The salesperson
+    fields of their own and write decisions through them (:meth:`_decide`). Figures
+    are written by the tiering run alone, coverage and evidence by the run and whenever
+    a visit, a contact or evidence changes, all in SQL. The salesperson
     and the visit dates are copies, kept in step by the models that own them, so that
     lists and record rules need no join.
     """
@@ -70,6 +71,8 @@ class KeyAccount(models.Model):
         readonly=True,
         help="Was invoiced, has a confirmed order or a lead in this company.",
     )
+    # A night's run measures it, though nothing that is still there tells to.
+    is_touched = fields.Boolean(readonly=True)
     revenue = fields.Monetary(
         readonly=True,
         help="Untaxed revenue of the policy's window, credit notes subtracted.",
@@ -372,7 +375,9 @@ class KeyAccount(models.Model):
         if "tier_id" in vals and "tier_since" not in vals:
             for company, accounts in self.grouped("company_id").items():
                 today = self.env["key.account.policy"]._get_today(company)
-                super(KeyAccount, accounts).write({"tier_since": today})
+                super(KeyAccount, accounts).write(
+                    {"tier_since": today if vals["tier_id"] else False}
+                )
         res = super().write(vals)
         if not vals.keys().isdisjoint(DECISIONS.values()):
             # first: leads are computed from what customers show
@@ -609,6 +614,22 @@ class KeyAccount(models.Model):
             if vals:
                 kept.write(vals)
         return inherited
+
+    @api.model
+    def _touch(self, partners):
+        """Have the next run measure the accounts of these partners: documents have left
+        them."""
+        accounts = partners.sudo().commercial_partner_id
+        if accounts:
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE key_account SET is_touched = TRUE
+                     WHERE partner_id = ANY(%s) AND is_touched IS NOT TRUE
+                    """,
+                    accounts.ids,
+                )
+            )
 
     @api.model
     def _provide(self, partner_ids, company):
@@ -1092,6 +1113,8 @@ class KeyAccount(models.Model):
         )
         self.invalidate_model(["is_lost", "lost_date"])
         self.env["res.partner"]._forget_key_accounts()
+        # nothing is proposed for those who left
+        self._refresh_relationships(partner_ids)
 
     @api.model
     def _update_effort(self, company, today=None):

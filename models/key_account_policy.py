@@ -417,7 +417,8 @@ class KeyAccountPolicy(models.Model):
                 if touched is not None:
                     touched += moved
                 if dues._is_kept(company):
-                    dues._refresh(company, moved if touched is None else touched, [])
+                    measured = moved if touched is None else touched
+                    dues._refresh(company, measured, [], today)
                     dues._refresh_leads(company)
             # After the tiers: they say who must have been met, and how often.
             cards._update_relationships(company, touched, day)
@@ -446,7 +447,7 @@ class KeyAccountPolicy(models.Model):
             company.key_account_run_date,
             today,
         )
-        # Leads that are gone, or went to another customer, leave no trace.
+        # Also by leads that are gone, or went to another customer.
         rows = self.env.execute_query(
             SQL(
                 """
@@ -741,9 +742,8 @@ class KeyAccountPolicy(models.Model):
     def _measure(self, company, today, touched=None):
         """Write the company's accounts: figures, rank, share and suggested tier.
 
-        :param touched: ids of the commercial partners to measure, beside those whose
-            expected revenue differs; the figures of the others are what they were.
-            Default: all
+        :param touched: ids of the commercial partners to measure; the figures of the
+            others are what they were. Default: all
         """
         # Compiling the query takes longer than running it.
         self.env.cr.execute("SET LOCAL jit = off")
@@ -949,7 +949,17 @@ class KeyAccountPolicy(models.Model):
                 excluded=prefixed("excluded", columns),
             )
         )
-        if touched is None and self.env.cr.rowcount > ANALYZED_ROWS:
+        rowcount = self.env.cr.rowcount
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account SET is_touched = FALSE
+                 WHERE company_id = %s AND is_touched
+                """,
+                company.id,
+            )
+        )
+        if touched is None and rowcount > ANALYZED_ROWS:
             # Without statistics the next statements take a full table for an empty one.
             self.env.cr.execute("ANALYZE key_account")
 

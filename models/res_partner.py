@@ -523,6 +523,8 @@ class ResPartner(models.Model):
         ]
         if any(TIER_FIELDS & decided.keys() for decided in decided_list):
             self._check_can_set_tier()
+        for name in set().union(*decided_list):
+            self._check_field_access(self._fields[name], "write")
         partners = super().create([self._leave_decisions(vals) for vals in vals_list])
         for partner, decided in zip(partners, decided_list, strict=True):
             level = decided.get("relationship_level") or LOWEST_LEVEL
@@ -539,7 +541,9 @@ class ResPartner(models.Model):
 
     def write(self, vals):
         decided = self._take_decisions(vals)
-        if decided:
+        # Whoever stops being a contact decides as what it becomes.
+        becomes = not {"parent_id", "is_company"}.isdisjoint(vals)
+        if decided and not becomes:
             self._check_decisions(decided)
         vals = self._leave_decisions(vals)
         Visit = self.env["key.account.visit"].sudo()
@@ -550,9 +554,12 @@ class ResPartner(models.Model):
         if "user_id" in vals:
             previous_users = {partner.id: partner.user_id.id for partner in self.sudo()}
         accounts = self.browse()
-        if {"parent_id", "is_company"} & vals.keys():
+        if becomes:
             accounts = self.filtered(lambda p: p == p.commercial_partner_id)
+            self.env["key.account"]._touch(self)
         res = super().write(vals) if vals or not decided else True
+        if decided and becomes:
+            self._check_decisions(decided)
         self._write_decisions(dict.fromkeys(self, decided))
         if previous_users:
             changed = self.sudo().filtered(
@@ -565,7 +572,7 @@ class ResPartner(models.Model):
                 self.env._("Customer moved to another company"),
                 [("company_id", "!=", vals["company_id"])],
             )
-        if {"parent_id", "is_company"} & vals.keys():
+        if becomes:
             self._forget_key_accounts()
             accounts.sudo()._become_contacts()
         if vals.get("parent_id") or vals.get("is_company") is not None:
@@ -803,6 +810,9 @@ class ResPartner(models.Model):
         if not contacts:
             return
         contacts._move_relationship_to_account()
+        self.env["key.account.tier.change"].search(
+            [("partner_id", "in", contacts.ids), ("state", "=", "proposed")]
+        ).write({"state": "rejected", "note": self.env._("Now a contact")})
         self.env["key.account"].search([("partner_id", "in", contacts.ids)]).write(
             dict.fromkeys(DECISIONS.values(), False)
             | {"relationship_level": LOWEST_LEVEL}

@@ -1,8 +1,9 @@
 """Whose figures or evidence can have changed since the last run of a company.
 
-A night's run measures these accounts, and ranks all by what it finds. What leaves no
-trace in the rows that are read here, such as a deleted invoice or a product's cost, is
-found by the run of all accounts, once a week.
+A night's run measures these accounts, and ranks all by what it finds. Those that lose a
+document, or a contact with documents, to others are marked when it happens
+(:meth:`key.account._touch`). What leaves no trace, such as a product's cost, is found
+by the run of all accounts, once a week.
 """
 
 from datetime import timedelta
@@ -26,24 +27,52 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
     :param date last_day: the last day of the last run's window
     :param date today: the last day of this run's window
     """
-    since = last_moment - OVERLAP
-    start = relativedelta(months=window_months)
-    # Days that come into, or leave, the window and the one before.
-    days = [(last_day - n * start, today - n * start) for n in range(3)]
+    criteria = env["key.account.relationship.criterion"]._get_criteria(company)
+    automatic = criteria.filtered(lambda criterion: criterion.kind == "automatic")
+    quarters = automatic.filtered(lambda c: c.measure == "orders_quarters")
+    won = automatic.filtered(lambda c: c.measure == "won_share")
     tiers = env["key.account.tier"].sudo().search([])
-    periods = {*tiers.mapped("coverage_months"), DEFAULT_MONTHS}
-    met = [(last_day, today)] + [
+    # Days that come into, or leave, the window and the one before; and quarters.
+    days = [
+        *zip(
+            _go_back(last_day, window_months, 2),
+            _go_back(today, window_months, 2),
+            strict=True,
+        ),
+        *(
+            (
+                last_day - relativedelta(months=3 * n),
+                today - relativedelta(months=3 * n),
+            )
+            for n in range(1, max(quarters.mapped("quarters"), default=0) + 1)
+        ),
+    ]
+    met = SQL(" OR ").join(
+        SQL(
+            "date_done + make_interval(months => %s) > %s "
+            "AND date_done + make_interval(months => %s) <= %s",
+            months,
+            last_day,
+            months,
+            today,
+        )
+        for months in sorted({0, DEFAULT_MONTHS, *tiers.mapped("coverage_months")})
+    )
+    closed = [
         (last_day - relativedelta(months=n), today - relativedelta(months=n))
-        for n in sorted(periods)
+        for n in won.mapped("months")
     ]
     rows = env.execute_query(
         SQL(
             """
-            SELECT commercial_partner_id
-              FROM account_move
-             WHERE company_id = %(company)s
-               AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
-               AND (write_date >= %(since)s OR %(invoiced)s)
+            -- of the firm that was invoiced, and of the one that its contact is at
+            SELECT unnest(ARRAY[move.commercial_partner_id,
+                                partner.commercial_partner_id])
+              FROM account_move move
+              JOIN res_partner partner ON partner.id = move.partner_id
+             WHERE move.company_id = %(company)s
+               AND move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+               AND (move.write_date >= %(since)s OR %(invoiced)s)
              UNION
             SELECT partner.commercial_partner_id
               FROM sale_order sale
@@ -54,49 +83,59 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
             SELECT partner.commercial_partner_id
               FROM crm_lead lead
               JOIN res_partner partner ON partner.id = lead.partner_id
-             WHERE lead.write_date >= %(since)s
+             WHERE lead.write_date >= %(since)s OR %(closed)s
              UNION
             SELECT unnest(ARRAY[id, commercial_partner_id])
               FROM res_partner
              WHERE write_date >= %(since)s
+                OR left_company_date > %(last_day)s AND left_company_date <= %(today)s
              UNION
             -- whom we met too long ago, or on a day that was to come
             SELECT partner_id
               FROM key_account_visit
-             WHERE company_id = %(company)s AND state = 'done' AND %(met)s
+             WHERE company_id = %(company)s AND state = 'done' AND (%(met)s)
              UNION
             SELECT partner_id
               FROM key_account
-             WHERE company_id = %(company)s AND date_lapse <= %(today)s
+             WHERE company_id = %(company)s AND (is_touched OR date_lapse <= %(today)s)
             """,
             company=company.id,
-            since=since,
+            since=last_moment - OVERLAP,
+            last_day=last_day,
             today=today,
-            invoiced=_get_between_sql("invoice_date", days),
+            invoiced=_get_between_sql(SQL("move.invoice_date"), days),
             # wherever on earth the day began
             ordered=_get_between_sql(
-                "date_order",
+                SQL("sale.date_order"),
                 [(first, last + timedelta(days=2)) for first, last in days],
             ),
-            met=_get_between_sql("date_done", met),
+            closed=_get_between_sql(
+                SQL("lead.date_closed"),
+                [(first, last + timedelta(days=2)) for first, last in closed],
+            ),
+            met=met,
         )
     )
     return [partner_id for (partner_id,) in rows if partner_id]
 
 
+def _go_back(day, months, times):
+    """Return a day, and those that lie so many months before the one before it."""
+    days = [day]
+    for _ in range(times):
+        days.append(days[-1] - relativedelta(months=months))
+    return days
+
+
 def _get_between_sql(column, periods):
     """Return the condition that a day is after the first and up to the second one of
     a pair."""
-    column = SQL.identifier(column)
+    if not periods:
+        return SQL("FALSE")
     return SQL(
         "(%s)",
         SQL(" OR ").join(
-            SQL(
-                "%(column)s > %(first)s AND %(column)s <= %(last)s",
-                column=column,
-                first=first,
-                last=last,
-            )
+            SQL("%s > %s AND %s <= %s", column, first, column, last)
             for first, last in periods
         ),
     )

@@ -312,6 +312,11 @@ class TestAccount(KeyAccountCommon):
         with Form(self.one.with_user(self.rep)) as form:
             form.name = "Renamed"
         self.assertEqual(self.one.relationship_level, "partner")
+        # who leaves a customer takes nothing along
+        with Form(self.contact.with_user(self.rep)) as form:
+            form.parent_id = self.env["res.partner"]
+        self.assertFalse(self.contact.visit_interval_days)
+        self.assertEqual(self.one.visit_interval_days, 10)
         with Form(self.env["res.partner"].with_user(self.rep)) as form:
             form.name = "Contact"
             form.parent_id = self.one
@@ -346,6 +351,11 @@ class TestAccount(KeyAccountCommon):
             for name in DECISIONS:
                 with self.assertRaises(AccessError), self.cr.savepoint():
                     self.one.with_user(user).write({name: False})
+        # also of a customer that is new, in a field that isn't guarded otherwise
+        with self.assertRaises(AccessError), self.cr.savepoint():
+            self.env["res.partner"].with_user(outside).create(
+                {"name": "New", "visit_interval_days": 7}
+            )
         with self.assertRaises(AccessError), self.cr.savepoint():
             self.one.with_user(self.rep).account_tier_id = self.tier_c
         with self.assertRaises(AccessError), self.cr.savepoint():

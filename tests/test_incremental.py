@@ -142,6 +142,37 @@ class TestIncremental(KeyAccountCommon):
         self.leads[1].unlink()
         self._check(self.partners[5], days=0)
 
+    def test_documents_that_leave(self):
+        """A contact goes elsewhere with its invoices, an invoice to another one."""
+        self._create_invoices([(self.contact, 5000, TODAY)])
+        self.policy._run(TODAY)
+        self._age()
+        self.contact.parent_id = self.partners[7]
+        self._check(self.partners[0] | self.partners[7], days=0)
+        self.assertEqual(self._get_card(self.partners[7]).revenue, 5000)
+        self._age()
+        self.moves[5].button_draft()
+        self.moves[5].partner_id = self.partners[6]
+        self.moves[5].action_post()
+        self._check(self.partners[5] | self.partners[6], days=0)
+
+    def test_who_leaves_on_a_day_to_come(self):
+        self.contact.left_company_date = TODAY + timedelta(days=3)
+        self.Visit.create(
+            {
+                "partner_id": self.partners[0].id,
+                "track": "visit",
+                "state": "done",
+                "date_done": TODAY,
+                "contact_ids": [Command.set(self.contact.ids)],
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        self.assertEqual(self._get_card(self.partners[0]).coverage, 100)
+        self._check(self.partners[0], days=3)
+        self.assertEqual(self._get_card(self.partners[0]).coverage, 0)
+
     def test_orders(self):
         self.policy.revenue_basis = "ordered"
         self.policy._run(TODAY)

@@ -149,6 +149,11 @@ class RightsCommon(KeyAccountCommon):
             ]
         )
 
+        # what is due, without a visit
+        cls.env["key.account.cadence"].create(
+            {"company_id": cls.company.id, "interval_count": 4, "sequence": 1}
+        )
+
     def _get_partners(self, model, user):
         records = (
             self.env[model]

@@ -152,6 +152,7 @@ class TestGenerator(KeyAccountCommon):
             [("partner_id", "=", self.partner.id), ("state", "=", "planned")]
         )
         self.assertEqual(set(planned.mapped("track")), {"visit", "contact"})
+        visits = planned
         call = visits.filtered(lambda visit: visit.track == "contact")
         self.assertEqual(call.mode, "phone")
         self.assertEqual(

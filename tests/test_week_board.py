@@ -482,7 +482,7 @@ class TestBoardTour(BoardCommon, HttpCase):
         planned = self._get_planned(partner)
         self.assertEqual(planned.date_planned, monday)
         self.assertEqual(planned.activity_id.date_deadline, monday)
-        self.assertFalse(row.exists())
+        self.assertEqual(row.visit_id, planned)
 
     def test_escalation(self):
         """A leader finds the overdue visit of a rep among the own activities, once."""

@@ -413,9 +413,12 @@ def _get_defaults(cr):
         [list(DECISIONS)],
     )
     defaults = {}
-    for name, company_id, value in cr.fetchall():
+    for name, company_id, text in cr.fetchall():
+        value = json.loads(text)
+        if not value:
+            continue  # says nothing
         for each in [company_id] if company_id else company_ids:
-            defaults.setdefault(name, {})[str(each)] = json.loads(value)
+            defaults.setdefault(name, {})[str(each)] = value
     return defaults
 
 
