@@ -188,8 +188,7 @@ class Agenda:
         return "capacity" if self.is_there else "away"
 
     def get_last_day(self, due):
-        """Return the last day that will do, None if there is no open day far and wide.
-        Within one length of interval it is the later, the later the due date is."""
+        """Return the last day that will do, None if there is no open day at all."""
         window = self._get_window(due)
         return window and window[1]
 

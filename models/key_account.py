@@ -740,6 +740,7 @@ class KeyAccount(models.Model):
         on them counts. One statement.
 
         :param partner_ids: limits the accounts; None: all
+        :return: ids of the customers whose stage changed
         """
         self.env.flush_all()
         carts = SQL()
@@ -786,6 +787,7 @@ class KeyAccount(models.Model):
                   FROM stages
                  WHERE card.id = stages.id
                    AND card.engagement_stage IS DISTINCT FROM stages.stage
+             RETURNING card.partner_id
                 """,
                 contract=STAGE_NUMBERS["contract"],
                 quotation=STAGE_NUMBERS["quotation"],
@@ -800,7 +802,9 @@ class KeyAccount(models.Model):
                 partner_ids=list(partner_ids or []),
             )
         )
+        changed = [row[0] for row in self.env.cr.fetchall()]
         self.invalidate_model(["engagement_stage"], flush=False)
+        return changed
 
     @api.model
     def _refresh_relationships(self, partner_ids):
@@ -837,7 +841,7 @@ class KeyAccount(models.Model):
         scope = SQL("card.company_id = %s", company.id)
         if partner_ids is not None:
             scope = SQL("%s AND card.partner_id = ANY(%s)", scope, list(partner_ids))
-        self._update_coverage(company, scope, today)
+        self._update_coverage(company, scope, today, partner_ids)
         self._update_levels(company, scope, today, partner_ids)
         self.env["key.account.relationship.change"]._propose_demotions(
             company, today, partner_ids
@@ -845,7 +849,7 @@ class KeyAccount(models.Model):
         self.invalidate_model()
         self.env["res.partner"]._forget_key_accounts()
 
-    def _update_coverage(self, company, scope, today):
+    def _update_coverage(self, company, scope, today, partner_ids=None):
         """Count who was met within the tier's period, and in which required cells.
 
         Contacts count while they are active, at this account and open to this company.
@@ -854,8 +858,7 @@ class KeyAccount(models.Model):
             SQL(
                 """
                 WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s)),
-                -- each use has its own best way to them
-                accounts AS NOT MATERIALIZED (
+                accounts AS %(kept)s (
                     SELECT card.id, card.partner_id, card.company_id, card.tier_id,
                            COALESCE(tier.coverage_months, %(default)s) AS months
                       FROM key_account card
@@ -933,6 +936,8 @@ class KeyAccount(models.Model):
                 """,
                 company=company.id,
                 today=today,
+                # A few are looked up first; of all, each use has its own best way.
+                kept=SQL("NOT MATERIALIZED" if partner_ids is None else "MATERIALIZED"),
                 default=DEFAULT_MONTHS,
                 scope=scope,
                 present=self.env[

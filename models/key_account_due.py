@@ -338,10 +338,19 @@ class KeyAccountDue(models.Model):
             """
             INSERT INTO key_account_due AS due
                    (partner_id, lead_id, track, %(columns)s)
-            SELECT partner_id, lead_id, track, %(columns)s
+            SELECT wanted.partner_id, wanted.lead_id, wanted.track, %(wanted)s
               FROM wanted
             """,
             columns=columns,
+            wanted=SQL(", ").join(
+                SQL.identifier("wanted", name) for name in WRITTEN_COLUMNS
+            ),
+        )
+        # What is right already isn't even locked.
+        changed = SQL(
+            "(due.id IS NULL OR (%s) IS DISTINCT FROM (%s))",
+            SQL(", ").join(SQL.identifier("wanted", name) for name in WRITTEN_COLUMNS),
+            SQL(", ").join(SQL.identifier("due", name) for name in WRITTEN_COLUMNS),
         )
         update = SQL("DO UPDATE SET %s WHERE %s", changes, differs)
         # compiling the statement takes longer than running it
@@ -366,14 +375,22 @@ class KeyAccountDue(models.Model):
                     RETURNING due.id
                 ), accounts AS (
                     %(insert)s
-                     WHERE partner_id IS NOT NULL
+                      LEFT JOIN key_account_due due
+                             ON due.partner_id = wanted.partner_id
+                            AND due.company_id = wanted.company_id
+                            AND due.track = wanted.track
+                     WHERE wanted.partner_id IS NOT NULL AND %(changed)s
                         ON CONFLICT (partner_id, company_id, track)
                      WHERE partner_id IS NOT NULL
                     %(update)s
                     RETURNING due.id
                 ), leads AS (
                     %(insert)s
-                     WHERE partner_id IS NULL
+                      LEFT JOIN key_account_due due
+                             ON due.lead_id = wanted.lead_id
+                            AND due.partner_id IS NULL
+                            AND due.track = wanted.track
+                     WHERE wanted.partner_id IS NULL AND %(changed)s
                         ON CONFLICT (lead_id, track) WHERE partner_id IS NULL
                     %(update)s
                     RETURNING due.id
@@ -385,6 +402,7 @@ class KeyAccountDue(models.Model):
                 company=company.id,
                 scope=self._get_scope_sql(partner_ids, lead_ids),
                 insert=insert,
+                changed=changed,
                 update=update,
             )
         )
@@ -969,33 +987,6 @@ class KeyAccountDue(models.Model):
         return self.env["res.company"].browse(row[0] for row in rows)
 
     @api.model
-    def _refresh_changed(self, company, partner_ids=None):
-        """Refresh the rows whose tier, level or stage isn't the account's any more: a
-        run changed it in SQL."""
-        self.env.flush_all()
-        scope = SQL("TRUE")
-        if partner_ids is not None:
-            scope = SQL("card.partner_id = ANY(%s)", list(partner_ids))
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT card.partner_id
-                  FROM key_account_due due
-                  JOIN key_account card ON card.id = due.account_id
-                 WHERE due.company_id = %s
-                   AND %s
-                   AND (due.tier_id IS DISTINCT FROM card.tier_id
-                        OR due.relationship_level != card.relationship_level
-                        OR due.engagement_stage
-                           != COALESCE(card.engagement_stage, 'target'))
-                """,
-                company.id,
-                scope,
-            )
-        )
-        self._refresh(company, [row[0] for row in rows], [])
-
-    @api.model
     def _is_kept(self, company):
         """Return whether all rows of ``company`` are there, to be kept up to date:
         planning makes them first."""
@@ -1035,7 +1026,10 @@ class KeyAccountDue(models.Model):
         rows = self.search([(column, "in", (sources | destination).ids)])
         if column == "lead_id":
             rows = rows.filtered(lambda row: not row.partner_id)
-        for group in rows.grouped(lambda row: (row.company_id, row.track)).values():
+        # a lead has one row a track, whatever the company
+        for group in rows.grouped(
+            lambda row: (column == "partner_id" and row.company_id, row.track)
+        ).values():
             own = group.filtered(lambda row: row[column] == destination)
             kept = own or group[:1]
             kept.date_since = min(group.mapped("date_since"))
@@ -1045,6 +1039,14 @@ class KeyAccountDue(models.Model):
             )
             (group - kept).unlink()
             kept[column] = destination
+            if column == "partner_id":
+                # else it goes with the row of the customer that goes
+                kept.account_id = (
+                    self.env["key.account"]._get_accounts(
+                        destination.ids, kept.company_id
+                    )
+                    or kept.account_id
+                )
 
 
 def _is_asked(ids):

@@ -3,6 +3,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 # What moves a due date, or changes who is responsible
+# What moves no due date of a cadence line
+SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 DECIDED_COLUMNS = {
     "executive_sponsor_id",
     "relationship_level",
@@ -247,7 +249,7 @@ class KeyAccountCadence(models.Model):
         order = self._get_order()
         res = super().write(vals)
         # Dragging a line writes one after the other: most keep their places
-        if vals.keys() - {"sequence"} or order != self._get_order():
+        if vals.keys() - {"sequence", *SILENT_FIELDS} or order != self._get_order():
             self._refresh_dues(
                 companies | self.company_id,
                 everywhere or not all(self.mapped("company_id")),
@@ -255,10 +257,10 @@ class KeyAccountCadence(models.Model):
         return res
 
     def unlink(self):
-        companies, everywhere = self.company_id, not all(self.mapped("company_id"))
-        res = super().unlink()
-        self._refresh_dues(companies, everywhere)
-        return res
+        # First, so that other lines take over what is known; then nothing is left that
+        # would go along.
+        self.filtered("active").write({"active": False})
+        return super().unlink()
 
     @api.model
     def _get_order(self):
@@ -304,13 +306,8 @@ class KeyAccount(models.Model):
             card.next_due_date = min(card.due_ids.mapped("date_due"), default=False)
 
     def _search_next_due_date(self, operator, value):
-        if operator in Domain.NEGATIVE_OPERATORS:
-            return NotImplemented
-        if operator == "in" and False in value:
-            return Domain("due_ids", "=", False) | Domain(
-                "due_ids.date_due", "in", [day for day in value if day]
-            )
-        return Domain("due_ids", "any", [("date_due", operator, value)])
+        # _field_to_sql makes a column of it
+        return Domain("next_due_date", operator, value)
 
     def _field_to_sql(self, alias, field_expr, query=None):
         if field_expr == "next_due_date":
@@ -383,7 +380,7 @@ class KeyAccount(models.Model):
 
     @api.model
     def _update_engagement_stages(self, company, partner_ids=None):
-        res = super()._update_engagement_stages(company, partner_ids)
+        changed = super()._update_engagement_stages(company, partner_ids)
         if company.sudo().key_account_planning:
-            self.env["key.account.due"].sudo()._refresh_changed(company, partner_ids)
-        return res
+            self.env["key.account.due"].sudo()._refresh(company, changed, [])
+        return changed

@@ -48,6 +48,7 @@ class Group(NamedTuple):
     count: int
     latest: date
     last: date
+    earliest: date
 
     @property
     def load(self):
@@ -479,10 +480,14 @@ class KeyAccountVisit(models.Model):
         agendas = self._get_agendas(company, users, todays, end, routed)
         rooms = {}
         for group in groups:
-            latest = planner.Due((), group.latest, group.days)
-            last = agendas[group.user_id].get_last_day(latest)
-            if last:
-                rooms[group.user_id] = max(last, rooms.get(group.user_id, last))
+            # After a leave the end of a window isn't the later, the later it begins.
+            day = max(group.earliest, todays[group.user_id])
+            while day <= max(group.latest, todays[group.user_id]):
+                due = planner.Due((), day, group.days)
+                last = agendas[group.user_id].get_last_day(due)
+                if last:
+                    rooms[group.user_id] = max(last, rooms.get(group.user_id, last))
+                day += timedelta(days=1)
         wanted = self._get_earliest(
             [group for group in groups if not group.on_route], agendas, rooms
         )
@@ -566,7 +571,8 @@ class KeyAccountVisit(models.Model):
                 """
                 WITH picks (user_id, company_id, last) AS (VALUES %(picks)s)
                 SELECT due.company_id, COALESCE(due.user_id, 0), due.on_route, due.days,
-                       due.track = ANY(%(remote)s), COUNT(*), MAX(date_due), picks.last
+                       due.track = ANY(%(remote)s), COUNT(*), MAX(date_due), picks.last,
+                       MIN(date_due)
                   FROM key_account_due due
                   JOIN picks
                     ON picks.company_id = due.company_id

@@ -36,6 +36,8 @@ class ResPartner(models.Model):
         "key.account",
         compute="_compute_key_account_id",
         compute_sudo=True,
+        # the names of rows that the reader may not open
+        exportable=False,
         groups="sales_team.group_sale_salesman",
     )
     key_account_ids = fields.One2many(
