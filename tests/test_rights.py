@@ -229,6 +229,9 @@ class TestRights(RightsCommon):
         self.assertFalse(partner.key_account_revenue)
         self.assertFalse(partner.next_visit_date)
         self.assertTrue(self.own.with_user(self.rep).key_account_revenue)
+        # and nothing untrue is said instead
+        self.assertIn("who serve the customer", partner.key_account_explanation)
+        self.assertIn("Rank", self.own.with_user(self.rep).key_account_explanation)
         found = (
             self.env["res.partner"]
             .with_user(self.rep)
