@@ -600,16 +600,27 @@ class KeyAccount(models.Model):
                 kept = accounts[:1]
                 inherited |= kept
             others = accounts - kept
-            # levels are decided for each account: nobody inherits them
-            names = {"value_type", "executive_sponsor_id", "visit_interval_days"}
-            if not kept.tier_id:
-                # with its lock
-                names |= {"tier_id", "tier_locked_until", "tier_lock_reason"}
             vals = {}
-            for name in names:
-                said = others.filtered(name)[:1]
-                if said and not kept[name]:
-                    vals[name] = self._fields[name].convert_to_write(said[name], said)
+            # levels are decided for each account: nobody inherits them
+            for names, said in (
+                (["value_type"], others.filtered("value_type")),
+                (["visit_interval_days"], others.filtered("visit_interval_days")),
+                # one who left isn't accepted any more
+                (
+                    ["executive_sponsor_id"],
+                    others.filtered("executive_sponsor_id.active"),
+                ),
+                # a tier with its own lock
+                (
+                    ["tier_id", "tier_locked_until", "tier_lock_reason"],
+                    others.filtered("tier_id"),
+                ),
+            ):
+                if said and not kept[names[0]]:
+                    vals |= {
+                        name: self._fields[name].convert_to_write(said[:1][name], said)
+                        for name in names
+                    }
             others.unlink()
             if vals:
                 kept.write(vals)

@@ -310,7 +310,9 @@ class KeyAccountDue(models.Model):
     # -------------------------------------------------------------------------
 
     @api.model
-    def _refresh(self, company, partner_ids=None, lead_ids=None, today=None):
+    def _refresh(
+        self, company, partner_ids=None, lead_ids=None, today=None, planning=False
+    ):
         """Bring the rows of ``company`` in line with visits, cadence and accounts: one
         statement, which writes what differs and deletes what isn't asked any more.
         Doesn't commit.
@@ -318,6 +320,9 @@ class KeyAccountDue(models.Model):
         :param partner_ids: limits the accounts; None: all
         :param lead_ids: limits the leads without a customer; None: all
         :param date today: default: today in each salesperson's time zone
+        :param planning: who comes within the horizon gets the reason to wait that most
+            have in the end: planning is about to look for a day, and writes where
+            another one is right
         """
         if not _is_asked(partner_ids) and not _is_asked(lead_ids):
             return
@@ -355,6 +360,11 @@ class KeyAccountDue(models.Model):
         update = SQL("DO UPDATE SET %s WHERE %s", changes, differs)
         # compiling the statement takes longer than running it
         self.env.cr.execute("SET LOCAL jit = off")
+        is_full = partner_ids is None and lead_ids is None
+        if is_full:
+            # For many times fewer rows than there are, which PostgreSQL expects where a
+            # table has just been filled, loops in loops took minutes.
+            self.env.cr.execute("SET LOCAL enable_nestloop = off")
         self.env.cr.execute(
             SQL(
                 """
@@ -398,7 +408,9 @@ class KeyAccountDue(models.Model):
                 SELECT id FROM gone UNION ALL SELECT id FROM accounts
                  UNION ALL SELECT id FROM leads
                 """,
-                wanted=self._get_wanted_sql(company, partner_ids, lead_ids, today),
+                wanted=self._get_wanted_sql(
+                    company, partner_ids, lead_ids, today, planning
+                ),
                 company=company.id,
                 scope=self._get_scope_sql(partner_ids, lead_ids),
                 insert=insert,
@@ -407,7 +419,8 @@ class KeyAccountDue(models.Model):
             )
         )
         rowcount = self.env.cr.rowcount
-        if partner_ids is None and lead_ids is None:
+        if is_full:
+            self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
             company = company.sudo()
             if not company.key_account_has_dues:
                 company.key_account_has_dues = True
@@ -416,20 +429,27 @@ class KeyAccountDue(models.Model):
                 # one.
                 self.env.cr.execute("ANALYZE key_account_due")
         if rowcount:
-            self.invalidate_model(flush=False)
-            self.env["key.account"].invalidate_model(
-                ["due_ids", "is_overdue", "next_due_date"], flush=False
-            )
+            self._invalidate_refreshed()
 
     @api.model
-    def _refresh_unless_refreshed(self, company, *args):
+    def _invalidate_refreshed(self):
+        """Forget what was read from rows that a statement has changed."""
+        self.invalidate_model(flush=False)
+        self.env["key.account"].invalidate_model(
+            ["due_ids", "is_overdue", "next_due_date"], flush=False
+        )
+        for model in ("res.partner", "crm.lead"):
+            self.env[model].invalidate_model(["is_visit_overdue"], flush=False)
+
+    @api.model
+    def _refresh_unless_refreshed(self, company, *args, **kwargs):
         """Refresh rows for planning, unless another transaction has done so meanwhile:
         they are as good as up to date then, and visits are kept apart by an index.
         """
         try:
             # The conflict is expected: no error in the server's log.
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                self._refresh(company, *args)
+                self._refresh(company, *args, **kwargs)
         except psycopg2.errors.SerializationFailure:
             _logger.info("Another transaction refreshes the due dates")
 
@@ -476,7 +496,9 @@ class KeyAccountDue(models.Model):
         return SQL(", ").join([nobody, *others])
 
     @api.model
-    def _get_wanted_sql(self, company, partner_ids=None, lead_ids=None, today=None):
+    def _get_wanted_sql(
+        self, company, partner_ids=None, lead_ids=None, today=None, planning=False
+    ):
         """Return a query for what the cadence asks for: the columns of the rows; see
         :meth:`_refresh`.
 
@@ -620,9 +642,7 @@ class KeyAccountDue(models.Model):
                        CASE WHEN last_done IS NULL OR old_escalated > last_done
                             THEN old_escalated END) AS date_escalated,
                    CASE WHEN planned_id IS NULL
-                        THEN COALESCE(old_reason,
-                                      CASE WHEN old_since IS NULL THEN %(new_reason)s
-                                      END) END AS reason,
+                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
                    planned_id AS visit_id
               FROM due
             """,
@@ -635,8 +655,6 @@ class KeyAccountDue(models.Model):
             company=company.id,
             today=here,
             horizon=company.sudo().key_account_horizon_days,
-            # Of everybody, planning is about to look for a day: so most have the reason
-            # already that it would write.
             new_reason=SQL(
                 """
                 CASE WHEN date_due <= COALESCE(today, %s) + %s
@@ -645,7 +663,7 @@ class KeyAccountDue(models.Model):
                 here,
                 company.sudo().key_account_horizon_days,
             )
-            if partner_ids is None
+            if planning
             else SQL("NULL"),
         )
 
@@ -878,7 +896,7 @@ class KeyAccountDue(models.Model):
                          WHERE orphans.partner_id IS NULL
                        ) AS documents
                  WHERE team_id IS NOT NULL
-                 ORDER BY partner_id, lead_id, day DESC
+                 ORDER BY partner_id, lead_id, day DESC, team_id
             ), responsibles AS (
                 SELECT chosen.*, COALESCE(chosen_id, teams.leader_id) AS user_id,
                        CASE WHEN chosen_id IS NULL THEN teams.id ELSE own_team_id END

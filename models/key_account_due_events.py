@@ -2,7 +2,6 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-# What moves a due date, or changes who is responsible
 # What moves no due date of a cadence line
 SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 DECIDED_COLUMNS = {
@@ -11,6 +10,7 @@ DECIDED_COLUMNS = {
     "tier_id",
     "visit_interval_days",
 }
+# What moves a due date, or changes who is responsible
 PARTNER_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
 LEAD_FIELDS = {
     "account_tier_id",
@@ -147,10 +147,28 @@ class CrmTeam(models.Model):
     def write(self, vals):
         res = super().write(vals)
         if {"active", "company_id", "user_id"} & vals.keys():
-            self.env["key.account.due"].sudo()._refresh_domain(
-                Domain("team_id", "in", self.ids)
-            )
+            self._refresh_key_account_dues()
         return res
+
+    def unlink(self):
+        # members go along
+        users = self.with_context(active_test=False).crm_team_member_all_ids.user_id
+        dues = self._get_key_account_dues()
+        res = super().unlink()
+        dues._refresh_rows()
+        users._refresh_key_account_dues()
+        return res
+
+    def _get_key_account_dues(self):
+        dues = self.env["key.account.due"].sudo()
+        return dues.search([("team_id", "in", self.ids)])
+
+    def _refresh_key_account_dues(self):
+        self._get_key_account_dues()._refresh_rows()
+        # a team that comes back, or into another company, may take over again
+        self.with_context(
+            active_test=False
+        ).crm_team_member_all_ids.user_id._refresh_key_account_dues()
 
 
 class CrmTeamMember(models.Model):
@@ -181,7 +199,7 @@ class ResUsers(models.Model):
 
     def write(self, vals):
         res = super().write(vals)
-        if {"active", "company_ids"} & vals.keys():
+        if {"active", "company_ids", "group_ids"} & vals.keys():
             # whose accounts went to a leader may have them back
             self._refresh_key_account_dues(sponsors=vals.get("active") is not False)
         return res
@@ -196,21 +214,26 @@ class ResUsers(models.Model):
         domain |= Domain("team_id.user_id", "in", self.ids)
         if sponsors:
             domain |= Domain("track", "=", "executive")
-        self.env["key.account.due"].sudo()._refresh_domain(domain)
+        self.env["key.account.due"].sudo().search(domain)._refresh_rows()
 
 
 class KeyAccountDue(models.Model):
     _inherit = "key.account.due"
 
-    @api.model
-    def _refresh_domain(self, domain):
-        """Refresh the accounts and leads of the rows of a domain."""
-        rows = self.with_context(active_test=False).search_fetch(
-            domain, ["partner_id", "lead_id", "company_id"]
-        )
-        for company, group in rows.grouped("company_id").items():
+    def _refresh_rows(self):
+        """Refresh the accounts and leads of these rows."""
+        for company, group in self.grouped("company_id").items():
             leads = group.filtered(lambda row: not row.partner_id).lead_id
             self._refresh_touched(group.partner_id.ids, leads.ids, company)
+
+    @api.model
+    def _forget(self, companies):
+        """Delete all rows of the companies: at once, there may be many."""
+        self.flush_model()
+        self.env.cr.execute(
+            SQL("DELETE FROM key_account_due WHERE company_id = ANY(%s)", companies.ids)
+        )
+        self._invalidate_refreshed()
 
     @api.model
     def _refresh_companies(self, companies):
@@ -230,7 +253,7 @@ class ResCompany(models.Model):
             dues._refresh_companies(self)
         elif "key_account_planning" in vals:
             # what isn't planned isn't kept up to date
-            dues.search([("company_id", "in", self.ids)]).unlink()
+            dues._forget(self)
             self.sudo().key_account_has_dues = False
         return res
 
@@ -248,12 +271,22 @@ class KeyAccountCadence(models.Model):
         companies, everywhere = self.company_id, not all(self.mapped("company_id"))
         order = self._get_order()
         res = super().write(vals)
-        # Dragging a line writes one after the other: most keep their places
+        if self.env.context.get("key_account_resequence"):
+            return res
         if vals.keys() - {"sequence", *SILENT_FIELDS} or order != self._get_order():
             self._refresh_dues(
                 companies | self.company_id,
                 everywhere or not all(self.mapped("company_id")),
             )
+        return res
+
+    def web_resequence(self, *args, **kwargs):
+        # Dragging a line writes one after the other: refreshed once, at the end
+        order = self._get_order()
+        lines = self.with_context(key_account_resequence=True)
+        res = super(KeyAccountCadence, lines).web_resequence(*args, **kwargs)
+        if order != self._get_order():
+            self._refresh_dues(self.company_id, not all(self.mapped("company_id")))
         return res
 
     def unlink(self):

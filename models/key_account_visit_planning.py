@@ -99,7 +99,7 @@ class KeyAccountVisit(models.Model):
                 with self.env.cr.savepoint():
                     # what no event told of: a team's lead, a change in SQL
                     self.env["key.account.due"].sudo()._refresh_unless_refreshed(
-                        company
+                        company, planning=True
                     )
                     self.env["key.account.target"]._freeze(company)
                     visits._prepare_plan(company)
@@ -167,7 +167,9 @@ class KeyAccountVisit(models.Model):
             # documents say on which stage they are.
             dues._refresh_unless_refreshed(company, [], lead_ids)
         else:
-            dues._refresh_unless_refreshed(company, partner_ids, lead_ids, today)
+            dues._refresh_unless_refreshed(
+                company, partner_ids, lead_ids, today, planning=partner_ids is None
+            )
         plans = self._get_plans(company, tracks, partner_ids, lead_ids, today, horizon)
         visits = self.browse()
         for batch in split_every(BATCH_SIZE, plans):

@@ -257,7 +257,7 @@ class ResPartner(models.Model):
             [
                 name
                 for name, field in self._fields.items()
-                if field._module == "crm_key_account" and field.compute
+                if "crm_key_account" in field._modules and field.compute
             ],
             flush=False,
         )

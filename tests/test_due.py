@@ -165,12 +165,16 @@ class DueCommon(PlanningCommon):
             self.env["crm.team.member"]
             .with_context(active_test=False)
             .search(
-                [("user_id", "=", owner.id), ("crm_team_id.company_id", "!=", False)],
+                [
+                    ("user_id", "=", owner.id),
+                    ("crm_team_id.company_id", "=", self.company.id),
+                ],
                 order="active DESC, id",
             )
         )
         team = members[:1].crm_team_id if owner else members.crm_team_id
-        if asked.active and self.company in asked.company_ids:
+        is_there = asked.active and self.company in asked.company_ids
+        if is_there and not asked.share:
             return asked, team
         if not team:
             contacts = self.env["res.partner"].search(
@@ -420,6 +424,25 @@ class TestDue(DueCommon):
             "member leaves the team": lambda: self.team.write(
                 {"member_ids": [Command.set(self.rep2.ids)]}
             ),
+            "salesperson is a portal user": lambda: self.rep.write(
+                {"group_ids": [Command.set(self.env.ref("base.group_portal").ids)]}
+            ),
+            "salesperson works again": lambda: self.rep.write(
+                {"group_ids": [Command.set(self.env.ref(SALES).ids)]}
+            ),
+            "another company's salesperson": lambda: self.rep2.write(
+                {
+                    "company_ids": [Command.set(companies[1].ids)],
+                    "company_id": companies[1].id,
+                }
+            ),
+            "another company's team": lambda: (
+                self.team.write({"member_ids": [Command.clear()], "user_id": False}),
+                self.team.write({"company_id": companies[1].id}),
+            ),
+            "team is back": lambda: self.team.write({"company_id": self.company.id}),
+            "team archived": lambda: self.team.write({"active": False}),
+            "team deleted": lambda: self.team.unlink(),
         }
 
     def test_events(self):
@@ -429,6 +452,36 @@ class TestDue(DueCommon):
             known = self._get_known()
             event()
             self._check(known, name)
+
+    def test_dragged_lines_refresh_once(self):
+        partners = self._create_accounts(3, self.tier_b)
+        known = self._get_known()
+        refreshed = []
+        origin = type(self.Due)._refresh
+
+        def refresh(dues, company, *args, **kwargs):
+            refreshed.append(company)
+            return origin(dues, company, *args, **kwargs)
+
+        self.patch(type(self.Due), "_refresh", refresh)
+        self.lines.sorted("sequence", reverse=True).web_resequence({})
+        self.lines.search([("id", "in", self.lines.ids)]).web_resequence({})
+        self.assertEqual(len(refreshed), 1, "nothing the second time")
+        self._check(known, "the other way round")
+        self.assertTrue(self.Due.search_count([("partner_id", "in", partners.ids)]))
+
+    def test_planning_off_and_on(self):
+        """What isn't planned isn't due; who is due again has no reason to wait before
+        planning looked for a day."""
+        partners = self._create_accounts(3)
+        self.company.key_account_planning = False
+        domain = [("company_id", "=", self.company.id)]
+        self.assertFalse(self.Due.search_count(domain))
+        self.assertFalse(partners.with_company(self.company).key_account_id.due_ids)
+        self.company.key_account_planning = True
+        rows = self.Due.search([*domain, ("partner_id", "in", partners.ids)])
+        self.assertEqual(rows.partner_id, partners)
+        self.assertEqual(set(rows.mapped("reason")), {False})
 
     def test_a_lead_without_customer(self):
         lead = self.env["crm.lead"].create(

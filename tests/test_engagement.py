@@ -160,6 +160,39 @@ class TestValueType(KeyAccountCommon):
         self.assertEqual(self.contact.account_value_type, "strategic")
         self.assertEqual(self._get_card(self.partner).value_type, "strategic")
 
+    def test_merge_takes_what_goes_together(self):
+        """The tier with its own lock, from one of the others; no sponsor who left."""
+        third, target = self._create_partner("Third"), self._create_partner("Target")
+        third, other, target = (
+            partner.with_company(self.company)
+            for partner in (third, self.other, target)
+        )
+        sponsor = self._create_user("ka_left", SALES)
+        third.write(
+            {"account_tier_id": self.tier_a.id, "account_value_type": "strategic"}
+        )
+        other.write(
+            {
+                "account_tier_id": self.tier_b.id,
+                "account_tier_locked_until": "2099-01-01",
+                "account_tier_lock_reason": "Contract",
+                "executive_sponsor_id": sponsor.id,
+                "visit_interval_days": 9,
+            }
+        )
+        target.executive_sponsor_id = False
+        self.Card._ensure(target.ids, self.company)
+        sponsor.active = False
+        cards = (third | other | target).key_account_id
+        # the one without a lock is asked first
+        cards = cards.sorted(lambda card: (card.partner_id != third, card.id))
+        cards._merge_into(target)
+        card = target.key_account_id
+        self.assertEqual(card.tier_id, self.tier_a)
+        self.assertFalse(card.tier_locked_until or card.tier_lock_reason)
+        self.assertFalse(card.executive_sponsor_id)
+        self.assertEqual((card.value_type, card.visit_interval_days), ("strategic", 9))
+
     def test_merged_contacts_show_what_their_account_says(self):
         self._set_tier(self.partner, self.tier_a)
         self.partner.account_value_type = "strategic"
