@@ -247,6 +247,9 @@ def _live(size):
     say("Running the policy, deciding and visiting")
     with environment(size.live) as env:
         usage.run_policy(env)
+        # those without customers, as a night does
+        others = env["res.company"].search([]) - data.company_of(env)
+        env["key.account.policy"]._run_companies(others)
         env.cr.commit()
     # By the next night autovacuum has seen to it
     vacuum(size.live)

@@ -18,6 +18,8 @@ from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
 DEFAULT_MONTHS = 6
+# Over which visits are counted for the effort
+EFFORT_MONTHS = 12
 # What people decide about an account: the customer's field, and the column here.
 DECISIONS = {
     "account_tier_id": "tier_id",
@@ -1133,7 +1135,7 @@ class KeyAccount(models.Model):
         self._refresh_relationships(partner_ids)
 
     @api.model
-    def _update_effort(self, company, today=None):
+    def _update_effort(self, company, today=None, touched=None):
         """Count the visits of the last 12 months and mark the accounts whose effort
         doesn't fit their value type. A fixed number of statements; doesn't commit.
 
@@ -1145,6 +1147,8 @@ class KeyAccount(models.Model):
 
         :param date today: last day of the 12 months; default: today in the time zone
             of the company's working hours
+        :param touched: ids of the customers whose visits to count; those of the others
+            are as many as they were. Default: all
         """
         policies = self.env["key.account.policy"]
         today = today or policies._get_today(company)
@@ -1154,6 +1158,21 @@ class KeyAccount(models.Model):
             ["partner_id", "company_id", "state", "track", "date_done"]
         )
         self.flush_model()
+        among, looked_at = SQL("TRUE"), SQL("TRUE")
+        counted = SQL("COALESCE(visits.visit_count, 0)")
+        if touched is not None:
+            # an average changes the marks of others
+            looked_at = SQL(
+                "card.partner_id = ANY(%s) OR value_type IS NOT NULL"
+                " OR effort_mismatch IS NOT NULL",
+                touched,
+            )
+            among = SQL("partner_id = ANY(%s)", touched)
+            counted = SQL(
+                "CASE WHEN card.partner_id = ANY(%s) THEN %s ELSE card.visit_count END",
+                touched,
+                counted,
+            )
         self.env.cr.execute(
             SQL(
                 """
@@ -1165,10 +1184,11 @@ class KeyAccount(models.Model):
                        AND state = 'done'
                        AND date_done > %(after)s
                        AND date_done <= %(today)s
+                       AND %(among)s
                      GROUP BY partner_id
                 ), accounts AS (
-                    SELECT card.id, card.value_type,
-                           COALESCE(visits.visit_count, 0) AS visit_count,
+                    SELECT card.id, card.value_type, %(counted)s AS visit_count,
+                           %(looked_at)s AS is_looked_at,
                            is_account AND is_lost IS NOT TRUE AS is_counted,
                            card.tier_id = ANY(%(best)s) AS is_best,
                            card.tier_id = ANY(%(others)s) AS is_other
@@ -1191,6 +1211,7 @@ class KeyAccount(models.Model):
                                  AND visit_count < best THEN 'too_little'
                            END AS effort_mismatch
                       FROM accounts CROSS JOIN averages
+                     WHERE is_looked_at
                 )
                 UPDATE key_account card
                    SET visit_count = marked.visit_count,
@@ -1201,8 +1222,11 @@ class KeyAccount(models.Model):
                        IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
                 """,
                 company=company.id,
-                after=today - relativedelta(months=12),
+                after=today - relativedelta(months=EFFORT_MONTHS),
                 today=today,
+                among=among,
+                counted=counted,
+                looked_at=looked_at,
                 best=tier_ids[:1],
                 others=tier_ids[1:],
             )

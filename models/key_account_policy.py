@@ -422,7 +422,7 @@ class KeyAccountPolicy(models.Model):
                     dues._refresh_leads(company)
             # After the tiers: they say who must have been met, and how often.
             cards._update_relationships(company, touched, day)
-            cards._update_effort(company, day)
+            cards._update_effort(company, day, touched)
         return changes
 
     def _get_touched_ids(self, company, today):
@@ -750,13 +750,20 @@ class KeyAccountPolicy(models.Model):
         # Apart from writing: PostgreSQL reads in parallel only for this kind.
         self.env.cr.execute("DROP TABLE IF EXISTS key_account_measure")
         figures = self._get_figures_sql(company, today, touched)
-        if touched is not None:
+        differs = SQL("TRUE")
+        if touched is None:
+            # For a fraction of the rows that there are, which PostgreSQL expects, it
+            # looked every customer up by itself.
+            self.env.cr.execute("SET LOCAL enable_nestloop = off")
+        else:
             figures = SQL(
                 """
-                %s
+                SELECT *, TRUE AS is_measured, NULL::int AS old_rank,
+                       NULL::int AS old_suggested_tier_id, NULL::int AS old_tier_id
+                  FROM (%s) AS measured
                  UNION ALL
                 SELECT partner_id, is_account, revenue, margin, previous_revenue,
-                       expected_revenue
+                       expected_revenue, FALSE, rank, suggested_tier_id, tier_id
                   FROM key_account
                  WHERE company_id = %s
                    AND is_account
@@ -765,6 +772,18 @@ class KeyAccountPolicy(models.Model):
                 figures,
                 company.id,
                 touched,
+            )
+            # Of those that weren't measured: whose place or tier is another one now, or
+            # whose lock may be over
+            differs = SQL(
+                """
+                is_measured
+                OR old_rank IS NULL
+                OR old_tier_id IS NULL
+                OR LEAST(rank, old_rank) <= %s
+                OR suggested_tier_id IS DISTINCT FROM old_suggested_tier_id
+                """,
+                self._exact_ranks,
             )
         self.env.cr.execute(
             SQL(
@@ -777,21 +796,16 @@ class KeyAccountPolicy(models.Model):
                            RANK() OVER best AS rank,
                            RANK() OVER best - 1 AS count_before,
                            COUNT(*) OVER everybody AS count_total,
-                           SUM(GREATEST(%(metric)s, 0)) OVER (
-                               best RANGE UNBOUNDED PRECEDING) AS figure_until,
-                           SUM(GREATEST(%(metric)s, 0)) OVER (
-                               PARTITION BY is_account, %(metric)s) AS figure_equal,
+                           -- of those strictly better
+                           COALESCE(SUM(GREATEST(%(metric)s, 0)) OVER (
+                               best GROUPS BETWEEN UNBOUNDED PRECEDING
+                                               AND 1 PRECEDING), 0) AS figure_before,
                            SUM(GREATEST(%(metric)s, 0)) OVER everybody AS figure_total
                       FROM figures
                     WINDOW everybody AS (PARTITION BY is_account),
                            best AS (PARTITION BY is_account ORDER BY %(metric)s DESC)
                 ), tiered AS (
-                    SELECT *,
-                           %(suggested)s AS suggested_tier_id
-                      FROM (
-                            SELECT *, figure_until - figure_equal AS figure_before
-                              FROM ranked
-                           ) AS counted
+                    SELECT *, %(suggested)s AS suggested_tier_id FROM ranked
                 )
                 SELECT tiered.partner_id, partner.user_id, is_account, revenue, margin,
                        COALESCE(ROUND(100 * margin / NULLIF(revenue, 0), 2), 0)
@@ -804,7 +818,7 @@ class KeyAccountPolicy(models.Model):
                        CASE WHEN is_account THEN suggested_tier_id END
                            AS suggested_tier_id,
                        old.tier_id  -- before the run
-                  FROM tiered
+                  FROM (SELECT * FROM tiered WHERE %(differs)s) AS tiered
                   JOIN res_partner partner ON partner.id = tiered.partner_id
                   LEFT JOIN (
                         SELECT partner_id, tier_id
@@ -815,9 +829,11 @@ class KeyAccountPolicy(models.Model):
                 figures=figures,
                 metric=SQL.identifier(self.metric),
                 suggested=self._get_suggested_tier_sql(),
+                differs=differs,
                 company=company.id,
             )
         )
+        self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
         self._write_measure(company, today, touched)
 
     def _get_figures_sql(self, company, today, partner_ids=None):

@@ -12,7 +12,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo.tools import SQL
 
-from .key_account import DEFAULT_MONTHS
+from .key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 
 # Transactions that were under way during the last run are read again.
 OVERLAP = timedelta(hours=1)
@@ -56,7 +56,9 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
             months,
             today,
         )
-        for months in sorted({0, DEFAULT_MONTHS, *tiers.mapped("coverage_months")})
+        for months in sorted(
+            {0, DEFAULT_MONTHS, EFFORT_MONTHS, *tiers.mapped("coverage_months")}
+        )
     )
     closed = [
         (last_day - relativedelta(months=n), today - relativedelta(months=n))
@@ -90,10 +92,12 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
              WHERE write_date >= %(since)s
                 OR left_company_date > %(last_day)s AND left_company_date <= %(today)s
              UNION
-            -- whom we met too long ago, or on a day that was to come
+            -- whom we met, also too long ago, or on a day that was to come
             SELECT partner_id
               FROM key_account_visit
-             WHERE company_id = %(company)s AND state = 'done' AND (%(met)s)
+             WHERE company_id = %(company)s
+               AND state = 'done'
+               AND (write_date >= %(since)s OR %(met)s)
              UNION
             SELECT partner_id
               FROM key_account

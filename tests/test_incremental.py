@@ -229,6 +229,54 @@ class TestIncremental(KeyAccountCommon):
             if months == 6:
                 self.assertEqual(self._get_card(self.partners[0]).coverage, 0)
 
+    def test_visits_count_for_the_effort(self):
+        """Also one that is logged later, until its day is a year ago."""
+        partner = self.partners[4]
+        partner.with_company(self.company).account_value_type = "intrinsic"
+        self.policy._run(TODAY)
+        self._age()
+        self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "state": "done",
+                "date_done": TODAY - timedelta(days=20),
+            }
+        )
+        self._check(partner, days=0)
+        self.assertEqual(self._get_card(partner).visit_count, 1)
+        self._age()
+        for days, count in ((-21, 1), (-20, 0)):
+            day = TODAY + relativedelta(months=12, days=days)
+            yesterday = day - timedelta(days=1)
+            # as if the run of all had been the night before
+            self.policy._run(yesterday)
+            self.env.flush_all()
+            self.cr.execute(
+                "UPDATE res_company SET key_account_run_date = %s WHERE id = %s",
+                [yesterday, self.company.id],
+            )
+            self.env.invalidate_all()
+            self._run_night((day - TODAY).days)
+            self.assertEqual(self._get_card(partner).visit_count, count)
+
+    def test_a_lock_is_over(self):
+        """Who has no tier because a lock says to wait gets one on the day after."""
+        partner = self.partners[0].with_company(self.company)
+        partner.write(
+            {
+                "account_tier_id": False,
+                "account_tier_locked_until": TODAY,
+                "account_tier_lock_reason": "New owner",
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        self._run_night(0)
+        self.assertFalse(partner.account_tier_id)
+        self._check(self.partners.browse(), days=0)
+        self._run_night()
+        self.assertEqual(partner.account_tier_id, self.tier_a)
+
     def test_ranks_behind_the_first_ones_wait(self):
         self.patch(type(self.policy), "_exact_ranks", 2)
         # all in one tier: who changes it is written anyway
