@@ -112,12 +112,6 @@ def distance_km(one: Area, other: Area) -> float:
     return 2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(chord)))
 
 
-def overdue_ratio(date_due: date, days: int, day: date) -> float:
-    """Return the days since the last visit over the interval, as of ``day``: 1 on the
-    due date, 2 when it has taken twice as long."""
-    return 1 + (day - date_due).days / days
-
-
 class _Item(NamedTuple):
     due: Due
     first: date  # not before, and not after
@@ -126,7 +120,8 @@ class _Item(NamedTuple):
 
 
 def _get_urgency(due, day):
-    return (-overdue_ratio(due.date_due, due.days, day), due.tier, due.stage, due.key)
+    """Return a key by which the longest overdue, in intervals, comes first."""
+    return ((due.date_due - day).days / due.days, due.tier, due.stage, due.key)
 
 
 class Agenda:
@@ -258,21 +253,26 @@ class Agenda:
             while release_days and release_days[0] <= day:
                 new += releases.pop(release_days.pop(0))
             queue = sorted(queue + new, key=lambda item: _get_urgency(item.due, day))
+            least = min((item.due.load for item in queue), default=0)
+            is_full = not self._fits(day, least)
             rest = []
             for item in queue:
+                if is_full and item.first != day:
+                    rest.append(item)
+                    continue
                 # After its window it waits for another run, but still goes before
                 # those that are less urgent. There may be no open day at the end of
                 # the window, or for a while after it.
-                if item.is_real and day > item.last:
-                    item = item._replace(is_real=False)
+                is_real = item.is_real and day <= item.last
                 slot = day if self._fits(day, item.due.load) else None
-                if not slot and item.is_real and item.first == day:
+                if not slot and is_real and item.first == day:
                     slot = self._get_earlier_day(item, day)
                 if not slot:
                     rest.append(item)
                     continue
                 self._take(slot, item.due.load)
-                if item.is_real:
+                is_full = not self._fits(day, least)
+                if is_real:
                     placed[item.due.key] = slot
                 back = slot + timedelta(days=item.due.days)
                 if back <= end:

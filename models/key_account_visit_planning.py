@@ -1288,18 +1288,19 @@ class KeyAccountVisit(models.Model):
             for key in {(plan["cadence_id"], plan["track"]) for plan in plans}
         }
         Users = self.env["res.users"].sudo()
+        models = {"partner_id": "res.partner", "lead_id": "crm.lead"}
+        model_ids = {
+            column: self.env["ir.model"]._get_id(model)
+            for column, model in models.items()
+        }
         names = {}
-        for model, column in (("res.partner", "partner_id"), ("crm.lead", "lead_id")):
+        for column, model in models.items():
             records = (
                 self.env[model]
                 .sudo()
                 .browse({plan[column] for plan in plans if plan[column]})
             )
             names[column] = {record.id: record.display_name for record in records}
-        model_ids = {
-            "partner_id": self.env["ir.model"]._get_id("res.partner"),
-            "lead_id": self.env["ir.model"]._get_id("crm.lead"),
-        }
         vals_list = []
         summaries = self._get_planned_summaries(plans)
         for plan_number, plan in enumerate(plans):
@@ -1307,6 +1308,8 @@ class KeyAccountVisit(models.Model):
             vals_list.append(
                 {
                     "res_model_id": model_ids[column],
+                    # else core makes a new record of each to know it
+                    "res_model": models[column],
                     "res_id": plan[column],
                     "res_name": names[column][plan[column]],
                     "activity_type_id": types[plan["cadence_id"], plan["track"]],
