@@ -744,7 +744,9 @@ class KeyAccount(models.Model):
         )
         self.invalidate_model(["last_visit_date", "next_visit_date"])
         self.env["res.partner"]._forget_key_accounts()
-        self.env["crm.lead"].invalidate_model(["last_visit_date", "next_visit_date"])
+        self.env["crm.lead"].invalidate_model(
+            ["is_visit_overdue", "last_visit_date", "next_visit_date"]
+        )
 
     @api.model
     def _update_engagement_stages(self, company, partner_ids=None):

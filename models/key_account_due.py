@@ -980,22 +980,32 @@ class KeyAccountDue(models.Model):
 
     @api.model
     def _get_companies(self, partner_ids, lead_ids):
+        """Return the companies in which customers and leads are, or were, asked for:
+        the one that a lead has gone to before the one that it left, so that what was
+        known of it goes along."""
         self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT company_id FROM key_account WHERE partner_id = ANY(%(partners)s)
-                 UNION
-                SELECT company_id FROM key_account_due
-                 WHERE partner_id = ANY(%(partners)s)
-                 UNION
-                SELECT company_id FROM key_account_due WHERE lead_id = ANY(%(leads)s)
-                 UNION
-                SELECT %(lead_company)s
-                  FROM crm_lead lead
-                  LEFT JOIN crm_team team ON team.id = lead.team_id
-                  LEFT JOIN res_users owner ON owner.id = lead.user_id
-                 WHERE lead.id = ANY(%(leads)s) AND lead.partner_id IS NULL
+                SELECT company_id
+                  FROM (
+                        SELECT %(lead_company)s AS company_id, 1 AS place
+                          FROM crm_lead lead
+                          LEFT JOIN crm_team team ON team.id = lead.team_id
+                          LEFT JOIN res_users owner ON owner.id = lead.user_id
+                         WHERE lead.id = ANY(%(leads)s) AND lead.partner_id IS NULL
+                         UNION ALL
+                        SELECT company_id, 2
+                          FROM key_account
+                         WHERE partner_id = ANY(%(partners)s)
+                         UNION ALL
+                        SELECT company_id, 2
+                          FROM key_account_due
+                         WHERE partner_id = ANY(%(partners)s)
+                            OR lead_id = ANY(%(leads)s)
+                       ) AS companies
+                 GROUP BY company_id
+                 ORDER BY MIN(place), company_id
                 """,
                 partners=partner_ids,
                 leads=lead_ids,

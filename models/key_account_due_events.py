@@ -111,9 +111,23 @@ class CrmLead(models.Model):
             )
             for model in ("key.account.due", "key.account.visit")
         )
-        return (Domain("partner_id", "=", False) & alone) | Domain(
-            "partner_id.is_visit_overdue", "=", True
+        accounts = self.env["key.account"]
+        in_company = Domain.OR(
+            Domain(
+                "company_id",
+                "in",
+                [company.id] + [False] * (company == self.env.company),
+            )
+            & Domain(
+                "partner_id.commercial_partner_id",
+                "in",
+                accounts._search(
+                    [("company_id", "=", company.id), ("is_overdue", "=", True)]
+                ).subselect("partner_id"),
+            )
+            for company in self.env.companies
         )
+        return (Domain("partner_id", "=", False) & alone) | in_company
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -135,7 +135,8 @@ class KeyAccountTarget(models.Model):
     def _get_asked_sql(self, company):
         """Return a query for what the cadence asks for: :data:`ASKED_COLUMNS`, the due
         date, count and unit of the interval, and whether the account is lost."""
-        self.env["key.account.due"].flush_model()
+        for model in ("key.account", "key.account.cadence", "key.account.due"):
+            self.env[model].flush_model()
         return SQL(
             """
             SELECT %(columns)s, due.date_due,

@@ -32,13 +32,16 @@ class KeyAccountVisit(models.Model):
     def _follow_commercial_entity(self, partners):
         """Move the visits of partners that became contacts to their company."""
         visits = self.search([("partner_id", "in", partners.ids)])
-        for visit in visits.with_context(key_account_visit_sync=INTERNAL):
-            account = visit.partner_id.commercial_partner_id
-            if account == visit.partner_id:
-                continue
-            if visit.state == "planned":
-                visit._close(self.env._("Now a contact of %s", account.display_name))
-            visit.partner_id = account
+        visits = visits.filtered(
+            lambda visit: visit.partner_id != visit.partner_id.commercial_partner_id
+        ).with_context(key_account_visit_sync=INTERNAL)
+        for account, moved in visits.grouped(
+            lambda visit: visit.partner_id.commercial_partner_id
+        ).items():
+            moved.filtered(lambda visit: visit.state == "planned")._close(
+                self.env._("Now a contact of %s", account.display_name)
+            )
+            moved.partner_id = account
         self.env["key.account"]._update_visit_dates(partners.ids)
 
     @api.model

@@ -13,6 +13,7 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL
 
 from .key_account import DEFAULT_MONTHS, EFFORT_MONTHS
+from .key_account_relationship_change import QUIET_DAYS
 
 # Transactions that were under way during the last run are read again.
 OVERLAP = timedelta(hours=1)
@@ -99,6 +100,13 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
                AND state = 'done'
                AND (write_date >= %(since)s OR %(met)s)
              UNION
+            -- about whom nobody was asked for a while
+            SELECT partner_id
+              FROM key_account_relationship_change
+             WHERE company_id = %(company)s
+               AND date > %(last_day)s::date - %(quiet)s
+               AND date <= %(today)s::date - %(quiet)s
+             UNION
             SELECT partner_id
               FROM key_account
              WHERE company_id = %(company)s AND (is_touched OR date_lapse <= %(today)s)
@@ -118,6 +126,7 @@ def get_touched_ids(env, company, window_months, last_moment, last_day, today):
                 [(first, last + timedelta(days=2)) for first, last in closed],
             ),
             met=met,
+            quiet=QUIET_DAYS,
         )
     )
     return [partner_id for (partner_id,) in rows if partner_id]

@@ -512,6 +512,77 @@ class TestDue(DueCommon):
         rows = self.Due.search([("lead_id", "=", left.id)])
         self.assertEqual({row.track for row in rows}, set(since))
 
+    def test_a_lead_goes_on_in_another_company(self):
+        other = self._create_company("Other")
+        other.key_account_planning = True
+        self.env["key.account.cadence"].create(
+            {"company_id": other.id, "interval_count": 1, "interval_unit": "week"}
+        )
+        self.env["key.account.policy"].create(
+            {
+                "name": "Other",
+                "company_id": other.id,
+                "method": "threshold",
+                "tier_ids": [
+                    Command.create({"name": "All", "code": "L", "threshold": 0})
+                ],
+            }
+        )
+        user = self._create_user("ka_both", SALES)
+        user.company_ids |= other
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "L",
+                "company_id": self.company.id,
+                "user_id": user.id,
+                "team_id": False,
+                "expected_revenue": 1000,
+            }
+        )
+        self.cr.execute(
+            "UPDATE crm_lead SET account_tier_id = %s WHERE id = %s",
+            [self.tier_a.id, lead.id],
+        )
+        self.env.invalidate_all()
+        self.Due._refresh(self.company, [], lead.ids)
+        row = self.Due.search([("lead_id", "=", lead.id), ("track", "=", "visit")])
+        row.date_since = day(-20)
+        lead.company_id = other
+        self.assertEqual(lead.account_tier_id.name, "All")
+        row = self.Due.search([("lead_id", "=", lead.id)])
+        self.assertEqual(
+            (row.company_id, row.track, row.date_since), (other, "visit", day(-20))
+        )
+
+    def test_leads_are_overdue_in_their_company(self):
+        other = self._create_company("Other")
+        self.rep.company_ids |= other
+        partner = self._create_accounts(1)
+        self._visit(partner, 10)
+        leads = self.env["crm.lead"].create(
+            [
+                {
+                    "name": "L",
+                    "partner_id": partner.id,
+                    "company_id": company.id,
+                    "user_id": self.rep.id,
+                    "team_id": False,
+                }
+                for company in (self.company, other)
+            ]
+        )
+        self.assertEqual(leads.company_id, self.company | other)
+        leads = leads.with_user(self.rep).with_context(
+            allowed_company_ids=(self.company | other).ids
+        )
+        domain = [("id", "in", leads.ids), ("is_visit_overdue", "=", True)]
+        self.assertEqual(leads.search(domain), leads[0])
+        self.assertEqual(leads.mapped("is_visit_overdue"), [True, False])
+        leads = leads.with_context(allowed_company_ids=(other | self.company).ids)
+        self.assertEqual(leads.search(domain), leads[0])
+        self._visit(partner, 0)
+        self.assertFalse(leads[0].is_visit_overdue)
+
     def test_merged_goes_on_with_the_first_day(self):
         partners = self._create_accounts(2, self.tier_b)
         first = min(

@@ -229,6 +229,32 @@ class TestIncremental(KeyAccountCommon):
             if months == 6:
                 self.assertEqual(self._get_card(self.partners[0]).coverage, 0)
 
+    def test_a_rejected_demotion_is_asked_again(self):
+        change = self.env["key.account.relationship.change"].create(
+            {
+                "partner_id": self.partners[2].id,
+                "company_id": self.company.id,
+                "from_level": "partner",
+                "to_level": "transactional",
+                "direction": "demotion",
+                "state": "rejected",
+                "date": TODAY,
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        for days, found in ((89, False), (90, True)):
+            day = TODAY + timedelta(days=days)
+            yesterday = day - timedelta(days=1)
+            self.cr.execute(
+                "UPDATE res_company SET key_account_run_date = %(day)s, "
+                "key_account_full_run_date = %(day)s WHERE id = %(id)s",
+                {"day": yesterday, "id": self.company.id},
+            )
+            self.env.invalidate_all()
+            touched = self.policy._get_touched_ids(self.company, day)
+            self.assertEqual(change.partner_id.id in touched, found)
+
     def test_visits_count_for_the_effort(self):
         """Also one that is logged later, until its day is a year ago."""
         partner = self.partners[4]
