@@ -15,6 +15,7 @@ with visits that can wait, before the weekly ones are due again.
 
 from collections import defaultdict
 from datetime import date, timedelta
+from heapq import heapify, heappop, heappush
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
 
@@ -117,6 +118,28 @@ class _Item(NamedTuple):
     first: date  # not before, and not after
     last: date
     is_real: bool  # else only its time is kept free
+
+
+class _Kind(NamedTuple):
+    """Who of a kind is the most urgent doesn't depend on the day."""
+
+    days: int
+    tier: int
+    stage: int
+    load: int
+
+
+class _Waiting(NamedTuple):
+    date_due: date
+    key: tuple
+    is_real: bool
+    item: _Item
+
+
+def _wait(queues, item):
+    due = item.due
+    kind = _Kind(due.days, due.tier, due.stage, due.load)
+    heappush(queues[kind], _Waiting(due.date_due, due.key, item.is_real, item))
 
 
 def _get_urgency(due, day):
@@ -244,43 +267,60 @@ class Agenda:
                 )
                 _release(releases, due, back, end)
         placed = {}
-        queue = []
-        release_days = sorted(releases)
+        queues = defaultdict(list)
         for day in self.open_days:
             if day > end:
                 break
             new = []
-            while release_days and release_days[0] <= day:
-                new += releases.pop(release_days.pop(0))
-            queue = sorted(queue + new, key=lambda item: _get_urgency(item.due, day))
-            least = min((item.due.load for item in queue), default=0)
-            is_full = not self._fits(day, least)
-            rest = []
-            for item in queue:
-                if is_full and item.first != day:
-                    rest.append(item)
-                    continue
+            for released in sorted(first for first in releases if first <= day):
+                new += releases.pop(released)
+            for item in new:
+                _wait(queues, item)
+            for item in self._pick(queues, day, placed):
+                self._take(day, item.due.load)
                 # After its window it waits for another run, but still goes before
                 # those that are less urgent. There may be no open day at the end of
                 # the window, or for a while after it.
-                is_real = item.is_real and day <= item.last
-                slot = day if self._fits(day, item.due.load) else None
-                if not slot and is_real and item.first == day:
-                    slot = self._get_earlier_day(item, day)
-                if not slot:
-                    rest.append(item)
+                if item.is_real and day <= item.last:
+                    placed[item.due.key] = day
+                self._come_back(releases, item, day, end)
+            # who finds the day full may have one a few days before
+            late = [item for item in new if item.is_real and item.first == day]
+            for item in sorted(late, key=lambda item: _get_urgency(item.due, day)):
+                if item.due.key in placed:
                     continue
-                self._take(slot, item.due.load)
-                is_full = not self._fits(day, least)
-                if is_real:
+                if slot := self._get_earlier_day(item, day):
+                    self._take(slot, item.due.load)
                     placed[item.due.key] = slot
-                back = slot + timedelta(days=item.due.days)
-                if back <= end:
-                    _release(releases, item.due._replace(date_due=back), back, end)
-                    if back not in release_days:
-                        release_days = sorted(releases)
-            queue = rest
+                    self._come_back(releases, item, slot, end)
         return placed
+
+    def _pick(self, queues, day, placed):
+        """Yield who goes on ``day``, the most urgent first, while there is room; the
+        caller takes it."""
+        heads = [
+            (_get_urgency(queue[0].item.due, day), kind)
+            for kind, queue in queues.items()
+            if queue
+        ]
+        heapify(heads)
+        while heads:
+            _, kind = heappop(heads)
+            if not self._fits(day, kind.load):
+                continue
+            queue = queues[kind]
+            item = heappop(queue).item
+            # else it went on an earlier day
+            if not (item.is_real and item.due.key in placed):
+                yield item
+            if queue:
+                heappush(heads, (_get_urgency(queue[0].item.due, day), kind))
+
+    def _come_back(self, releases, item, day, end):
+        """Keep the time free for the next visit of who goes on ``day``."""
+        back = day + timedelta(days=item.due.days)
+        if back <= end:
+            _release(releases, item.due._replace(date_due=back), back, end)
 
     def _get_earlier_day(self, item, day):
         """Return the latest open day before ``day`` on which the visit isn't too early:
@@ -308,10 +348,11 @@ class Agenda:
         the due date, among those on which the salesperson is near anyway."""
         dues = sorted(dues, key=lambda due: _get_urgency(due, self.today))
         least = min((due.load for due in dues), default=0)
-        anchored = self._days & self.anchors.keys()
+        anchored = {
+            day for day in self._days & self.anchors.keys() if self._fits(day, least)
+        }
         placed = {}
         for due in dues:
-            anchored = {day for day in anchored if self._fits(day, least)}
             if not anchored:
                 break
             window = self._get_window(due)
@@ -326,6 +367,8 @@ class Agenda:
                 if self._fits(day, due.load) and self._is_near(due.area, day):
                     self._take(day, due.load)
                     placed[due.key] = day
+                    if not self._fits(day, least):
+                        anchored.discard(day)
                     break
         return placed
 
