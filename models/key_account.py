@@ -30,6 +30,11 @@ DECISIONS = {
     "executive_sponsor_id": "executive_sponsor_id",
     "visit_interval_days": "visit_interval_days",
 }
+TIER_DECISIONS = {
+    "account_tier_id",
+    "account_tier_locked_until",
+    "account_tier_lock_reason",
+}
 
 
 class KeyAccount(models.Model):

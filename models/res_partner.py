@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..const import RELATIONSHIP_LEVELS
-from .key_account import DECISIONS
+from .key_account import DECISIONS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
 
 TIER_FIELDS = {
@@ -49,7 +49,7 @@ class ResPartner(models.Model):
     )
     account_tier_id = fields.Many2one(
         "key.account.tier",
-        compute="_compute_decisions",
+        compute="_compute_account_tier",
         compute_sudo=True,
         readonly=False,
         search="_search_account_tier_id",
@@ -65,7 +65,7 @@ class ResPartner(models.Model):
     )
     account_tier_locked_until = fields.Date(
         string="Tier Locked Until",
-        compute="_compute_decisions",
+        compute="_compute_account_tier",
         compute_sudo=True,
         readonly=False,
         search="_search_account_tier_locked_until",
@@ -75,7 +75,7 @@ class ResPartner(models.Model):
     )
     account_tier_lock_reason = fields.Char(
         string="Lock Reason",
-        compute="_compute_decisions",
+        compute="_compute_account_tier",
         compute_sudo=True,
         readonly=False,
         search="_search_account_tier_lock_reason",
@@ -239,13 +239,22 @@ class ResPartner(models.Model):
     # Not on commercial_partner_id: a new customer in the form would lose what was
     # entered as soon as is_company changes. The account's create and write, and write
     # below, tell these fields (_forget_key_accounts).
+    # Apart from the others: lists show the tier alone.
+    @api.depends("parent_id")
+    @api.depends_context("company")
+    def _compute_account_tier(self):
+        for partner in self:
+            account = partner.key_account_id
+            for name in TIER_DECISIONS:
+                partner[name] = account[DECISIONS[name]]
+
     @api.depends("parent_id")
     @api.depends_context("company")
     def _compute_decisions(self):
         for partner in self:
             account = partner.key_account_id
-            for name, column in DECISIONS.items():
-                partner[name] = account[column]
+            for name in DECISIONS.keys() - TIER_DECISIONS:
+                partner[name] = account[DECISIONS[name]]
             if not account:
                 partner.relationship_level = LOWEST_LEVEL
 

@@ -42,7 +42,7 @@ class ResPartner(models.Model):
         help="Required contacts who were met within the tier's period.",
     )
     key_account_required_count = fields.Integer(
-        compute="_compute_relationship",
+        compute="_compute_key_account_required_count",
         groups=SALES,
     )
     key_account_is_single_threaded = fields.Boolean(
@@ -59,6 +59,15 @@ class ResPartner(models.Model):
         groups=SALES,
     )
 
+    # Apart from the others: lists read it to know whether to show the coverage.
+    @api.depends("key_account_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account_required_count(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        for partner in self:
+            card = partner.key_account_id & readable
+            partner.key_account_required_count = card.required_count
+
     @api.depends("key_account_id")
     @api.depends_context("company", "uid", "lang")
     def _compute_relationship(self):
@@ -74,7 +83,6 @@ class ResPartner(models.Model):
                 card.relationship_gap
             )
             partner.key_account_coverage = card.coverage
-            partner.key_account_required_count = card.required_count
             partner.key_account_is_single_threaded = card.is_single_threaded
             partner.key_account_thread_text = card._get_thread_text()
 
