@@ -793,21 +793,24 @@ class KeyAccount(models.Model):
                      WHERE lead.active
                        AND lead.won_status = 'pending'
                        AND %(lead_company)s = %(company)s
+                ), best AS (
+                    SELECT partner_id, MIN(number) AS number
+                      FROM documents
+                     GROUP BY partner_id
                 ), stages AS (
-                    SELECT card.id,
-                           (ARRAY[%(stages)s])[COALESCE(MIN(documents.number),
-                                                        %(target)s)] AS stage
+                    SELECT card.id, card.engagement_stage AS old_stage,
+                           (ARRAY[%(stages)s])[COALESCE(best.number, %(target)s)]
+                               AS stage
                       FROM key_account card
-                      LEFT JOIN documents ON documents.partner_id = card.partner_id
+                      LEFT JOIN best ON best.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
                        AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
-                     GROUP BY card.id
                 )
                 UPDATE key_account card
                    SET engagement_stage = stages.stage
                   FROM stages
                  WHERE card.id = stages.id
-                   AND card.engagement_stage IS DISTINCT FROM stages.stage
+                   AND stages.old_stage IS DISTINCT FROM stages.stage
              RETURNING card.partner_id
                 """,
                 contract=STAGE_NUMBERS["contract"],
@@ -1197,6 +1200,8 @@ class KeyAccount(models.Model):
                 ), accounts AS (
                     SELECT card.id, card.value_type, %(counted)s AS visit_count,
                            %(looked_at)s AS is_looked_at,
+                           card.visit_count AS old_count,
+                           card.effort_mismatch AS old_mismatch,
                            is_account AND is_lost IS NOT TRUE AS is_counted,
                            card.tier_id = ANY(%(best)s) AS is_best,
                            card.tier_id = ANY(%(others)s) AS is_other
@@ -1209,7 +1214,7 @@ class KeyAccount(models.Model):
                       FROM accounts
                      WHERE is_counted
                 ), marked AS (
-                    SELECT id, visit_count,
+                    SELECT id, visit_count, old_count, old_mismatch,
                            CASE WHEN is_counted IS NOT TRUE THEN NULL
                                 WHEN value_type = 'intrinsic'
                                  AND visit_count > 0
@@ -1226,7 +1231,7 @@ class KeyAccount(models.Model):
                        effort_mismatch = marked.effort_mismatch
                   FROM marked
                  WHERE card.id = marked.id
-                   AND (card.visit_count, card.effort_mismatch)
+                   AND (marked.old_count, marked.old_mismatch)
                        IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
                 """,
                 company=company.id,
