@@ -411,12 +411,14 @@ class KeyAccountPolicy(models.Model):
             if policy:
                 changed = policy._run_company(company, day, touched)
                 changes |= changed
-                moved = (
-                    changed.partner_id | policy._get_placed(company).partner_id
-                ).ids
+                is_kept = dues._is_kept(company)
+                moved = []
+                if is_kept or touched is not None:
+                    placed = policy._get_placed(company)
+                    moved = (changed.partner_id | placed.partner_id).ids
                 if touched is not None:
                     touched += moved
-                if dues._is_kept(company):
+                if is_kept:
                     measured = moved if touched is None else touched
                     dues._refresh(company, measured, [], today)
                     dues._refresh_leads(company)
