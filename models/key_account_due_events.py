@@ -116,7 +116,7 @@ class CrmLead(models.Model):
             Domain(
                 "company_id",
                 "in",
-                [company.id] + [False] * (company == self.env.company),
+                [company.id, False] if company == self.env.company else [company.id],
             )
             & Domain(
                 "partner_id.commercial_partner_id",
@@ -212,10 +212,17 @@ class ResUsers(models.Model):
     _inherit = "res.users"
 
     def write(self, vals):
+        # a portal user has no accounts
+        shared = self.filtered("share") if "group_ids" in vals else self.browse()
         res = super().write(vals)
-        if {"active", "company_ids", "group_ids"} & vals.keys():
+        changed = self.browse()
+        if {"active", "company_ids"} & vals.keys():
+            changed = self
+        elif "group_ids" in vals:
+            changed = self.filtered(lambda user: user.share != (user in shared))
+        if changed:
             # whose accounts went to a leader may have them back
-            self._refresh_key_account_dues(sponsors=vals.get("active") is not False)
+            changed._refresh_key_account_dues(sponsors=vals.get("active") is not False)
         return res
 
     def _refresh_key_account_dues(self, sponsors=False):
