@@ -1,15 +1,12 @@
 import logging
-from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-import psycopg2.errors
 import pytz
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context, format_date, mute_logger, split_every
+from odoo.tools import SQL, clean_context, format_date, split_every
 
 from ..const import (
     BATCH_SIZE,
@@ -19,7 +16,6 @@ from ..const import (
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
-from ..engine import buying_center
 from ..engine import cadence as engine
 from .key_account_cadence import TRACK_MODES, TRACKS
 

@@ -6,9 +6,9 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..const import SENIORITIES, SENIORITY_NUMBERS
-from ..engine import assignment, cadence
+from ..engine import assignment
 from ..engine.planner import VISIT_LOAD
-from ..models.key_account_cadence import TRACK_MODES, TRACKS
+from ..models.key_account_cadence import TRACK_MODES
 
 # Capacity is the average of so many weeks: a short leave makes nobody unfit.
 CAPACITY_WEEKS = 12

@@ -16,7 +16,7 @@ from .base import HOME, RUN, Failure, environ, step
 
 CLUSTER = HOME / "postgres"
 USER = "odoo"
-SETTINGS = f"""
+SETTINGS = """
 # A throw-away cluster: fast, and no promise to survive a power cut
 fsync = off
 synchronous_commit = off
