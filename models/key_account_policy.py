@@ -11,6 +11,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
 from ..const import ANALYZED_ROWS, BATCH_SIZE, INTERNAL
+from .tiering_methods import METHODS
 from .touched import get_touched_ids
 
 _logger = logging.getLogger(__name__)
@@ -42,18 +43,19 @@ class KeyAccountPolicy(models.Model):
         "of their own.",
     )
     method = fields.Selection(
-        [
-            ("threshold", "Thresholds"),
-            ("pyramid", "Pyramid"),
-            ("pareto", "Pareto (ABC)"),
-            ("scorecard", "Weighted scorecard (not available yet)"),
-        ],
+        [(method.key, method.label) for method in METHODS.values()],
         required=True,
         default="pareto",
-        help="Thresholds: a tier holds the accounts whose figure reaches an amount.\n"
-        "Pyramid: a tier holds a share of the accounts.\n"
-        "Pareto: a tier holds the accounts that together make a share of the total.\n"
-        "Weighted scorecard: comes with a later version.",
+        help="\n".join(method.help for method in METHODS.values()),
+    )
+    method_text = fields.Char(
+        string="How It Works",
+        compute="_compute_method_text",
+        help="What the tiers' figures mean.",
+    )
+    tier_bound = fields.Char(
+        compute="_compute_method_text",
+        help="Technical: the field of the tiers that says where one ends.",
     )
     metric = fields.Selection(
         [
@@ -101,6 +103,15 @@ class KeyAccountPolicy(models.Model):
     )
     last_run = fields.Datetime(readonly=True, copy=False)
     pending_count = fields.Integer(compute="_compute_pending_count")
+
+    @api.depends("method")
+    @api.depends_context("lang")
+    def _compute_method_text(self):
+        for policy in self:
+            method = METHODS.get(policy.method)
+            explanation = method and method.explanation
+            policy.method_text = explanation and self.env._(explanation)
+            policy.tier_bound = method and method.bound
 
     def _compute_pending_count(self):
         for policy in self:
@@ -156,72 +167,14 @@ class KeyAccountPolicy(models.Model):
     def _check_tiers(self):
         """Refuse an active policy whose tiers can't hold every account."""
         for policy in self.filtered("active"):
-            tiers = policy._get_tiers()
-            if not tiers:
+            if not policy._get_tiers():
                 raise ValidationError(
                     self.env._(
                         "The policy %(policy)s has no tiers: add at least one.",
                         policy=policy.name,
                     )
                 )
-            if policy.method == "threshold":
-                policy._check_thresholds(tiers)
-            elif policy.method in ("pareto", "pyramid"):
-                policy._check_shares(tiers)
-            else:
-                raise ValidationError(
-                    self.env._(
-                        "The weighted scorecard is not available yet: choose "
-                        "thresholds, the pyramid or Pareto."
-                    )
-                )
-
-    def _check_thresholds(self, tiers):
-        if any(tier.threshold < 0 for tier in tiers):
-            raise ValidationError(
-                self.env._("A threshold can't be negative: enter 0 or more.")
-            )
-        for better, worse in zip(tiers, tiers[1:], strict=False):
-            if better.threshold <= worse.threshold:
-                raise ValidationError(
-                    self.env._(
-                        "The threshold of %(better)s must be above that of %(worse)s: "
-                        "put the highest threshold first and make no two equal.",
-                        better=better.name,
-                        worse=worse.name,
-                    )
-                )
-
-    def _check_shares(self, tiers):
-        for tier in tiers:
-            if not 0 < tier.share <= 100:
-                raise ValidationError(
-                    self.env._(
-                        "The share of %(tier)s must be above 0 and at most 100 "
-                        "percent.",
-                        tier=tier.name,
-                    )
-                )
-        for better, worse in zip(tiers, tiers[1:], strict=False):
-            if better.share >= worse.share:
-                raise ValidationError(
-                    self.env._(
-                        "The share of %(worse)s must be above that of %(better)s: "
-                        "shares are counted from the best account, for example 80, 95 "
-                        "and 100.",
-                        better=better.name,
-                        worse=worse.name,
-                    )
-                )
-        if tiers[-1].share != 100:
-            raise ValidationError(
-                self.env._(
-                    "The shares reach only %(share)g %%: set that of the last tier, "
-                    "%(tier)s, to 100.",
-                    share=tiers[-1].share,
-                    tier=tiers[-1].name,
-                )
-            )
+            policy._get_method().check()
 
     def _check_tiers_unless_deferred(self):
         """Check after a change of a single tier, unless a whole policy is being saved:
@@ -579,36 +532,9 @@ class KeyAccountPolicy(models.Model):
             for position, tier in enumerate(self._get_tiers(), start=1)
         )
 
-    def _get_suggested_tier_sql(self):
-        """Return the rule of the method as an SQL expression over the columns
-        ``figure``, ``figure_before`` and ``figure_total`` (the metric: of the account,
-        of those strictly better, of all), ``count_before`` and ``count_total``.
-
-        Pareto and pyramid: the first tier whose share is above the cumulative share
-        before the account. Only strictly better accounts come before it, so that equal
-        figures get equal tiers. Zero or negative goes to the last tier.
-        """
-        tiers = self._get_tiers()
-        conditions = {
-            "threshold": "figure >= %(threshold)s",
-            "pareto": "figure_before * 100 < %(share)s::numeric * figure_total",
-            "pyramid": "count_before * 100 < %(share)s::numeric * count_total",
-        }
-        whens = SQL(" ").join(
-            SQL(
-                "WHEN " + conditions[self.method] + " THEN %(tier)s",
-                threshold=tier.threshold,
-                share=tier.share,
-                tier=tier.id,
-            )
-            for tier in tiers
-        )
-        return SQL(
-            "CASE WHEN figure <= 0 THEN %s %s ELSE %s END",
-            tiers[-1].id,
-            whens,
-            tiers[-1].id,
-        )
+    def _get_method(self):
+        """Return how the policy sorts accounts, see :mod:`.tiering_methods`."""
+        return METHODS[self.method](self)
 
     def _get_sales_sql(self, company, today, partner_ids=None):
         """Return a query for revenue, margin and previous revenue per commercial
@@ -830,7 +756,7 @@ class KeyAccountPolicy(models.Model):
                 """,
                 figures=figures,
                 metric=SQL.identifier(self.metric),
-                suggested=self._get_suggested_tier_sql(),
+                suggested=self._get_method().get_suggested_tier_sql(),
                 differs=differs,
                 company=company.id,
             )
@@ -1007,41 +933,9 @@ class KeyAccountPolicy(models.Model):
         - it has been in its tier for the minimum tenure; or
         - it is clear of the boundary that it crosses by more than the hysteresis.
 
-        The boundary is the edge of the tier that the account leaves. Thresholds: the
-        amount of the threshold. Shares: the nearest account on the other side, so the
-        figure of the best account that stays below (going up), or of the last account
-        that stays above (going down).
+        The boundary is the edge of the tier that the account leaves, as the method
+        has it.
         """
-        if self.method == "threshold":
-            bounds = SQL(
-                """
-                SELECT position,
-                       LAG(threshold) OVER (ORDER BY position) AS upper_edge,
-                       threshold AS lower_edge
-                  FROM tiers
-                """
-            )
-        else:
-            bounds = SQL(
-                """
-                SELECT position,
-                       MAX(best) OVER (
-                           ORDER BY position
-                           ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-                       ) AS upper_edge,
-                       MIN(worst) OVER (ORDER BY position) AS lower_edge
-                  FROM tiers
-                  LEFT JOIN (
-                        SELECT suggested_tier_id, MAX(%(metric)s) AS best,
-                               MIN(%(metric)s) AS worst
-                          FROM key_account
-                         WHERE company_id = %(company)s
-                         GROUP BY 1
-                       ) AS suggestion ON suggestion.suggested_tier_id = tiers.id
-                """,
-                metric=SQL.identifier(self.metric),
-                company=company.id,
-            )
         return SQL(
             """
             WITH tiers (id, position, threshold, share) AS (VALUES %(tiers)s),
@@ -1066,7 +960,7 @@ class KeyAccountPolicy(models.Model):
                         END)
             """,
             tiers=self._get_tiers_values(),
-            bounds=bounds,
+            bounds=self._get_method().get_edges_sql(company),
             company=company.id,
             today=today,
             tenured=today - relativedelta(days=self.min_tenure_days),
@@ -1238,15 +1132,5 @@ class KeyAccountPolicy(models.Model):
 
     def _get_cutoffs(self, company):
         """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
-        account of ``company`` needs for the tier. Thresholds: their amounts. Shares:
-        the figure of the last account that the last run placed there."""
-        tiers = self._get_tiers()
-        if self.method == "threshold":
-            return [(tier, tier.threshold) for tier in tiers]
-        groups = self.env["key.account"]._read_group(
-            [("company_id", "=", company.id), (self.metric, ">", 0)],
-            ["suggested_tier_id"],
-            [f"{self.metric}:min"],
-        )
-        lowest = dict(groups)
-        return [(tier, lowest[tier]) for tier in tiers if tier in lowest]
+        account of ``company`` needs for the tier."""
+        return self._get_method().get_cutoffs(company)

@@ -19,7 +19,7 @@ class KeyAccountTier(models.Model):
         ondelete="cascade",
     )
     company_id = fields.Many2one(related="policy_id.company_id", store=True)
-    policy_method = fields.Selection(related="policy_id.method")
+    policy_bound = fields.Char(related="policy_id.tier_bound")
     name = fields.Char(required=True, translate=True)
     code = fields.Char(
         size=8,

@@ -4,6 +4,8 @@ from unittest.mock import patch
 from odoo import Command
 from odoo.tests import TransactionCase, new_test_user
 
+from ..models.tiering_methods import METHODS
+
 SALES = "sales_team.group_sale_salesman"
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"
 SALES_ADMIN = "sales_team.group_sale_manager"
@@ -98,7 +100,7 @@ class KeyAccountCommon(TransactionCase):
 
     @classmethod
     def _create_policy(cls, method="pareto", bounds=(80, 95, 100), **values):
-        field = "threshold" if method == "threshold" else "share"
+        field = METHODS[method].bound
         return cls.env["key.account.policy"].create(
             {
                 "name": f"Test {method}",

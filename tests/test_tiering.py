@@ -1,11 +1,14 @@
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from dateutil.relativedelta import relativedelta
 
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
+from odoo.tools import SQL
 
+from ..models import tiering_methods
 from .common import TODAY, KeyAccountCommon
 
 
@@ -93,6 +96,50 @@ class TestTiering(KeyAccountCommon):
         self._invoice(1000, 999.99, 100, 99.99, 0.01)
         policy._run(TODAY)
         self.assertEqual(self._get_codes()[:5], "ABBCC")
+
+    def test_a_method_of_another_addon(self):
+        """A class and an entry of the selection: nothing else."""
+
+        class Best(tiering_methods.Threshold):
+            key = "best"
+            label = "The best ones"
+            explanation = "So many accounts are in a tier or in a better one."
+
+            def get_condition_sql(self, tier):
+                return SQL("count_before < %s", tier.threshold)
+
+            def check(self):
+                if self.tiers[0].threshold < 1:
+                    raise ValidationError(self.env._("At least one."))
+
+            def get_cutoffs(self, company):
+                return [(self.tiers[0], 1)]
+
+        field = type(self.policy)._fields["method"]
+        # what selection_add does
+        self.patch(field, "selection", [*field.selection, ("best", "The best ones")])
+        self.patch(field, "_selection", dict(field.selection))
+        with patch.dict(tiering_methods.METHODS, {"best": Best}):
+            self.policy.active = False
+            policy = self._create_policy("best", (2, 3, 9))
+            with self.assertRaisesRegex(ValidationError, "At least one"):
+                policy._get_tiers()[0].threshold = 0
+            policy._get_tiers()[0].threshold = 2
+            with Form(policy.with_user(self.manager)) as form:
+                self.assertEqual(form.method_text, Best.explanation)
+                self.assertEqual(form.tier_bound, "threshold")
+            self._invoice(400, 300, 200, 100)
+            policy._run(TODAY)
+            self.assertEqual(self._get_codes()[:4], "AABC")
+            lead = self.env["crm.lead"].create(
+                {
+                    "name": "L",
+                    "company_id": self.company.id,
+                    "user_id": self.rep.id,
+                    "expected_revenue": 5,
+                }
+            )
+            self.assertEqual(lead.account_tier_id.code, "A")
 
     def test_equal_figures_get_equal_tiers(self):
         self._invoice(400, 400, 50, 50, 50)

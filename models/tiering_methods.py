@@ -1,0 +1,237 @@
+"""The ways in which a policy sorts its accounts into tiers, one class each.
+
+Another addon adds its own with :func:`register` and ``selection_add`` on
+``key.account.policy.method``.
+"""
+
+from odoo.exceptions import ValidationError
+from odoo.tools import SQL
+from odoo.tools.translate import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
+# {value of key.account.policy.method: class}
+METHODS = {}
+
+
+def register(method):
+    METHODS[method.key] = method
+    return method
+
+
+class TieringMethod:
+    """How the accounts of a policy find their tiers, the best tier first.
+
+    :cvar key: value of ``key.account.policy.method``
+    :cvar label: its name
+    :cvar help: one line for the field's help
+    :cvar explanation: what the tiers' figures mean, for the policy's form
+    :cvar bound: the tiers' field that says where a tier ends: ``threshold``, ``share``
+    """
+
+    key = None
+    label = None
+    help = None
+    explanation = None
+    bound = None
+
+    def __init__(self, policy):
+        self.policy = policy
+        self.env = policy.env
+        self.tiers = policy._get_tiers()
+
+    def check(self):
+        """Raise a ValidationError if the tiers can't hold every account."""
+        raise NotImplementedError
+
+    def get_condition_sql(self, tier):
+        """Return the condition on which an account is in ``tier``, if it is in none
+        before: over the columns ``figure``, ``figure_before`` and ``figure_total`` (the
+        metric: of the account, of those strictly better, of all), ``count_before`` and
+        ``count_total``."""
+        raise NotImplementedError
+
+    def get_suggested_tier_sql(self):
+        """Return the rule as an SQL expression over the columns of
+        :meth:`get_condition_sql`. Zero or negative goes to the last tier."""
+        last = self.tiers[-1].id
+        conditions = SQL(" ").join(
+            SQL("WHEN %s THEN %s", self.get_condition_sql(tier), tier.id)
+            for tier in self.tiers
+        )
+        return SQL(
+            "CASE WHEN figure <= 0 THEN %s %s ELSE %s END", last, conditions, last
+        )
+
+    def get_edges_sql(self, company):
+        """Return a query over ``tiers`` (id, position, threshold, share) for
+        ``position``, and ``upper_edge`` and ``lower_edge``: the figures that an account
+        has to be clear of to leave the tier."""
+        raise NotImplementedError
+
+    def get_cutoffs(self, company):
+        """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
+        account of ``company`` needs for the tier."""
+        raise NotImplementedError
+
+
+@register
+class Threshold(TieringMethod):
+    key = "threshold"
+    label = "Thresholds"
+    help = "Thresholds: a tier holds the accounts whose figure reaches an amount."
+    explanation = _lt(
+        "An account is in the first tier whose threshold it reaches, in company "
+        "currency; those below every threshold are in the last tier."
+    )
+    bound = "threshold"
+
+    def check(self):
+        if any(tier.threshold < 0 for tier in self.tiers):
+            raise ValidationError(
+                self.env._("A threshold can't be negative: enter 0 or more.")
+            )
+        for better, worse in zip(self.tiers, self.tiers[1:], strict=False):
+            if better.threshold <= worse.threshold:
+                raise ValidationError(
+                    self.env._(
+                        "The threshold of %(better)s must be above that of %(worse)s: "
+                        "put the highest threshold first and make no two equal.",
+                        better=better.name,
+                        worse=worse.name,
+                    )
+                )
+
+    def get_condition_sql(self, tier):
+        return SQL("figure >= %s", tier.threshold)
+
+    def get_edges_sql(self, company):
+        return SQL(
+            """
+            SELECT position,
+                   LAG(threshold) OVER (ORDER BY position) AS upper_edge,
+                   threshold AS lower_edge
+              FROM tiers
+            """
+        )
+
+    def get_cutoffs(self, company):
+        return [(tier, tier.threshold) for tier in self.tiers]
+
+
+class _Shares(TieringMethod):
+    """The first tier whose share is above the cumulative share before the account. Only
+    strictly better accounts come before it, so that equal figures get equal tiers."""
+
+    bound = "share"
+
+    def check(self):
+        for tier in self.tiers:
+            if not 0 < tier.share <= 100:
+                raise ValidationError(
+                    self.env._(
+                        "The share of %(tier)s must be above 0 and at most 100 "
+                        "percent.",
+                        tier=tier.name,
+                    )
+                )
+        for better, worse in zip(self.tiers, self.tiers[1:], strict=False):
+            if better.share >= worse.share:
+                raise ValidationError(
+                    self.env._(
+                        "The share of %(worse)s must be above that of %(better)s: "
+                        "shares are counted from the best account, for example 80, 95 "
+                        "and 100.",
+                        better=better.name,
+                        worse=worse.name,
+                    )
+                )
+        last = self.tiers[-1]
+        if last.share != 100:
+            raise ValidationError(
+                self.env._(
+                    "The shares reach only %(share)g %%: set that of the last tier, "
+                    "%(tier)s, to 100.",
+                    share=last.share,
+                    tier=last.name,
+                )
+            )
+
+    def get_edges_sql(self, company):
+        # The nearest account on the other side: the best one that stays below (going
+        # up), or the last one that stays above (going down).
+        return SQL(
+            """
+            SELECT position,
+                   MAX(best) OVER (
+                       ORDER BY position
+                       ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+                   ) AS upper_edge,
+                   MIN(worst) OVER (ORDER BY position) AS lower_edge
+              FROM tiers
+              LEFT JOIN (
+                    SELECT suggested_tier_id, MAX(%(metric)s) AS best,
+                           MIN(%(metric)s) AS worst
+                      FROM key_account
+                     WHERE company_id = %(company)s
+                     GROUP BY 1
+                   ) AS suggestion ON suggestion.suggested_tier_id = tiers.id
+            """,
+            metric=SQL.identifier(self.policy.metric),
+            company=company.id,
+        )
+
+    def get_cutoffs(self, company):
+        # of the last account that the last run placed there
+        metric = self.policy.metric
+        groups = self.env["key.account"]._read_group(
+            [("company_id", "=", company.id), (metric, ">", 0)],
+            ["suggested_tier_id"],
+            [f"{metric}:min"],
+        )
+        lowest = dict(groups)
+        return [(tier, lowest[tier]) for tier in self.tiers if tier in lowest]
+
+
+@register
+class Pyramid(_Shares):
+    key = "pyramid"
+    label = "Pyramid"
+    help = "Pyramid: a tier holds a share of the accounts."
+    explanation = _lt(
+        "Accounts are lined up by the figure, the best first. With 20, 95 and 100 % "
+        "the first tier holds the best 20 % of the accounts."
+    )
+
+    def get_condition_sql(self, tier):
+        return SQL("count_before * 100 < %s::numeric * count_total", tier.share)
+
+
+@register
+class Pareto(_Shares):
+    key = "pareto"
+    label = "Pareto (ABC)"
+    help = "Pareto: a tier holds the accounts that together make a share of the total."
+    explanation = _lt(
+        "Accounts are lined up by the figure, the best first. With 80, 95 and 100 % "
+        "the first tier holds the accounts that together make the first 80 % of the "
+        "total."
+    )
+
+    def get_condition_sql(self, tier):
+        return SQL("figure_before * 100 < %s::numeric * figure_total", tier.share)
+
+
+@register
+class Scorecard(TieringMethod):
+    key = "scorecard"
+    label = "Weighted scorecard (not available yet)"
+    help = "Weighted scorecard: comes with a later version."
+
+    def check(self):
+        raise ValidationError(
+            self.env._(
+                "The weighted scorecard is not available yet: choose thresholds, the "
+                "pyramid or Pareto."
+            )
+        )
