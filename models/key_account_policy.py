@@ -108,9 +108,8 @@ class KeyAccountPolicy(models.Model):
     @api.depends_context("lang")
     def _compute_method_text(self):
         for policy in self:
-            method = METHODS.get(policy.method)
-            explanation = method and method.explanation
-            policy.method_text = explanation and self.env._(explanation)
+            method = policy.method and policy._get_method()
+            policy.method_text = method and method.explain()
             policy.tier_bound = method and method.bound
 
     def _compute_pending_count(self):

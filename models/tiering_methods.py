@@ -6,9 +6,6 @@ Another addon adds its own with :func:`register` and ``selection_add`` on
 
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
-from odoo.tools.translate import LazyTranslate
-
-_lt = LazyTranslate(__name__)
 
 # {value of key.account.policy.method: class}
 METHODS = {}
@@ -25,20 +22,22 @@ class TieringMethod:
     :cvar key: value of ``key.account.policy.method``
     :cvar label: its name
     :cvar help: one line for the field's help
-    :cvar explanation: what the tiers' figures mean, for the policy's form
     :cvar bound: the tiers' field that says where a tier ends: ``threshold``, ``share``
     """
 
     key = None
     label = None
     help = None
-    explanation = None
     bound = None
 
     def __init__(self, policy):
         self.policy = policy
         self.env = policy.env
         self.tiers = policy._get_tiers()
+
+    def explain(self):
+        """Return what the tiers' figures mean, for the policy's form."""
+        return False
 
     def check(self):
         """Raise a ValidationError if the tiers can't hold every account."""
@@ -80,11 +79,13 @@ class Threshold(TieringMethod):
     key = "threshold"
     label = "Thresholds"
     help = "Thresholds: a tier holds the accounts whose figure reaches an amount."
-    explanation = _lt(
-        "An account is in the first tier whose threshold it reaches, in company "
-        "currency; those below every threshold are in the last tier."
-    )
     bound = "threshold"
+
+    def explain(self):
+        return self.env._(
+            "An account is in the first tier whose threshold it reaches, in company "
+            "currency; those below every threshold are in the last tier."
+        )
 
     def check(self):
         if any(tier.threshold < 0 for tier in self.tiers):
@@ -198,10 +199,12 @@ class Pyramid(_Shares):
     key = "pyramid"
     label = "Pyramid"
     help = "Pyramid: a tier holds a share of the accounts."
-    explanation = _lt(
-        "Accounts are lined up by the figure, the best first. With 20, 95 and 100 % "
-        "the first tier holds the best 20 % of the accounts."
-    )
+
+    def explain(self):
+        return self.env._(
+            "Accounts are lined up by the figure, the best first. With 20, 95 and 100 "
+            "the first tier holds the best 20 percent of the accounts."
+        )
 
     def get_condition_sql(self, tier):
         return SQL("count_before * 100 < %s::numeric * count_total", tier.share)
@@ -212,11 +215,13 @@ class Pareto(_Shares):
     key = "pareto"
     label = "Pareto (ABC)"
     help = "Pareto: a tier holds the accounts that together make a share of the total."
-    explanation = _lt(
-        "Accounts are lined up by the figure, the best first. With 80, 95 and 100 % "
-        "the first tier holds the accounts that together make the first 80 % of the "
-        "total."
-    )
+
+    def explain(self):
+        return self.env._(
+            "Accounts are lined up by the figure, the best first. With 80, 95 and 100 "
+            "the first tier holds the accounts that together make the first 80 percent "
+            "of the total."
+        )
 
     def get_condition_sql(self, tier):
         return SQL("figure_before * 100 < %s::numeric * figure_total", tier.share)

@@ -103,7 +103,9 @@ class TestTiering(KeyAccountCommon):
         class Best(tiering_methods.Threshold):
             key = "best"
             label = "The best ones"
-            explanation = "So many accounts are in a tier or in a better one."
+
+            def explain(self):
+                return "So many accounts are in a tier or in a better one."
 
             def get_condition_sql(self, tier):
                 return SQL("count_before < %s", tier.threshold)
@@ -126,7 +128,7 @@ class TestTiering(KeyAccountCommon):
                 policy._get_tiers()[0].threshold = 0
             policy._get_tiers()[0].threshold = 2
             with Form(policy.with_user(self.manager)) as form:
-                self.assertEqual(form.method_text, Best.explanation)
+                self.assertEqual(form.method_text, Best(policy).explain())
                 self.assertEqual(form.tier_bound, "threshold")
             self._invoice(400, 300, 200, 100)
             policy._run(TODAY)
