@@ -238,8 +238,8 @@ class ResPartner(models.Model):
 
     # Not on commercial_partner_id: a new customer in the form would lose what was
     # entered as soon as is_company changes. The account's create and write, and write
-    # below, tell these fields (_forget_key_accounts).
-    # Apart from the others: lists show the tier alone.
+    # below, tell these fields (_forget_key_accounts). The tier apart from the others:
+    # lists show it alone.
     @api.depends("parent_id")
     @api.depends_context("company")
     def _compute_account_tier(self):
