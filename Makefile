@@ -19,7 +19,7 @@ endif
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
 	@echo 'make test           all tests, by pytest and Odoo at once'
-	@echo '                    a part by pytest: T=tests/test_visits.py or K=expression'
+	@echo '                    a part by pytest: T=tests/visit/test_visits.py or K=expression'
 	@echo 'make shell          Odoo shell; DB=key_account_demo, a script from stdin'
 	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
 	@echo 'make format         let ruff and prettier rewrite the files'

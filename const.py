@@ -54,3 +54,6 @@ BATCH_SIZE = 500
 # A table that so many rows were written to at once needs new statistics: PostgreSQL
 # would take it for as small as it was.
 ANALYZED_ROWS = 1000
+
+# After somebody said no to a lower level, lapsed evidence doesn't ask again so soon.
+QUIET_DAYS = 90

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..models.key_account_cadence import TRACKS
+from ..models.planning.key_account_cadence import TRACKS
 
 # Percentages: what is divided by what, of the sums of a group.
 RATIOS = {

@@ -4,7 +4,7 @@ from unittest.mock import patch
 from odoo import Command
 from odoo.tests import TransactionCase, new_test_user
 
-from ..models.tiering_methods import METHODS
+from ..models.tiering.methods import METHODS
 
 SALES = "sales_team.group_sale_salesman"
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"

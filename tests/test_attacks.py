@@ -316,7 +316,9 @@ class TestAttacks(KeyAccountCommon):
         self.env.invalidate_all()
         with (
             self.enter_registry_test_mode(),
-            mute_logger("odoo.addons.crm_key_account.models.key_account_policy"),
+            mute_logger(
+                "odoo.addons.crm_key_account.models.tiering.key_account_policy"
+            ),
         ):
             self.env.ref("crm_key_account.ir_cron_tiering").method_direct_trigger()
         self.env.invalidate_all()

@@ -4,7 +4,7 @@ from odoo import fields
 from odoo.tests import HttpCase, tagged
 
 from .common import KeyAccountCommon
-from .test_relationship import RelationshipCommon
+from .relationship.test_relationship import RelationshipCommon
 
 
 class TourCommon(KeyAccountCommon, HttpCase):

@@ -24,7 +24,7 @@ UPDATED = {".py", ".xml", ".csv", ".po", ".sql"}
 NOT_UPDATED = {".git", "dev", "docs", "benchmarks", "tests", ".ci", "static"}
 POST = """
 import os, runpy
-path = os.environ["KEY_ACCOUNT_CHECKOUT"] + "/tests/cdnow.py"
+path = os.environ["KEY_ACCOUNT_CHECKOUT"] + "/tests/tiering/cdnow.py"
 runpy.run_path(path)["post_purchases"](env)
 env.cr.execute("ANALYZE")
 env.cr.commit()
@@ -168,7 +168,7 @@ def make_base(found):
 
 def make_cdnow(found):
     """The base with the CDNOW data set, where 'copy' starts for the tests."""
-    posting = CHECKOUT / "tests/cdnow.py"
+    posting = CHECKOUT / "tests/tiering/cdnow.py"
     stamp = base.stamp_of(make_base(found), POST, posting, python.CDNOW)
     if stamp_of(CDNOW) == stamp:
         return stamp

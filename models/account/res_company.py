@@ -1,0 +1,106 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...engine.planner import Nearness
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    key_account_computed_at = fields.Datetime(readonly=True)
+    # How far the tiering run is: the last day that it counted, the day on which it last
+    # measured every account, and by which configuration.
+    key_account_run_date = fields.Date(groups="base.group_system", readonly=True)
+    key_account_full_run_date = fields.Date(groups="base.group_system", readonly=True)
+    key_account_run_key = fields.Char(groups="base.group_system", readonly=True)
+    # Whether planning has made the due dates of all accounts.
+    key_account_has_dues = fields.Boolean(groups="base.group_system", readonly=True)
+    key_account_planning = fields.Boolean(
+        string="Plan Visits Automatically",
+        default=True,
+    )
+    key_account_horizon_days = fields.Integer(
+        string="Planning Horizon (days)",
+        default=14,
+    )
+    key_account_daily_capacity = fields.Integer(
+        string="Visits per Day",
+        default=6,
+        help="How many visits and calls a salesperson can make on a full working day, "
+        "unless the member of the sales team says otherwise. Visits that are planned "
+        "already stay where they are.",
+    )
+    key_account_route_radius = fields.Float(
+        string="Near Is Within (km)",
+        default=20.0,
+        help="For visits on a route, where both customers have coordinates.",
+    )
+    key_account_route_zip_length = fields.Integer(
+        string="Same First Characters of the Postal Code",
+        default=3,
+        help="For visits on a route, where a customer has no coordinates. 0: the same "
+        "city.",
+    )
+    key_account_meeting_hours = fields.Float(
+        string="Length of a Meeting (hours)",
+        default=1.0,
+        help="How long the meeting is that a salesperson schedules for a visit.",
+    )
+    key_account_digest = fields.Boolean(
+        string="Daily Visit Digest",
+        default=True,
+    )
+
+    @api.constrains("key_account_horizon_days")
+    def _check_key_account_horizon_days(self):
+        for company in self:
+            if not 1 <= company.key_account_horizon_days <= 365:
+                raise ValidationError(
+                    self.env._("The planning horizon must be from 1 to 365 days.")
+                )
+
+    @api.constrains("key_account_route_radius", "key_account_route_zip_length")
+    def _check_key_account_route(self):
+        for company in self:
+            if not 0 < company.key_account_route_radius <= 1000:
+                raise ValidationError(
+                    self.env._("Near must be more than 0 and at most 1000 km.")
+                )
+            if not 0 <= company.key_account_route_zip_length <= 10:
+                raise ValidationError(
+                    self.env._(
+                        "The first characters of the postal code must be from 1 to 10, "
+                        "or 0 to compare cities."
+                    )
+                )
+
+    def _get_key_account_nearness(self):
+        """Return what counts as near for visits on a route."""
+        company = self.sudo()
+        return Nearness(
+            company.key_account_route_radius, company.key_account_route_zip_length
+        )
+
+    @api.constrains("key_account_daily_capacity")
+    def _check_key_account_daily_capacity(self):
+        for company in self:
+            if not 1 <= company.key_account_daily_capacity <= 100:
+                raise ValidationError(
+                    self.env._("The visits per day must be from 1 to 100.")
+                )
+
+    @api.constrains("key_account_meeting_hours")
+    def _check_key_account_meeting_hours(self):
+        for company in self:
+            if not 0 < company.key_account_meeting_hours <= 24:
+                raise ValidationError(
+                    self.env._(
+                        "The length of a meeting must be more than 0 and at most 24 "
+                        "hours."
+                    )
+                )
+
+    @api.model
+    def _get_key_account_fallback(self):
+        """Return the company of leads that name none: the first one."""
+        return self.sudo().search([], order="id", limit=1)

@@ -1,0 +1,54 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...const import SENIORITIES
+
+
+class CrmTeamMember(models.Model):
+    _inherit = "crm.team.member"
+
+    seniority = fields.Selection(
+        SENIORITIES,
+        default="regular",
+        groups="sales_team.group_sale_salesman",
+        help="Tiers ask for a least seniority: new salespeople train at low-value "
+        "accounts, key accounts want experienced ones.",
+    )
+    key_account_daily_capacity = fields.Integer(
+        string="Visits per Day",
+        groups="sales_team.group_sale_salesman",
+        help="Visits and calls that the salesperson can make on a full working day. "
+        "0: as the company's settings say. Visits that are planned already stay where "
+        "they are.",
+    )
+
+    @api.constrains("key_account_daily_capacity")
+    def _check_key_account_daily_capacity(self):
+        for member in self:
+            if not 0 <= member.key_account_daily_capacity <= 100:
+                raise ValidationError(
+                    self.env._(
+                        "The visits per day must be from 1 to 100, or 0 for those of "
+                        "the company."
+                    )
+                )
+
+    @api.model
+    def _get_daily_capacities(self, users, company):
+        """Return {user id: visits on a full working day in ``company``}; ``False`` for
+        nobody. Who is a member of several teams has the largest capacity named there.
+        """
+        default = company.sudo().key_account_daily_capacity
+        members = self.sudo().search(
+            [
+                ("user_id", "in", users.ids),
+                ("key_account_daily_capacity", ">", 0),
+                ("crm_team_id.company_id", "in", [company.id, False]),
+            ]
+        )
+        own = {}
+        for member in members:
+            own[member.user_id.id] = max(
+                own.get(member.user_id.id, 0), member.key_account_daily_capacity
+            )
+        return {user_id: own.get(user_id, default) for user_id in [*users.ids, False]}

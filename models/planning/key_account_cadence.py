@@ -1,0 +1,179 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+
+TRACKS = [
+    ("visit", "Visit"),
+    ("contact", "Call or mail"),
+    ("executive", "Executive visit"),
+]
+TRACK_MODES = {"visit": "on_site", "contact": "phone", "executive": "on_site"}
+
+
+class KeyAccountCadence(models.Model):
+    """How often a customer is to be seen. The first line that matches in its track
+    wins, like a pricelist."""
+
+    _name = "key.account.cadence"
+    _description = "Visit Cadence"
+    _order = "sequence, id"
+
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        index=True,
+        help="Leave empty to use the line in every company.",
+    )
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        index=True,
+        ondelete="restrict",
+        help="Leave empty for customers of every tier.",
+    )
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        help="Leave empty for customers on every level.",
+    )
+    engagement_stage = fields.Selection(
+        ENGAGEMENT_STAGES,
+        help="Leave empty for customers in every stage. A quotation is out, a contract "
+        "is running, an opportunity or a lead is open, or none of these: a target.",
+    )
+    track = fields.Selection(
+        TRACKS,
+        required=True,
+        default="visit",
+        help="A customer has at most one planned visit on each track.",
+    )
+    interval_count = fields.Integer(string="Every", required=True, default=1)
+    interval_unit = fields.Selection(
+        [("day", "Days"), ("week", "Weeks"), ("month", "Months")],
+        string="Unit",
+        required=True,
+        default="week",
+    )
+    activity_type_id = fields.Many2one(
+        "mail.activity.type",
+        ondelete="restrict",
+        domain=[("res_model", "=", False)],
+        help="Type of the planned activity. Leave empty for that of the track.",
+    )
+
+    on_route = fields.Boolean(
+        string="Only on Route",
+        help="No special trip: planned only for days on which the salesperson is near "
+        "anyway.",
+    )
+    escalate_after_days = fields.Integer(
+        string="Escalate After (days)",
+        help="The sales team's leader gets one activity when a visit is overdue for so "
+        "many days. 0: never.",
+    )
+    follow_up_days = fields.Integer(
+        string="Follow Up After (days)",
+        default=2,
+        help="Working days after the visit, to thank and recap. 0: no follow-up.",
+    )
+
+    @api.constrains("interval_count", "interval_unit")
+    def _check_interval(self):
+        for line in self:
+            if line.interval_count < 1:
+                raise ValidationError(
+                    self.env._("The interval must be at least 1: enter 1 or more.")
+                )
+
+    @api.constrains("escalate_after_days", "follow_up_days")
+    def _check_days(self):
+        for line in self:
+            if line.escalate_after_days < 0 or line.follow_up_days < 0:
+                raise ValidationError(
+                    self.env._(
+                        "Days to escalate and to follow up must be 0 or more: enter 0 "
+                        "for never."
+                    )
+                )
+
+    @api.depends(
+        "tier_id",
+        "relationship_level",
+        "engagement_stage",
+        "track",
+        "interval_count",
+        "interval_unit",
+    )
+    def _compute_display_name(self):
+        tracks = dict(self._fields["track"]._description_selection(self.env))
+        levels = dict(
+            self._fields["relationship_level"]._description_selection(self.env)
+        )
+        stages = dict(self._fields["engagement_stage"]._description_selection(self.env))
+        for line in self:
+            who = line.tier_id.name or self.env._("All tiers")
+            if line.relationship_level:
+                who = f"{who}, {levels[line.relationship_level]}"
+            if line.engagement_stage:
+                who = f"{who}, {stages[line.engagement_stage]}"
+            line.display_name = (
+                f"{who}: {tracks.get(line.track)}, {line._get_interval_text()}"
+            )
+
+    @api.model
+    def _get_lines(self, company):
+        """Return the lines in force in ``company``, in matching order."""
+        return self.sudo().search([("company_id", "in", [company.id, False])])
+
+    def _match(self, tier_id, track, own_interval=0, level=None, stage=None):
+        """Return the first line of ``self`` for a tier, a level of relationship and a
+        stage of engagement on a track, or an empty one.
+
+        A customer with an interval of its own, or one that is to be won back, needs no
+        line for its tier: any line of the track says how the visit is made.
+        """
+        lines = self.filtered(lambda line: line.track == track)
+        level = level or "transactional"
+        stage = stage or "target"
+        matching = lines.filtered(
+            lambda line: (
+                line.tier_id.id in (tier_id, False)
+                and line.relationship_level in (level, False)
+                and line.engagement_stage in (stage, False)
+            )
+        )
+        return matching[:1] or (lines[:1] if own_interval else lines.browse())
+
+    def _get_interval(self, days=0):
+        """Return count and unit of the interval.
+
+        :param int days: the customer's own interval, which goes before the line's
+        """
+        return (days, "day") if days else (self.interval_count, self.interval_unit)
+
+    def _get_interval_text(self, days=0):
+        """Return the interval in words, in the language of the environment.
+
+        :param int days: the customer's own interval, which goes before the line's
+        """
+        count, unit = self._get_interval(days)
+        texts = {
+            ("day", True): self.env._("daily"),
+            ("week", True): self.env._("weekly"),
+            ("month", True): self.env._("monthly"),
+            ("day", False): self.env._("every %s days", count),
+            ("week", False): self.env._("every %s weeks", count),
+            ("month", False): self.env._("every %s months", count),
+        }
+        return texts[unit, count == 1]
+
+    def _get_activity_type(self, track):
+        """Return the line's activity type, else that of the track, else a to-do for
+        those who deleted it."""
+        return (
+            self.activity_type_id
+            or self.env.ref(
+                f"crm_key_account.mail_activity_type_{track}", raise_if_not_found=False
+            )
+            or self.env.ref("mail.mail_activity_data_todo")
+        )

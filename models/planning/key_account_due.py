@@ -1,0 +1,1082 @@
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+import psycopg2.errors
+import pytz
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, mute_logger
+
+from ...const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from .key_account_cadence import TRACK_MODES, TRACKS
+
+_logger = logging.getLogger(__name__)
+
+# What a change writes; the rest of a row tells whose it is.
+WRITTEN_COLUMNS = (
+    "account_id",
+    "company_id",
+    "cadence_id",
+    "loss_id",
+    "tier_id",
+    "relationship_level",
+    "engagement_stage",
+    "account_user_id",
+    "user_id",
+    "team_id",
+    "days",
+    "on_route",
+    "date_due",
+    "date_since",
+    "date_escalated",
+    "reason",
+    "visit_id",
+)
+
+
+class KeyAccountDue(models.Model):
+    """When a customer, or a lead that has none, is due on a track: one row each,
+    whether a visit is planned or not.
+
+    One statement works out line, interval, due date and responsible and writes where
+    they differ (:meth:`_refresh`), for the accounts that an event touched at once, for
+    everybody at night. Planning alone says why a visit has no day.
+    """
+
+    _name = "key.account.due"
+    _inherit = ["key.account.mixin"]
+    _description = "Visit Due"
+    _order = "date_due, id"
+    # Written in SQL, a hundred thousand at once the first time.
+    _log_access = False
+
+    name = fields.Char(
+        string="Customer or Lead",
+        compute="_compute_name",
+        # sudo: whoever may read the row may read whose it is
+        compute_sudo=True,
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        # the unique index begins with it
+        ondelete="cascade",
+        readonly=True,
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        index="btree_not_null",
+        ondelete="cascade",
+        readonly=True,
+    )
+    account_id = fields.Many2one(
+        "key.account",
+        index="btree_not_null",
+        ondelete="cascade",
+        readonly=True,
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        string="Salesperson",
+        index=True,
+        readonly=True,
+        ondelete="set null",
+        help="Who is responsible: the salesperson, of executive visits the sponsor; "
+        "the leader of the sales team, if there is none.",
+    )
+    team_id = fields.Many2one(
+        "crm.team",
+        string="Sales Team",
+        readonly=True,
+        ondelete="set null",
+    )
+    cadence_id = fields.Many2one(
+        "key.account.cadence",
+        required=True,
+        index=True,
+        readonly=True,
+        ondelete="cascade",
+        help="The line that asks for the visits.",
+    )
+    loss_id = fields.Many2one(
+        "key.account.loss",
+        index="btree_not_null",
+        readonly=True,
+        ondelete="set null",
+        help="The loss of the account that the visit is to undo.",
+    )
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        readonly=True,
+        ondelete="cascade",
+    )
+    tier_color = fields.Integer(related="tier_id.color")
+    relationship_level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
+    engagement_stage = fields.Selection(ENGAGEMENT_STAGES, readonly=True)
+    track = fields.Selection(TRACKS, required=True, readonly=True)
+    days = fields.Integer(
+        string="Interval (days)",
+        required=True,
+        readonly=True,
+        aggregator="avg",
+        help="The customer's own interval or that of the cadence; a month counts 30 "
+        "days.",
+    )
+    on_route = fields.Boolean(
+        string="Only on Route",
+        readonly=True,
+        help="Planned only for days on which the salesperson is near anyway.",
+    )
+    date_due = fields.Date(
+        string="Due",
+        required=True,
+        readonly=True,
+        help="The day that the cadence asks for, or that somebody named when a visit "
+        "was cancelled.",
+    )
+    date_since = fields.Date(
+        string="Due Since",
+        required=True,
+        readonly=True,
+        help="The due date. Of a customer that nobody visited so far: the day that was "
+        "asked for first, whatever tier, level or interval followed.",
+    )
+    is_overdue = fields.Boolean(
+        compute="_compute_is_overdue",
+        search="_search_is_overdue",
+        help="The due date has passed, whether a visit is planned or not.",
+    )
+    overdue_ratio = fields.Float(
+        string="Overdue",
+        digits=(16, 2),
+        compute="_compute_overdue_ratio",
+        aggregator="avg",
+        help="Days since the last visit over the interval: 2 is twice as long as it "
+        "should be.",
+    )
+    visit_id = fields.Many2one(
+        "key.account.visit",
+        string="Planned Visit",
+        index="btree_not_null",
+        readonly=True,
+        ondelete="set null",
+    )
+    is_waiting = fields.Boolean(
+        string="In the Backlog",
+        compute="_compute_is_waiting",
+        search="_search_is_waiting",
+        help="Due within the planning horizon, and no visit is planned.",
+    )
+    reason = fields.Selection(
+        [
+            ("capacity", "No capacity left"),
+            ("away", "No working day"),
+            ("route", "Not on a route"),
+        ],
+        readonly=True,
+        help="Why the last planning found no day for the visit.",
+    )
+    date_escalated = fields.Date(
+        string="Escalated On",
+        readonly=True,
+        help="The sales team's leader was told that the visit is overdue.",
+    )
+
+    _account_or_lead = models.Constraint(
+        "CHECK(partner_id IS NOT NULL OR lead_id IS NOT NULL)",
+        "What is due needs a customer or a lead.",
+    )
+    _partner_uniq = models.UniqueIndex(
+        "(partner_id, company_id, track) WHERE partner_id IS NOT NULL",
+    )
+    _lead_uniq = models.UniqueIndex("(lead_id, track) WHERE partner_id IS NULL")
+    # the earliest of each salesperson and interval that have no day yet
+    _planner_idx = models.Index(
+        "(company_id, user_id, on_route, days, date_due) WHERE visit_id IS NULL"
+    )
+
+    # -------------------------------------------------------------------------
+    # Computes
+    # -------------------------------------------------------------------------
+
+    @api.depends("partner_id", "lead_id")
+    def _compute_name(self):
+        for row in self:
+            row.name = (row.partner_id or row.lead_id).display_name
+
+    @api.depends("name")
+    def _compute_display_name(self):
+        for row in self:
+            row.display_name = row.name
+
+    @api.depends("date_due")
+    @api.depends_context("tz")
+    def _compute_is_overdue(self):
+        today = fields.Date.context_today(self)
+        for row in self:
+            row.is_overdue = row.date_due < today
+
+    def _search_is_overdue(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain("date_due", "<", fields.Date.context_today(self))
+
+    @api.depends("date_due", "days")
+    @api.depends_context("tz")
+    def _compute_overdue_ratio(self):
+        today = fields.Date.context_today(self)
+        for row in self:
+            row.overdue_ratio = 1 + (today - row.date_due).days / row.days
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        # Lists are sorted by it, and groups have an average.
+        if field_expr == "overdue_ratio":
+            self._check_field_access(self._fields["overdue_ratio"], "read")
+            return SQL(
+                "(1 + (%s - %s)::numeric / %s)",
+                fields.Date.context_today(self),
+                self._field_to_sql(alias, "date_due", query),
+                self._field_to_sql(alias, "days", query),
+            )
+        return super()._field_to_sql(alias, field_expr, query)
+
+    @api.depends("visit_id", "date_due", "company_id")
+    def _compute_is_waiting(self):
+        waiting = self.filtered_domain(self._get_waiting_domain(self.company_id))
+        for row in self:
+            row.is_waiting = row in waiting
+
+    def _search_is_waiting(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        # sudo: a rule says which companies' rows are shown
+        return self._get_waiting_domain(
+            self.env["res.company"].sudo().search(Domain.TRUE)
+        )
+
+    @api.model
+    def _get_waiting_domain(self, companies):
+        """Return the domain of what is due within the horizon and has no day."""
+        days = defaultdict(list)
+        for company in companies.sudo():
+            today = self._get_today(company)
+            last = today + timedelta(days=company.key_account_horizon_days)
+            days[last].append(company.id)
+        return Domain("visit_id", "=", False) & Domain.OR(
+            Domain("company_id", "in", ids) & Domain("date_due", "<=", last)
+            for last, ids in days.items()
+        )
+
+    @api.model
+    def _get_today(self, company):
+        """Return today's date in the time zone of the company's working hours."""
+        visits = self.env["key.account.visit"]
+        return visits._get_user_today(self.env["res.users"], company)
+
+    @api.model
+    def _get_horizons_sql(self):
+        """Return rows (company id, last day of its horizon) for a VALUES list."""
+        return SQL(", ").join(
+            SQL(
+                "(%s, %s::date)",
+                company.id,
+                self._get_today(company)
+                + timedelta(days=company.key_account_horizon_days),
+            )
+            for company in self.env["res.company"].sudo().search(Domain.TRUE)
+        )
+
+    def action_open_document(self):
+        """Open the customer, or the lead while it has none."""
+        self.ensure_one()
+        record = self.partner_id or self.lead_id
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "views": [[False, "form"]],
+        }
+
+    # -------------------------------------------------------------------------
+    # What is due
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _refresh(
+        self, company, partner_ids=None, lead_ids=None, today=None, planning=False
+    ):
+        """Bring the rows of ``company`` in line with visits, cadence and accounts: one
+        statement, which writes what differs and deletes what isn't asked any more.
+        Doesn't commit.
+
+        :param partner_ids: limits the accounts; None: all
+        :param lead_ids: limits the leads without a customer; None: all
+        :param date today: default: today in each salesperson's time zone
+        :param planning: who comes within the horizon gets the reason to wait that most
+            have in the end: planning is about to look for a day, and writes where
+            another one is right
+        """
+        if not _is_asked(partner_ids) and not _is_asked(lead_ids):
+            return
+        self.env.flush_all()
+        columns = SQL(", ").join(map(SQL.identifier, WRITTEN_COLUMNS))
+        changes = SQL(", ").join(
+            SQL("%(name)s = EXCLUDED.%(name)s", name=SQL.identifier(name))
+            for name in WRITTEN_COLUMNS
+        )
+        differs = SQL(
+            "(%s) IS DISTINCT FROM (%s)",
+            SQL(", ").join(SQL.identifier("due", name) for name in WRITTEN_COLUMNS),
+            SQL(", ").join(
+                SQL.identifier("excluded", name) for name in WRITTEN_COLUMNS
+            ),
+        )
+        insert = SQL(
+            """
+            INSERT INTO key_account_due AS due
+                   (partner_id, lead_id, track, %(columns)s)
+            SELECT wanted.partner_id, wanted.lead_id, wanted.track, %(wanted)s
+              FROM wanted
+            """,
+            columns=columns,
+            wanted=SQL(", ").join(
+                SQL.identifier("wanted", name) for name in WRITTEN_COLUMNS
+            ),
+        )
+        # What is right already isn't even locked.
+        changed = SQL(
+            "(due.id IS NULL OR (%s) IS DISTINCT FROM (%s))",
+            SQL(", ").join(SQL.identifier("wanted", name) for name in WRITTEN_COLUMNS),
+            SQL(", ").join(SQL.identifier("due", name) for name in WRITTEN_COLUMNS),
+        )
+        update = SQL("DO UPDATE SET %s WHERE %s", changes, differs)
+        # compiling the statement takes longer than running it
+        self.env.cr.execute("SET LOCAL jit = off")
+        is_full = partner_ids is None and lead_ids is None
+        if is_full:
+            # For many times fewer rows than there are, which PostgreSQL expects where a
+            # table has just been filled, loops in loops took minutes.
+            self.env.cr.execute("SET LOCAL enable_nestloop = off")
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH wanted AS MATERIALIZED (%(wanted)s),
+                gone AS (
+                    DELETE FROM key_account_due due
+                     WHERE due.company_id = %(company)s
+                       AND %(scope)s
+                       AND NOT EXISTS (
+                           SELECT FROM wanted
+                            WHERE wanted.track = due.track
+                              AND wanted.partner_id = due.partner_id)
+                       AND NOT EXISTS (
+                           SELECT FROM wanted
+                            WHERE wanted.track = due.track
+                              AND wanted.lead_id = due.lead_id
+                              AND due.partner_id IS NULL)
+                    RETURNING due.id
+                ), accounts AS (
+                    %(insert)s
+                      LEFT JOIN key_account_due due
+                             ON due.partner_id = wanted.partner_id
+                            AND due.company_id = wanted.company_id
+                            AND due.track = wanted.track
+                     WHERE wanted.partner_id IS NOT NULL AND %(changed)s
+                        ON CONFLICT (partner_id, company_id, track)
+                     WHERE partner_id IS NOT NULL
+                    %(update)s
+                    RETURNING due.id
+                ), leads AS (
+                    %(insert)s
+                      LEFT JOIN key_account_due due
+                             ON due.lead_id = wanted.lead_id
+                            AND due.partner_id IS NULL
+                            AND due.track = wanted.track
+                     WHERE wanted.partner_id IS NULL AND %(changed)s
+                        ON CONFLICT (lead_id, track) WHERE partner_id IS NULL
+                    %(update)s
+                    RETURNING due.id
+                )
+                SELECT id FROM gone UNION ALL SELECT id FROM accounts
+                 UNION ALL SELECT id FROM leads
+                """,
+                wanted=self._get_wanted_sql(
+                    company, partner_ids, lead_ids, today, planning
+                ),
+                company=company.id,
+                scope=self._get_scope_sql(partner_ids, lead_ids),
+                insert=insert,
+                changed=changed,
+                update=update,
+            )
+        )
+        rowcount = self.env.cr.rowcount
+        if is_full:
+            self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
+            company = company.sudo()
+            if not company.key_account_has_dues:
+                company.key_account_has_dues = True
+            if rowcount > ANALYZED_ROWS:
+                # Without statistics the next statements take a full table for an empty
+                # one.
+                self.env.cr.execute("ANALYZE key_account_due")
+        if rowcount:
+            self._invalidate_refreshed()
+
+    @api.model
+    def _invalidate_refreshed(self):
+        """Forget what was read from rows that a statement has changed."""
+        self.invalidate_model(flush=False)
+        self.env["key.account"].invalidate_model(
+            ["due_ids", "is_overdue", "next_due_date"], flush=False
+        )
+        for model in ("res.partner", "crm.lead"):
+            self.env[model].invalidate_model(["is_visit_overdue"], flush=False)
+
+    @api.model
+    def _refresh_unless_refreshed(self, company, *args, **kwargs):
+        """Refresh rows for planning, unless another transaction has done so meanwhile:
+        they are as good as up to date then, and visits are kept apart by an index.
+        """
+        try:
+            # The conflict is expected: no error in the server's log.
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                self._refresh(company, *args, **kwargs)
+        except psycopg2.errors.SerializationFailure:
+            _logger.info("Another transaction refreshes the due dates")
+
+    @api.model
+    def _get_scope_sql(self, partner_ids, lead_ids):
+        accounts = SQL("due.partner_id IS NOT NULL")
+        if partner_ids is not None:
+            accounts = SQL("due.partner_id = ANY(%s)", list(partner_ids))
+        leads = SQL("due.partner_id IS NULL")
+        if lead_ids is not None:
+            leads = SQL("%s AND due.lead_id = ANY(%s)", leads, list(lead_ids))
+        return SQL("(%s OR %s)", accounts, leads)
+
+    @api.model
+    def _get_days_off_sql(self, company, today):
+        """Return rows (user id, today) for a VALUES list of those whose day isn't the
+        company's; ``today`` given: of nobody."""
+        nobody = SQL("(NULL::int, NULL::date)")
+        if today:
+            return nobody
+        here = self._get_today(company)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT users.id, partner.tz
+                  FROM res_users users
+                  JOIN res_partner partner ON partner.id = users.partner_id
+                 WHERE users.active
+                   AND users.share IS NOT TRUE
+                   AND partner.tz IS NOT NULL
+                """
+            )
+        )
+        now = datetime.now(pytz.utc)
+        days = {}
+        for _, tz in rows:
+            if tz not in days:
+                days[tz] = now.astimezone(pytz.timezone(tz)).date()
+        others = [
+            SQL("(%s, %s::date)", user_id, days[tz])
+            for user_id, tz in rows
+            if days[tz] != here
+        ]
+        return SQL(", ").join([nobody, *others])
+
+    @api.model
+    def _get_wanted_sql(
+        self, company, partner_ids=None, lead_ids=None, today=None, planning=False
+    ):
+        """Return a query for what the cadence asks for: the columns of the rows; see
+        :meth:`_refresh`.
+
+        An account that nobody visited so far is spread over its first interval by its
+        id; see :func:`engine.cadence.first_due`. Once asked for, because it came within
+        the horizon or a visit was planned, the day stays.
+        """
+        here = today or self._get_today(company)
+        return SQL(
+            """
+            WITH days_off (user_id, today) AS (VALUES %(days_off)s),
+            lines AS (
+                SELECT id, sequence, tier_id, relationship_level, engagement_stage,
+                       track, on_route,
+                       interval_count * CASE interval_unit WHEN 'day' THEN 1
+                           WHEN 'week' THEN 7 ELSE 30 END AS days,
+                       CASE interval_unit
+                           WHEN 'month' THEN make_interval(months => interval_count)
+                           WHEN 'week' THEN make_interval(days => 7 * interval_count)
+                           ELSE make_interval(days => interval_count) END AS span
+                  FROM key_account_cadence
+                 WHERE active AND (company_id = %(company)s OR company_id IS NULL)
+            ), tracks AS (
+                SELECT DISTINCT track FROM lines
+            ), subjects AS MATERIALIZED (%(subjects)s
+            ), kinds AS MATERIALIZED (
+                -- few: what a line looks at
+                SELECT DISTINCT tier_id, level, stage, own_days > 0 AS has_own,
+                       loss_id IS NOT NULL AS is_lost
+                  FROM subjects
+            ), matched AS MATERIALIZED (
+                -- who has an interval of its own, or is to be won back, needs no line
+                -- for its tier: any line of the track says how the visit is made
+                SELECT kinds.*, tracks.track, line.id AS cadence_id, line.days,
+                       line.span,
+                       line.on_route IS TRUE AND tracks.track != ALL(%(remote)s)
+                           AS on_route
+                  FROM kinds
+                 CROSS JOIN tracks
+                  JOIN LATERAL (
+                        SELECT *
+                          FROM (
+                                SELECT lines.*,
+                                       (tier_id IS NULL
+                                        OR tier_id IS NOT DISTINCT FROM kinds.tier_id)
+                                       AND (relationship_level IS NULL
+                                            OR relationship_level = kinds.level)
+                                       AND (engagement_stage IS NULL
+                                            OR engagement_stage = kinds.stage)
+                                       AS is_match
+                                  FROM lines
+                                 WHERE lines.track = tracks.track
+                               ) AS candidates
+                         WHERE is_match OR kinds.is_lost
+                               OR kinds.has_own AND tracks.track = 'visit'
+                         ORDER BY is_match DESC, sequence, id
+                         LIMIT 1
+                       ) AS line ON TRUE
+            ), asked AS (
+                SELECT subjects.*,
+                       -- a lead that has no customer: its id, below zero
+                       COALESCE(partner_id, -lead_id) AS key,
+                       matched.track, matched.cadence_id, matched.on_route,
+                       CASE WHEN matched.track = 'visit' AND own_days > 0
+                            THEN own_days ELSE days END AS days,
+                       CASE WHEN matched.track = 'visit' AND own_days > 0
+                            THEN make_interval(days => own_days) ELSE span END AS span
+                  FROM subjects
+                  JOIN matched
+                    ON matched.tier_id IS NOT DISTINCT FROM subjects.tier_id
+                   AND matched.level = subjects.level
+                   AND matched.stage = subjects.stage
+                   AND matched.has_own = (own_days > 0)
+                   AND matched.is_lost = (subjects.loss_id IS NOT NULL)
+                 WHERE (is_wanted OR own_days > 0 AND matched.track = 'visit')
+                   -- nobody visits a lost account, but to win it back
+                   AND (loss_id IS NULL
+                        OR matched.track = 'visit' AND date_win_back IS NOT NULL
+                           AND is_won_back IS NOT TRUE)
+            ), %(responsibles)s, history AS MATERIALIZED (%(history)s
+            ), old AS MATERIALIZED (
+                SELECT COALESCE(due.partner_id, -due.lead_id) AS key, due.track,
+                       due.date_since, due.days, due.date_escalated, due.reason
+                  FROM key_account_due due
+                 -- a lead may come from another company
+                 WHERE (due.company_id = %(company)s OR due.partner_id IS NULL)
+                   AND %(scope)s
+            ), dated AS (
+                SELECT responsibles.*,
+                       last_done, last_resume, last_cancelled, first_asked,
+                       last_escalated, planned_id, days_off.today,
+                       old.date_since AS old_since, old.days AS old_days,
+                       old.date_escalated AS old_escalated, old.reason AS old_reason
+                  FROM responsibles
+                  LEFT JOIN history
+                    ON history.track = responsibles.track
+                   AND history.key = responsibles.key
+                  LEFT JOIN days_off ON days_off.user_id = responsibles.user_id
+                  LEFT JOIN old
+                    ON old.track = responsibles.track AND old.key = responsibles.key
+            ), waiting AS (
+                SELECT dated.*,
+                       CASE WHEN loss_id IS NULL
+                            -- counts when it was given after the last visit
+                            THEN CASE WHEN last_done IS NULL
+                                           OR last_cancelled >= last_done
+                                      THEN last_resume END
+                            -- GREATEST skips what is empty
+                            ELSE GREATEST(date_win_back, loss_resume)
+                            END AS resume,
+                       CASE WHEN last_done IS NULL THEN LEAST(
+                            first_asked,
+                            CASE WHEN old_days = days
+                                      OR old_since <= COALESCE(today, %(today)s)
+                                                      + %(horizon)s
+                                 THEN old_since END) END AS since,
+                       COALESCE(partner_id, lead_id)
+                           - (COALESCE(today, %(today)s) - DATE '0001-01-01' + 1)
+                           AS spread
+                  FROM dated
+            ), due AS (
+                SELECT waiting.*,
+                       COALESCE(
+                           resume, (last_done + span)::date, since,
+                           -- as Python's remainder: never below zero
+                           COALESCE(today, %(today)s)
+                               + mod(mod(spread, days) + days, days)
+                       ) AS date_due
+                  FROM waiting
+            )
+            SELECT partner_id, lead_id, track, account_id, %(company)s AS company_id,
+                   cadence_id, loss_id, tier_id, level AS relationship_level,
+                   stage AS engagement_stage, account_user_id, user_id, team_id, days,
+                   on_route, date_due,
+                   CASE WHEN last_done IS NULL THEN COALESCE(since, date_due)
+                        ELSE date_due END AS date_since,
+                   -- until the next visit
+                   GREATEST(
+                       CASE WHEN last_done IS NULL OR last_escalated > last_done
+                            THEN last_escalated END,
+                       CASE WHEN last_done IS NULL OR old_escalated > last_done
+                            THEN old_escalated END) AS date_escalated,
+                   CASE WHEN planned_id IS NULL
+                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
+                   planned_id AS visit_id
+              FROM due
+            """,
+            days_off=self._get_days_off_sql(company, today),
+            subjects=self._get_subjects_sql(company, partner_ids, lead_ids),
+            responsibles=self._get_responsibles_sql(company, SQL("asked")),
+            history=self._get_history_sql(company, partner_ids, lead_ids),
+            scope=self._get_scope_sql(partner_ids, lead_ids),
+            remote=[track for track, mode in TRACK_MODES.items() if mode != "on_site"],
+            company=company.id,
+            today=here,
+            horizon=company.sudo().key_account_horizon_days,
+            new_reason=SQL(
+                """
+                CASE WHEN date_due <= COALESCE(today, %s) + %s
+                     THEN CASE WHEN on_route THEN 'route' ELSE 'capacity' END END
+                """,
+                here,
+                company.sudo().key_account_horizon_days,
+            )
+            if planning
+            else SQL("NULL"),
+        )
+
+    @api.model
+    def _get_subjects_sql(self, company, partner_ids=None, lead_ids=None):
+        """Return a query for whom the cadence may ask: accounts, and open leads that
+        have no customer yet."""
+        queries = []
+        if _is_asked(partner_ids):
+            queries.append(
+                SQL(
+                    """
+                    SELECT card.partner_id, NULL::int AS lead_id, card.id AS account_id,
+                           card.tier_id,
+                           card.relationship_level AS level,
+                           COALESCE(card.engagement_stage, 'target') AS stage,
+                           partner.user_id AS account_user_id,
+                           COALESCE(card.visit_interval_days, 0) AS own_days,
+                           card.executive_sponsor_id AS sponsor_id,
+                           loss.id AS loss_id, loss.date_win_back,
+                           loss.resume AS loss_resume, loss.is_done AS is_won_back,
+                           card.is_account OR card.tier_id IS NOT NULL
+                               OR card.relationship_level != 'transactional'
+                               OR loss.id IS NOT NULL AS is_wanted
+                      FROM key_account card
+                      JOIN res_partner partner
+                        ON partner.id = card.partner_id
+                       AND partner.commercial_partner_id = partner.id
+                       AND partner.active
+                       AND (partner.company_id IS NULL
+                            OR partner.company_id = %(company)s)
+                      LEFT JOIN (%(losses)s) AS loss
+                        ON loss.partner_id = card.partner_id
+                     WHERE card.company_id = %(company)s
+                       AND %(scope)s
+                    """,
+                    losses=self._get_losses_sql(company, partner_ids),
+                    company=company.id,
+                    scope=SQL("TRUE")
+                    if partner_ids is None
+                    else SQL("card.partner_id = ANY(%s)", list(partner_ids)),
+                )
+            )
+        if _is_asked(lead_ids):
+            queries.append(
+                SQL(
+                    """
+                    SELECT NULL::int AS partner_id, lead.id AS lead_id,
+                           NULL::int AS account_id, lead.account_tier_id AS tier_id,
+                           COALESCE(lead.relationship_level, 'transactional') AS level,
+                           COALESCE(lead.engagement_stage, 'target') AS stage,
+                           lead.user_id AS account_user_id, 0 AS own_days,
+                           NULL::int AS sponsor_id, NULL::int AS loss_id,
+                           NULL::date AS date_win_back, NULL::date AS loss_resume,
+                           NULL::boolean AS is_won_back, TRUE AS is_wanted
+                      FROM crm_lead lead
+                      LEFT JOIN crm_team team ON team.id = lead.team_id
+                      LEFT JOIN res_users owner ON owner.id = lead.user_id
+                     WHERE lead.active
+                       AND lead.partner_id IS NULL
+                       AND lead.won_status = 'pending'
+                       AND lead.account_tier_id IS NOT NULL
+                       AND %(lead_company)s = %(company)s
+                       AND %(scope)s
+                    """,
+                    lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+                    company=company.id,
+                    scope=SQL("TRUE")
+                    if lead_ids is None
+                    else SQL("lead.id = ANY(%s)", list(lead_ids)),
+                )
+            )
+        return SQL(" UNION ALL ").join(queries)
+
+    @api.model
+    def _get_losses_sql(self, company, partner_ids=None):
+        """Return a query for the lost accounts, and what came of winning them back:
+        whether the visit took place, also a few days before the day that was asked
+        for, and the day to come back if it was cancelled."""
+        return SQL(
+            """
+            SELECT loss.id, loss.partner_id, loss.date_win_back,
+                   win_back.is_done, win_back.resume
+              FROM key_account_loss loss
+              LEFT JOIN LATERAL (
+                    SELECT BOOL_OR(state = 'done'
+                                   AND (loss_id = loss.id
+                                        OR date_done >= loss.date_win_back)) AS is_done,
+                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
+                               FILTER (WHERE state = 'cancelled'
+                                       AND date_resume IS NOT NULL
+                                       AND loss_id = loss.id))[1]
+                               AS resume
+                      FROM key_account_visit
+                     WHERE partner_id = loss.partner_id
+                       AND company_id = loss.company_id
+                       AND track = 'visit'
+                   ) AS win_back ON TRUE
+             WHERE loss.company_id = %s
+               AND loss.date_returned IS NULL
+               AND %s
+            """,
+            company.id,
+            SQL("TRUE")
+            if partner_ids is None
+            else SQL("loss.partner_id = ANY(%s)", list(partner_ids)),
+        )
+
+    @api.model
+    def _get_history_sql(self, company, partner_ids=None, lead_ids=None):
+        """Return a query for what happened on each track: the last done visit, the day
+        to come back of the last one that a person cancelled, unless it was to win the
+        account back, which may have returned since; the last escalation; what was asked
+        for first; and the planned visit."""
+        queries = []
+        for column, sign, ids, own in (
+            ("partner_id", SQL(""), partner_ids, SQL("TRUE")),
+            # a visit at the customer of a lead is no plan for the lead
+            ("lead_id", SQL("-"), lead_ids, SQL("partner_id IS NULL")),
+        ):
+            if not _is_asked(ids):
+                continue
+            key = SQL.identifier(column)
+            queries.append(
+                SQL(
+                    """
+                    SELECT %(sign)s%(key)s AS key, track,
+                           MAX(date_done) FILTER (WHERE state = 'done') AS last_done,
+                           MAX(date_cancelled)
+                               FILTER (WHERE date_resume IS NOT NULL
+                                       AND loss_id IS NULL) AS last_cancelled,
+                           (ARRAY_AGG(date_resume ORDER BY date_cancelled DESC, id DESC)
+                               FILTER (WHERE date_resume IS NOT NULL
+                                       AND loss_id IS NULL))[1] AS last_resume,
+                           MAX(date_escalated) AS last_escalated,
+                           MIN(date_due) FILTER (WHERE state IN ('planned', 'missed'))
+                               AS first_asked,
+                           MIN(id) FILTER (WHERE state = 'planned' AND %(own)s)
+                               AS planned_id
+                      FROM key_account_visit
+                     WHERE company_id = %(company)s
+                       AND %(scope)s
+                     GROUP BY %(key)s, track
+                    """,
+                    sign=sign,
+                    own=own,
+                    company=company.id,
+                    scope=SQL("%s IS NOT NULL", key)
+                    if ids is None
+                    else SQL("%s = ANY(%s)", key, list(ids)),
+                    key=key,
+                )
+            )
+        return SQL(" UNION ALL ").join(queries)
+
+    # -------------------------------------------------------------------------
+    # Who is responsible
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_responsibles_sql(self, company, asked):
+        """Return common table expressions, the last of them ``responsibles``: the rows
+        of ``asked`` with ``user_id`` and ``team_id``.
+
+        The salesperson, on the executive track the executive sponsor; if there is none,
+        or one who left, the leader of the team: of the salesperson's own, for those who
+        left their former one, else of the team of the account's latest lead or order.
+        If there is no leader either, nobody: the visit goes to the unassigned list.
+
+        :param asked: name of a query with ``partner_id``, ``lead_id``, ``track``,
+            ``account_user_id`` and ``sponsor_id``
+        """
+        return SQL(
+            """
+            present AS MATERIALIZED (
+                SELECT users.id, users.share IS NOT TRUE AS is_internal
+                  FROM res_users users
+                  JOIN res_company_users_rel rel
+                    ON rel.user_id = users.id AND rel.cid = %(company)s
+                 WHERE users.active
+            ), teams AS MATERIALIZED (
+                SELECT team.id, leader.id AS leader_id
+                  FROM crm_team team
+                  LEFT JOIN present leader ON leader.id = team.user_id
+            ), members AS MATERIALIZED (
+                SELECT DISTINCT ON (member.user_id)
+                       member.user_id, member.crm_team_id AS team_id
+                  FROM crm_team_member member
+                  JOIN crm_team team
+                    ON team.id = member.crm_team_id
+                   AND (team.company_id = %(company)s OR team.company_id IS NULL)
+                 ORDER BY member.user_id, member.active DESC, member.id
+            ), chosen AS MATERIALIZED (
+                SELECT asked.*, members.team_id AS own_team_id,
+                       CASE WHEN asked.track = 'executive' THEN sponsor.id
+                            ELSE salesperson.id END AS chosen_id
+                  FROM %(asked)s AS asked
+                  LEFT JOIN present salesperson
+                    ON salesperson.id = asked.account_user_id
+                   AND salesperson.is_internal
+                  LEFT JOIN present sponsor
+                    ON sponsor.id = asked.sponsor_id AND sponsor.is_internal
+                  LEFT JOIN members ON members.user_id = asked.account_user_id
+            ), orphans AS MATERIALIZED (
+                SELECT DISTINCT partner_id, lead_id
+                  FROM chosen
+                 WHERE chosen_id IS NULL AND own_team_id IS NULL
+            ), latest AS MATERIALIZED (
+                SELECT DISTINCT ON (partner_id, lead_id) partner_id, lead_id, team_id
+                  FROM (
+                        SELECT orphans.partner_id, NULL::int AS lead_id,
+                               document.team_id, document.day
+                          FROM orphans
+                          JOIN res_partner partner
+                            ON partner.commercial_partner_id = orphans.partner_id
+                          JOIN (
+                                SELECT partner_id, team_id, create_date AS day
+                                  FROM crm_lead
+                                 WHERE COALESCE(company_id, %(company)s) = %(company)s
+                                 UNION ALL
+                                SELECT partner_id, team_id, date_order
+                                  FROM sale_order
+                                 WHERE company_id = %(company)s
+                               ) AS document
+                            ON document.partner_id = partner.id
+                         UNION ALL
+                        SELECT NULL, lead.id, lead.team_id, lead.create_date
+                          FROM orphans
+                          JOIN crm_lead lead ON lead.id = orphans.lead_id
+                         WHERE orphans.partner_id IS NULL
+                       ) AS documents
+                 WHERE team_id IS NOT NULL
+                 ORDER BY partner_id, lead_id, day DESC, team_id
+            ), responsibles AS (
+                SELECT chosen.*, COALESCE(chosen_id, teams.leader_id) AS user_id,
+                       CASE WHEN chosen_id IS NULL THEN teams.id ELSE own_team_id END
+                           AS team_id
+                  FROM chosen
+                  LEFT JOIN latest latest_account
+                    ON latest_account.partner_id = chosen.partner_id
+                  LEFT JOIN latest latest_lead
+                    ON latest_lead.lead_id = chosen.lead_id
+                   AND chosen.partner_id IS NULL
+                  LEFT JOIN teams
+                    ON chosen_id IS NULL
+                   AND teams.id = COALESCE(own_team_id, latest_account.team_id,
+                                           latest_lead.team_id)
+            )
+            """,
+            company=company.id,
+            asked=asked,
+        )
+
+    @api.model
+    def _get_responsibles(self, company, keys):
+        """Return {(partner id or None, lead id or None, track): (user id or False, team
+        id or False)}; see :meth:`_get_responsibles_sql`. One query.
+
+        :param keys: such triples, with one of partner and lead each
+        """
+        if not keys:
+            return {}
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH keys (partner_id, lead_id, track) AS (VALUES %(keys)s),
+                asked AS (
+                    SELECT keys.*,
+                           COALESCE(partner.user_id, lead.user_id) AS account_user_id,
+                           card.executive_sponsor_id AS sponsor_id
+                      FROM keys
+                      LEFT JOIN res_partner partner ON partner.id = keys.partner_id
+                      LEFT JOIN key_account card
+                        ON card.partner_id = keys.partner_id
+                       AND card.company_id = %(company)s
+                      LEFT JOIN crm_lead lead
+                        ON lead.id = keys.lead_id AND keys.partner_id IS NULL
+                ), %(responsibles)s
+                SELECT partner_id, lead_id, track, user_id, team_id FROM responsibles
+                """,
+                keys=SQL(", ").join(
+                    SQL("(%s::int, %s::int, %s)", *key) for key in set(keys)
+                ),
+                company=company.id,
+                responsibles=self._get_responsibles_sql(company, SQL("asked")),
+            )
+        )
+        return {
+            (partner_id, lead_id, track): (user_id or False, team_id or False)
+            for partner_id, lead_id, track, user_id, team_id in rows
+        }
+
+    # -------------------------------------------------------------------------
+    # Events
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _refresh_touched(self, partner_ids, lead_ids=(), companies=None):
+        """Refresh the rows of what an event touched, in the companies that plan.
+
+        :param partner_ids: customers
+        :param lead_ids: leads, also those that got a customer
+        :param companies: default: all in which they are, or were, asked for
+        """
+        partner_ids, lead_ids = list(partner_ids), list(lead_ids)
+        if not partner_ids and not lead_ids:
+            return
+        if companies is None:
+            companies = self._get_companies(partner_ids, lead_ids)
+        for company in companies.sudo():
+            if company.key_account_planning:
+                self._refresh(company, partner_ids, lead_ids)
+
+    @api.model
+    def _get_companies(self, partner_ids, lead_ids):
+        """Return the companies in which customers and leads are, or were, asked for:
+        the one that a lead has gone to before the one that it left, so that what was
+        known of it goes along."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT company_id
+                  FROM (
+                        SELECT %(lead_company)s AS company_id, 1 AS place
+                          FROM crm_lead lead
+                          LEFT JOIN crm_team team ON team.id = lead.team_id
+                          LEFT JOIN res_users owner ON owner.id = lead.user_id
+                         WHERE lead.id = ANY(%(leads)s) AND lead.partner_id IS NULL
+                         UNION ALL
+                        SELECT company_id, 2
+                          FROM key_account
+                         WHERE partner_id = ANY(%(partners)s)
+                         UNION ALL
+                        SELECT company_id, 2
+                          FROM key_account_due
+                         WHERE partner_id = ANY(%(partners)s)
+                            OR lead_id = ANY(%(leads)s)
+                       ) AS companies
+                 GROUP BY company_id
+                 ORDER BY MIN(place), company_id
+                """,
+                partners=partner_ids,
+                leads=lead_ids,
+                lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+            )
+        )
+        return self.env["res.company"].browse(row[0] for row in rows)
+
+    @api.model
+    def _is_kept(self, company):
+        """Return whether all rows of ``company`` are there, to be kept up to date:
+        planning makes them first."""
+        company = company.sudo()
+        return company.key_account_planning and company.key_account_has_dues
+
+    @api.model
+    def _refresh_leads(self, company):
+        """Refresh the rows of leads without a customer whose tier isn't the one of the
+        row any more, or that got their first one: a run changed it in SQL."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT lead.id
+                  FROM crm_lead lead
+                  LEFT JOIN crm_team team ON team.id = lead.team_id
+                  LEFT JOIN res_users owner ON owner.id = lead.user_id
+                  LEFT JOIN key_account_due due
+                         ON due.lead_id = lead.id AND due.partner_id IS NULL
+                 WHERE lead.active
+                   AND lead.partner_id IS NULL
+                   AND lead.won_status = 'pending'
+                   AND %s = %s
+                   AND due.tier_id IS DISTINCT FROM lead.account_tier_id
+                """,
+                self.env["key.account.policy"]._get_lead_company_sql(),
+                company.id,
+            )
+        )
+        self._refresh(company, [], list({row[0] for row in rows}))
+
+    @api.model
+    def _merge(self, sources, destination):
+        """Let ``destination`` go on with what was asked for first at customers or leads
+        that are merged into it, and delete their rows."""
+        column = "partner_id" if destination._name == "res.partner" else "lead_id"
+        rows = self.search([(column, "in", (sources | destination).ids)])
+        if column == "lead_id":
+            rows = rows.filtered(lambda row: not row.partner_id)
+        # a lead has one row a track, whatever the company
+        for group in rows.grouped(
+            lambda row: (column == "partner_id" and row.company_id, row.track)
+        ).values():
+            own = group.filtered(lambda row: row[column] == destination)
+            kept = own or group[:1]
+            kept.date_since = min(group.mapped("date_since"))
+            kept.date_escalated = max(
+                group.filtered("date_escalated").mapped("date_escalated"),
+                default=False,
+            )
+            (group - kept).unlink()
+            kept[column] = destination
+            if column == "partner_id":
+                # else it goes with the row of the customer that goes
+                kept.account_id = (
+                    self.env["key.account"]._get_accounts(
+                        destination.ids, kept.company_id
+                    )
+                    or kept.account_id
+                )
+
+
+def _is_asked(ids):
+    """Return whether there is anybody in ``ids``; None stands for everybody."""
+    return ids is None or bool(ids)

@@ -1,0 +1,140 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ...const import SENIORITIES
+from ..account.key_account import DEFAULT_MONTHS
+
+
+class KeyAccountTier(models.Model):
+    """A class of customers, such as key, ordinary and low-value accounts."""
+
+    _name = "key.account.tier"
+    _description = "Account Tier"
+    _order = "policy_id, sequence, id"
+
+    policy_id = fields.Many2one(
+        "key.account.policy",
+        required=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(related="policy_id.company_id", store=True)
+    policy_bound = fields.Char(related="policy_id.tier_bound")
+    name = fields.Char(required=True, translate=True)
+    code = fields.Char(
+        size=8,
+        help="Short name for lists and cards, such as A, B or C.",
+    )
+    sequence = fields.Integer(
+        default=10,
+        help="The best tier comes first.",
+    )
+    color = fields.Integer(help="Colour of the tier's badge.")
+    threshold = fields.Float(
+        digits=(16, 2),
+        help="Lower bound, in company currency: an account with at least this figure "
+        "over the policy's window is in this tier or a better one. Accounts below "
+        "every threshold are in the last tier.",
+    )
+    share = fields.Float(
+        string="Up to Share",
+        digits=(5, 2),
+        help="Where the tier ends, in percent counted from the best account: of the "
+        "total figure for Pareto, of the number of accounts for the pyramid. With "
+        "80, 95 and 100 the first tier holds the accounts that make the first 80 %, "
+        "the second one those that make the next 15 %.",
+    )
+
+    cell_ids = fields.One2many(
+        "key.account.tier.cell",
+        "tier_id",
+        string="Required Contacts",
+        copy=True,
+        help="Whom somebody must have met. Coverage is the share of these cells in "
+        "which a contact was met within the period. Planned visits name the cell that "
+        "was seen longest ago.",
+    )
+    coverage_months = fields.Integer(
+        string="Coverage Period (months)",
+        default=DEFAULT_MONTHS,
+        help="Who was met within this many months up to today counts as met.",
+    )
+    min_seniority = fields.Selection(
+        SENIORITIES,
+        string="Least Seniority",
+        help="The least seniority of a salesperson who serves these accounts. Accounts "
+        "that somebody with less serves appear in Accounts to Assign. Trainee: new "
+        "salespeople train here and are suggested first. Leave empty for anybody.",
+    )
+
+    _code_uniq = models.Constraint(
+        "UNIQUE(policy_id, code)",
+        "Two tiers of a policy can't have the same code: change one of them.",
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        tiers = super().create(vals_list)
+        tiers._check_policies()
+        return tiers
+
+    def write(self, vals):
+        res = super().write(vals)
+        if {"policy_id", "sequence", "threshold", "share"} & vals.keys():
+            self._check_policies()
+        return res
+
+    def unlink(self):
+        policies = self.policy_id
+        res = super().unlink()
+        policies.exists()._check_tiers_unless_deferred()
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_in_use(self):
+        in_use = self._filtered_in_use()
+        if in_use:
+            raise UserError(
+                self.env._(
+                    "The tier %(tier)s is in use by customers, changes or cadence "
+                    "lines: move them to another tier before you delete it.",
+                    tier=in_use[0].name,
+                )
+            )
+
+    @api.constrains("coverage_months")
+    def _check_coverage_months(self):
+        for tier in self:
+            if not 1 <= tier.coverage_months <= 120:
+                raise ValidationError(
+                    self.env._(
+                        "The coverage period of %s must be from 1 to 120 months.",
+                        tier.name,
+                    )
+                )
+
+    def _check_policies(self):
+        self.policy_id._check_tiers_unless_deferred()
+
+    def _filtered_in_use(self):
+        """Return the tiers that customers, the history or the cadence refer to."""
+        models_and_fields = (
+            ("key.account.tier.change", "from_tier_id"),
+            ("key.account.tier.change", "to_tier_id"),
+            ("key.account.cadence", "tier_id"),
+            ("key.account.target", "tier_id"),
+            ("key.account.visit", "tier_id"),
+            ("key.account", "tier_id"),
+            ("key.account.loss", "tier_id"),
+            ("crm.lead", "account_tier_id"),
+        )
+        used_ids = set()
+        for model, field in models_and_fields:
+            groups = (
+                self.env[model]
+                .sudo()
+                .with_context(active_test=False)
+                ._read_group([(field, "in", self.ids)], [field])
+            )
+            used_ids.update(tier.id for (tier,) in groups)
+        return self.filtered(lambda tier: tier.id in used_ids)

@@ -1,0 +1,1082 @@
+import logging
+from datetime import datetime, timedelta
+
+import pytz
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, clean_context, format_date, split_every
+
+from ...const import (
+    BATCH_SIZE,
+    DECISION_LEVELS,
+    ENGAGEMENT_STAGES,
+    INTERNAL,
+    RELATIONSHIP_LEVELS,
+    STAGE_NUMBERS,
+)
+from ...engine import cadence as engine
+from ..planning.key_account_cadence import TRACK_MODES, TRACKS
+
+_logger = logging.getLogger(__name__)
+
+EASTERNMOST = "Pacific/Kiritimati"
+# Written by planning and by the buttons, never by a client.
+SYSTEM_FIELDS = {
+    "account_user_id",
+    "activity_id",
+    "cadence_id",
+    "calendar_event_id",
+    "close_reason",
+    "date_cancelled",
+    "date_due",
+    "date_escalated",
+    "date_latest",
+    "date_resume",
+    "engagement_stage",
+    "follow_up_activity_id",
+    "is_date_fixed",
+    "relationship_level",
+    "report_date",
+    "report_uid",
+    "service_quadrant",
+    "promise_activity_id",
+    "support_activity_id",
+    "target_level",
+    "target_role_id",
+    "team_id",
+    "loss_id",
+    "tier_id",
+}
+# Persons who work at the visit's customer, or the customer, if it is a person.
+CONTACT_DOMAIN = (
+    "[('commercial_partner_id', '=', partner_id), ('is_company', '=', False),"
+    " ('type', '=', 'contact')]"
+)
+# What the scorecards' last and next visit depend on.
+ACCOUNT_FIELDS = {
+    "company_id",
+    "date_done",
+    "date_planned",
+    "partner_id",
+    "state",
+}
+# What due dates depend on.
+DUE_FIELDS = {
+    "company_id",
+    "date_cancelled",
+    "date_done",
+    "date_due",
+    "date_escalated",
+    "date_resume",
+    "lead_id",
+    "loss_id",
+    "partner_id",
+    "state",
+    "track",
+}
+# What coverage and the relationship ladder read off visits.
+RELATIONSHIP_FIELDS = {"company_id", "contact_ids", "date_done", "partner_id", "state"}
+# What a visit was about can't be changed once it is done or cancelled.
+HISTORY_FIELDS = {
+    "company_id",
+    "date_done",
+    "date_planned",
+    "lead_id",
+    "partner_id",
+    "summary",
+    "track",
+    "user_id",
+}
+
+
+class KeyAccountVisit(models.Model):
+    """Who met whom, or is going to. While it is planned, a visit owns exactly one
+    activity on the customer (or on the lead, while that has no customer): the rep
+    works with the activity, and both are kept in step from either side.
+    """
+
+    _name = "key.account.visit"
+    _inherit = ["key.account.mixin"]
+    _description = "Customer Visit"
+    _order = "date_planned desc, id desc"
+
+    name = fields.Char(
+        string="Customer or Lead",
+        compute="_compute_name",
+        # sudo: whoever may read the visit may read whose it is
+        compute_sudo=True,
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        index="btree_not_null",
+        ondelete="cascade",
+        help="The customer's company. Contacts count for their company.",
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        index="btree_not_null",
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        string="Salesperson",
+        index=True,
+        default=lambda self: self.env.user,
+        domain=[("share", "=", False)],
+    )
+    team_id = fields.Many2one("crm.team", string="Sales Team", ondelete="set null")
+    tier_id = fields.Many2one(
+        "key.account.tier",
+        readonly=True,
+        ondelete="restrict",
+        help="Tier of the customer when the visit was planned.",
+    )
+    tier_color = fields.Integer(related="tier_id.color")
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        readonly=True,
+        help="Level of the relationship when the visit was planned.",
+    )
+    target_contact_id = fields.Many2one(
+        "res.partner",
+        string="Whom to See",
+        ondelete="set null",
+        copy=False,
+        domain=CONTACT_DOMAIN,
+        help="The contact who should be met. The plan names whoever was seen longest "
+        "ago in the tier's required cells.",
+    )
+    # For lists: a contact's full name starts with the customer's.
+    target_name = fields.Char(
+        string="Whom to See (Name)",
+        compute="_compute_target_name",
+        # sudo: whoever may read the visit may read whom it is about
+        compute_sudo=True,
+    )
+    target_role_id = fields.Many2one(
+        "key.account.buying.role",
+        string="For the Role",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+    )
+    target_level = fields.Selection(
+        DECISION_LEVELS,
+        string="On the Level",
+        readonly=True,
+        copy=False,
+    )
+    contact_ids = fields.Many2many(
+        "res.partner",
+        "key_account_visit_contact_rel",
+        "visit_id",
+        "contact_id",
+        string="Whom We Met",
+        copy=False,
+        context={"active_test": False},
+        domain=CONTACT_DOMAIN,
+        help="Counts for the coverage of the buying centre once the visit is done.",
+    )
+    cadence_id = fields.Many2one(
+        "key.account.cadence",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="The line that asked for the visit; empty: planned by hand.",
+    )
+    loss_id = fields.Many2one(
+        "key.account.loss",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The loss of the account that the visit is to undo.",
+    )
+    track = fields.Selection(TRACKS, required=True, default="visit")
+    mode = fields.Selection(
+        [
+            ("on_site", "On site"),
+            ("online", "Online"),
+            ("phone", "Phone"),
+            ("mail", "Mail"),
+        ],
+        compute="_compute_mode",
+        store=True,
+        readonly=False,
+        required=True,
+        precompute=True,
+    )
+    state = fields.Selection(
+        [
+            ("planned", "Planned"),
+            ("done", "Done"),
+            ("missed", "Missed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        default="planned",
+        index=True,
+        copy=False,
+    )
+    date_due = fields.Date(
+        string="Due",
+        readonly=True,
+        copy=False,
+        help="The day that the cadence asks for, before working days and leaves.",
+    )
+    date_planned = fields.Date(
+        string="Planned For",
+        index=True,
+        default=fields.Date.context_today,
+    )
+    date_latest = fields.Date(
+        string="Not Later Than",
+        readonly=True,
+        copy=False,
+        help="End of the visit's window: due date plus 30 % of the interval.",
+    )
+    date_done = fields.Date(string="Done On", index=True, copy=False)
+    date_cancelled = fields.Date(string="Cancelled On", readonly=True, copy=False)
+    date_resume = fields.Date(
+        string="Come Back On",
+        readonly=True,
+        copy=False,
+        help="The next visit is due on this day.",
+    )
+    is_date_fixed = fields.Boolean(
+        string="Moved by Hand",
+        readonly=True,
+        copy=False,
+        help="A person chose the date: planning leaves it alone.",
+    )
+    is_overdue = fields.Boolean(
+        compute="_compute_is_overdue",
+        search="_search_is_overdue",
+        help="Planned, and the due date has passed; the planned day of what a person "
+        "planned without one.",
+    )
+    summary = fields.Char(
+        string="Reason",
+        help="Why the customer is to be seen.",
+    )
+    engagement_stage = fields.Selection(
+        ENGAGEMENT_STAGES,
+        readonly=True,
+        copy=False,
+        help="What was going on with the customer when the visit was planned; kept up "
+        "to date every night.",
+    )
+    date_escalated = fields.Date(
+        string="Escalated On",
+        readonly=True,
+        copy=False,
+        help="The sales team's leader was told that the visit is overdue.",
+    )
+    calendar_event_id = fields.Many2one(
+        "calendar.event",
+        string="Meeting",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    engagement_strategy = fields.Html(
+        string="How to Treat This Customer",
+        compute="_compute_engagement_strategy",
+        # sudo: the text is for whoever may read the visit
+        compute_sudo=True,
+        # the texts are clean when they are stored
+        sanitize=False,
+    )
+    objective = fields.Char(help="What the visit is to achieve.")
+    feedback = fields.Text(copy=False, help="What came of the visit.")
+    close_reason = fields.Char(readonly=True, copy=False)
+    activity_id = fields.Many2one(
+        "mail.activity",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+
+    _account_or_lead = models.Constraint(
+        "CHECK(partner_id IS NOT NULL OR lead_id IS NOT NULL)",
+        "A visit needs a customer or a lead.",
+    )
+    _planned_partner_uniq = models.UniqueIndex(
+        "(partner_id, company_id, track) "
+        "WHERE state = 'planned' AND partner_id IS NOT NULL",
+        "The customer already has a planned visit of this kind: move that one.",
+    )
+    _planned_lead_uniq = models.UniqueIndex(
+        "(lead_id, track) WHERE state = 'planned' AND partner_id IS NULL",
+        "The lead already has a planned visit of this kind: move that one.",
+    )
+    _history_idx = models.Index("(company_id, track, partner_id, state)")
+
+    # -------------------------------------------------------------------------
+    # Computes
+    # -------------------------------------------------------------------------
+
+    @api.depends("partner_id", "lead_id")
+    def _compute_name(self):
+        for visit in self:
+            record = visit.partner_id or visit.lead_id
+            visit.name = visit._is_shown(record) and record.display_name
+
+    @api.depends("target_contact_id.name")
+    def _compute_target_name(self):
+        for visit in self:
+            contact = visit.target_contact_id
+            visit.target_name = visit._is_shown(contact) and contact.name
+
+    def _is_shown(self, record):
+        """Return whether a computation as superuser may show something of ``record``:
+        on a visit that isn't saved yet, a client can name any."""
+        record, saved = record._origin, self._origin
+        if record in (saved.partner_id, saved.lead_id, saved.target_contact_id):
+            return True
+        return record.sudo(False).has_access("read")
+
+    def onchange(self, values, field_names, fields_spec):
+        self._check_named({"id": self.id, **values})
+        return super().onchange(values, field_names, fields_spec)
+
+    @api.model
+    def _check_named(self, values):
+        """Refuse what a client names on a form, or by a default, without the right to
+        read it: what is computed of it there is computed as superuser.
+
+        :param dict values: of the form, with the ``id`` of a saved visit
+        :raise AccessError: if the user may not read one of them
+        """
+        visit = self.browse(values.get("id") or ())
+        visit.check_access("read")
+        for name in ("partner_id", "lead_id", "target_contact_id", "calendar_event_id"):
+            default = not visit and self.env.context.get(f"default_{name}")
+            record = values.get(name, default)
+            if isinstance(record, dict):
+                record = record.get("id")
+            record = self[name].browse(record or ())
+            if record != visit.sudo()[name]:
+                record.check_access("read")
+
+    @api.depends("name", "date_planned", "date_done")
+    @api.depends_context("key_account_visit_name_only")
+    def _compute_display_name(self):
+        # the calendar shows the date already
+        if self.env.context.get("key_account_visit_name_only"):
+            for visit in self:
+                visit.display_name = visit.name
+            return
+        for visit in self:
+            day = visit.date_done or visit.date_planned
+            parts = [visit.name, day and format_date(self.env, day)]
+            visit.display_name = ", ".join(part for part in parts if part)
+
+    @api.depends("track")
+    def _compute_mode(self):
+        for visit in self:
+            visit.mode = TRACK_MODES.get(visit.track, "on_site")
+
+    @api.depends(
+        "company_id", "partner_id.account_value_type", "partner_id.industry_id"
+    )
+    @api.depends_context("lang")
+    def _compute_engagement_strategy(self):
+        lines = self.env["key.account.engagement"]._get_lines(self.company_id)
+        for company, visits in self.grouped("company_id").items():
+            for visit in visits:
+                account = visit.partner_id.with_company(company)
+                own = visit._origin or company in self.env.companies
+                if not own or not visit._is_shown(visit.partner_id):
+                    visit.engagement_strategy = False
+                    continue
+                visit.engagement_strategy = lines._match(
+                    account.account_value_type, account.industry_id, company
+                )._get_html()
+
+    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+        # The best reason to spend time comes first, not the first letter.
+        if field_name != "engagement_stage":
+            return super()._order_field_to_sql(
+                alias, field_name, direction, nulls, query
+            )
+        position = SQL(
+            "ARRAY_POSITION(%s, %s::text)",
+            list(STAGE_NUMBERS),
+            self._field_to_sql(alias, field_name, query),
+        )
+        query._order_groupby.append(position)
+        return SQL("%s %s %s", position, direction, nulls)
+
+    @api.depends("state", "date_due", "date_planned")
+    @api.depends_context("tz")
+    def _compute_is_overdue(self):
+        today = fields.Date.context_today(self)
+        for visit in self:
+            visit.is_overdue = visit._is_overdue_on(today)
+
+    def _is_overdue_on(self, today):
+        day = self.date_due or self.date_planned
+        return self.state == "planned" and bool(day) and day < today
+
+    def _search_is_overdue(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        today = fields.Date.context_today(self)
+        return Domain("state", "=", "planned") & (
+            Domain("date_due", "<", today)
+            | (Domain("date_due", "=", False) & Domain("date_planned", "<", today))
+        )
+
+    # -------------------------------------------------------------------------
+    # Constraints
+    # -------------------------------------------------------------------------
+
+    @api.constrains("state", "date_planned", "date_done", "partner_id")
+    def _check_dates(self):
+        for visit in self:
+            if visit.state == "planned" and not visit.date_planned:
+                raise ValidationError(
+                    self.env._("A planned visit needs a date: enter the day.")
+                )
+            if visit.state == "done" and not visit.date_done:
+                raise ValidationError(
+                    self.env._("A done visit needs the day on which it took place.")
+                )
+            if visit.date_done and visit.date_done > visit._get_today():
+                raise ValidationError(
+                    self.env._(
+                        "A visit can't be done in the future: enter today or an "
+                        "earlier day."
+                    )
+                )
+
+    @api.constrains("user_id", "company_id")
+    def _check_user(self):
+        for visit in self.filtered("user_id"):
+            user = visit.user_id.sudo()
+            if user.share or visit.company_id not in user.company_ids:
+                raise ValidationError(
+                    self.env._(
+                        "%(user)s doesn't work for %(company)s: choose another "
+                        "salesperson.",
+                        user=user.name,
+                        company=visit.company_id.name,
+                    )
+                )
+            # scripts run as OdooBot, who is archived
+            if visit.state == "planned" and not (user.active or user._is_superuser()):
+                raise ValidationError(
+                    self.env._("%s has left: choose another salesperson.", user.name)
+                )
+
+    @api.constrains("state", "partner_id")
+    def _check_partner_active(self):
+        for visit in self.filtered(lambda visit: visit.state == "planned"):
+            if visit.partner_id and not visit.partner_id.active:
+                raise ValidationError(
+                    self.env._(
+                        "%s is archived: restore the customer before you plan a visit.",
+                        visit.partner_id.display_name,
+                    )
+                )
+
+    def _check_contacts(self, known=None):
+        """Refuse contacts of other customers, and addresses.
+
+        :param dict known: contacts per visit that were named before: who changed jobs
+            since then stays in the history
+        """
+        for visit in self.sudo():
+            named = visit.contact_ids | visit.target_contact_id
+            strangers = (named - (known or {}).get(visit.id, named.browse())).filtered(
+                lambda contact, visit=visit: (
+                    contact.commercial_partner_id != visit.partner_id
+                    or contact.is_company
+                    or contact.type != "contact"
+                )
+            )
+            if strangers:
+                # named by a client, who may not know whose id it is
+                strangers[0].sudo(False).check_access("read")
+                raise ValidationError(
+                    self.env._(
+                        "%(contact)s is no contact person of %(customer)s: choose "
+                        "somebody who works there.",
+                        contact=strangers[0].display_name,
+                        customer=visit.name,
+                    )
+                )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_system_fields(vals_list)
+        if not self.env.su:
+            # Defaults from a client's context are values of the client.
+            self = self.with_context(clean_context(self.env.context))
+            if any(
+                vals.get("state", "planned") not in ("planned", "done")
+                for vals in vals_list
+            ):
+                raise UserError(
+                    self.env._(
+                        "A new visit is planned or done: cancel it once it is planned."
+                    )
+                )
+        vals_list = [dict(vals) for vals in vals_list]
+        partners = self.env["res.partner"].browse(
+            vals["partner_id"] for vals in vals_list if vals.get("partner_id")
+        )
+        account_by_partner = {
+            partner.id: partner.commercial_partner_id for partner in partners
+        }
+        leads = self.env["crm.lead"].browse(
+            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
+        )
+        account_by_lead = {
+            lead.id: lead.partner_id.commercial_partner_id for lead in leads
+        }
+        for vals in vals_list:
+            account = account_by_partner.get(vals.get("partner_id"))
+            account = account or account_by_lead.get(vals.get("lead_id"))
+            vals["partner_id"] = account.id if account else False
+            company = self.env["res.company"].browse(
+                vals.get("company_id") or self.env.company.id
+            )
+            if vals.get("state") == "done" and not vals.get("date_done"):
+                user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
+                vals["date_done"] = self._get_user_today(user, company)
+        # The log is for corrections of reports: no message and no follower here.
+        untracked = self.with_context(tracking_disable=True)
+        visits = super(KeyAccountVisit, untracked).create(vals_list).with_env(self.env)
+        # what planning chose is right
+        visits.filtered(
+            lambda visit: (
+                visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
+            )
+        )._check_contacts()
+        visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
+        visits._create_activities()
+        visits._update_accounts()
+        visits._update_dues()
+        visits._update_relationships()
+        return visits
+
+    def write(self, vals):
+        if self.env.context.get("key_account_visit_sync") is INTERNAL:
+            accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
+            res = super().write(vals)
+            if ACCOUNT_FIELDS & vals.keys():
+                self._update_accounts(accounts)
+            if DUE_FIELDS & vals.keys():
+                self._update_dues(accounts, leads, companies)
+            if RELATIONSHIP_FIELDS & vals.keys():
+                self._update_relationships(accounts, vals)
+            return res
+        vals = dict(vals)
+        self._check_system_fields([vals])
+        state = vals.pop("state", None)
+        closed = self.filtered(lambda visit: visit.state != "planned")
+        if closed and HISTORY_FIELDS & vals.keys() and not self.env.su:
+            raise UserError(
+                self.env._(
+                    "The visit to %s is closed: its customer, date and salesperson "
+                    "stay as they are.",
+                    closed[0].name,
+                )
+            )
+        self._complete_values(vals)
+        known = {}
+        if {"contact_ids", "target_contact_id"} & vals.keys():
+            known = {
+                visit.id: visit.contact_ids | visit.target_contact_id
+                for visit in self.sudo().with_context(active_test=False)
+            }
+        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
+        res = super().write(vals) if vals else True
+        if known:
+            self.with_context(active_test=False)._check_contacts(known)
+        self.filtered(lambda visit: visit.state == "planned")._carry_to_activities(vals)
+        if ACCOUNT_FIELDS & vals.keys():
+            self._update_accounts(accounts)
+        if DUE_FIELDS & vals.keys():
+            self._update_dues(accounts, leads, companies)
+        if RELATIONSHIP_FIELDS & vals.keys():
+            self._update_relationships(accounts, vals)
+        if state:
+            self._change_state(state)
+        return res
+
+    def _complete_values(self, vals):
+        """Add to ``vals`` what follows from what a person writes."""
+        if vals.get("partner_id"):
+            partner = self.env["res.partner"].browse(vals["partner_id"])
+            vals["partner_id"] = partner.commercial_partner_id.id
+            if self.partner_id.ids not in ([], [vals["partner_id"]]):
+                # They work for the former customer.
+                vals.setdefault("target_contact_id", False)
+                vals.setdefault("contact_ids", [fields.Command.clear()])
+        if "date_planned" in vals:
+            vals["is_date_fixed"] = True
+        if "target_contact_id" in vals:
+            # Chosen by a person, and so for no cell.
+            vals.update(target_role_id=False, target_level=False)
+
+    def _carry_to_activities(self, vals):
+        if {"date_planned", "user_id"} & vals.keys():
+            self._update_activities(vals)
+        if {"partner_id", "lead_id"} & vals.keys():
+            self._move_activities()
+        if "target_contact_id" in vals:
+            self._update_activity_summaries()
+
+    def unlink(self):
+        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
+        self.sudo().activity_id.filtered("active").with_context(
+            key_account_visit_sync=INTERNAL
+        ).unlink()
+        res = super().unlink()
+        self.env["key.account"].sudo()._update_visit_dates(accounts.ids)
+        self.browse()._update_dues(accounts, leads, companies)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_done(self):
+        if any(visit.state == "done" for visit in self):
+            raise UserError(
+                self.env._("A done visit is part of the customer's history: keep it.")
+            )
+
+    def _check_system_fields(self, vals_list):
+        """Refuse what a client must not write, and leads that the user can't read."""
+        if self.env.su:
+            return
+        if any(SYSTEM_FIELDS & vals.keys() for vals in vals_list):
+            raise AccessError(
+                self.env._(
+                    "Planning alone writes a visit's activity, tier and reasons."
+                )
+            )
+        if any(
+            "company_id" in vals and set(self.company_id.ids) - {vals["company_id"]}
+            for vals in vals_list
+        ):
+            raise UserError(
+                self.env._("A visit stays in its company: plan another one there.")
+            )
+        self.env["crm.lead"].browse(
+            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
+        ).check_access("read")
+
+    def _copy_tier(self):
+        """Note the customer's tier on visits that a person planned or logged."""
+        synced = self.sudo().with_context(key_account_visit_sync=INTERNAL)
+        cards = self.env["key.account"].sudo()
+        stages = {
+            (card.partner_id, card.company_id): card.engagement_stage
+            for card in cards.search([("partner_id", "in", self.partner_id.ids)])
+        }
+        for visit in synced.filtered(lambda visit: not visit.tier_id):
+            account = visit.partner_id.with_company(visit.company_id)
+            visit.tier_id = account.account_tier_id or visit.lead_id.account_tier_id
+            visit.relationship_level = account.relationship_level
+            if visit.state == "planned":
+                visit.engagement_stage = (
+                    visit.engagement_stage
+                    or stages.get((visit.partner_id, visit.company_id))
+                    or (not visit.partner_id and visit.lead_id.engagement_stage)
+                    or "target"
+                )
+
+    def _change_state(self, state):
+        """Written from outside, a state takes the same way as the buttons."""
+        changed = self.filtered(lambda visit: visit.state != state)
+        if not changed:
+            return
+        if state == "done":
+            changed.action_done()
+        elif state == "cancelled":
+            changed.action_cancel()
+        else:
+            raise UserError(
+                self.env._(
+                    "A visit can only be marked done or cancelled: plan a new one."
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_done(self, feedback=False):
+        """Mark planned visits done today, and plan the next ones.
+
+        :param str feedback: what came of the visit; posted on the customer
+        :raise UserError: if a visit isn't planned any more
+        """
+        self.check_access("write")
+        self._check_planned()
+        # sudo: a colleague's activity is hidden from the account's salesperson, who may
+        # write the visit; the message is still by whoever marks it done
+        activities = self.sudo().activity_id.filtered("active")
+        if activities:
+            # Posts the message and archives, which brings us to _follow_activities
+            activities.action_feedback(feedback=feedback)
+        rest = self.sudo().filtered(lambda visit: visit.state == "planned")
+        rest._mark_done()
+        if feedback:
+            rest.with_context(key_account_visit_sync=INTERNAL).feedback = feedback
+        return True
+
+    def action_cancel(self, date_resume=False, reason=False):
+        """Cancel planned visits.
+
+        :param date date_resume: when to come back; default: one interval after the
+            planned date
+        :param str reason: why, in words
+        :raise UserError: if a visit isn't planned any more
+        :raise ValidationError: if the day to come back lies in the past
+        """
+        self.check_access("write")
+        self._check_planned()
+        date_resume = fields.Date.to_date(date_resume)
+        if date_resume and any(date_resume < visit._get_today() for visit in self):
+            raise ValidationError(
+                self.env._("The day to come back is in the past: choose a later one.")
+            )
+        self.sudo()._cancel(reason or self.env._("Cancelled by hand"), date_resume)
+        return True
+
+    def action_open_cancel(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Cancel Visit"),
+            "res_model": "key.account.visit.cancel",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_visit_id": self.id},
+        }
+
+    def action_open_document(self):
+        """Open the customer, or the lead while it has none."""
+        self.ensure_one()
+        record = self.partner_id or self.lead_id
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "view_mode": "form",
+        }
+
+    def _check_planned(self):
+        closed = self.filtered(lambda visit: visit.state != "planned")
+        if closed:
+            raise UserError(
+                self.env._(
+                    "The visit %s is not planned any more: refresh the page.",
+                    closed[0].display_name,
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Visits and activities
+    # -------------------------------------------------------------------------
+
+    def _get_today(self):
+        """Return today's date for the visit's salesperson."""
+        return self._get_user_today(self.user_id, self.company_id)
+
+    @api.model
+    def _get_user_today(self, user, company):
+        return datetime.now(self._get_user_tz(user, company)).date()
+
+    @api.model
+    def _get_latest_today(self):
+        """Return today's date where the day begins first."""
+        return datetime.now(pytz.timezone(EASTERNMOST)).date()
+
+    @api.model
+    def _get_user_tz(self, user, company):
+        return pytz.timezone(
+            user.sudo().tz or company.sudo().resource_calendar_id.tz or "UTC"
+        )
+
+    def _create_activities(self):
+        """Give each planned visit without an activity one, in batches.
+
+        No mail goes out: ``mail_activity_quick_update`` keeps core from telling
+        everybody about every activity; the daily digest does.
+        """
+        visits = self.filtered(
+            lambda visit: visit.state == "planned" and not visit.activity_id
+        )
+        if not visits:
+            return
+        for batch in split_every(BATCH_SIZE, visits.ids, visits.browse):
+            batch = batch.sudo()
+            # Core reads the name of each record on its own, unless it is known.
+            batch.partner_id.mapped("display_name")
+            batch.lead_id.mapped("display_name")
+            types = {
+                key: key[0]._get_activity_type(key[1])
+                for key in {(visit.cadence_id, visit.track) for visit in batch}
+            }
+            activities = (
+                self.env["mail.activity"]
+                .sudo()
+                .with_context(mail_activity_quick_update=True)
+                .create(
+                    [
+                        {
+                            **visit._prepare_document_values(),
+                            "activity_type_id": types[visit.cadence_id, visit.track].id,
+                            "summary": visit._get_activity_summary(),
+                            "note": visit.objective,
+                            "date_deadline": visit.date_planned,
+                            "user_id": visit.user_id.id,
+                            "automated": bool(visit.cadence_id),
+                            "is_key_account_visit": True,
+                        }
+                        for visit in batch
+                    ]
+                )
+            )
+            synced = batch.with_context(key_account_visit_sync=INTERNAL)
+            for visit, activity in zip(synced, activities, strict=True):
+                visit.activity_id = activity
+
+    def _prepare_document_values(self):
+        """Return the activity's link to the document that the visit is about."""
+        return self._get_document_values(self.partner_id or self.lead_id)
+
+    @api.model
+    def _get_document_values(self, record):
+        return {
+            "res_model_id": self.env["ir.model"]._get_id(record._name),
+            "res_id": record.id,
+        }
+
+    def _update_activities(self, vals):
+        """Carry a new date or salesperson from the visits to their activities."""
+        activity_vals = {}
+        if "date_planned" in vals:
+            activity_vals["date_deadline"] = vals["date_planned"]
+        if "user_id" in vals:
+            activity_vals["user_id"] = vals["user_id"]
+        self.sudo().activity_id.with_context(
+            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+        ).write(activity_vals)
+
+    def _move_activities(self):
+        for visit in self.sudo():
+            visit.activity_id.with_context(
+                key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+            ).write(visit._prepare_document_values())
+
+    def _follow_activities(self, vals):
+        """Do with the visits what was done with their activities."""
+        synced = self.with_context(key_account_visit_sync=INTERNAL)
+        planned = synced.filtered(lambda visit: visit.state == "planned")
+        if vals.get("date_deadline"):
+            planned.write(
+                {"date_planned": vals["date_deadline"], "is_date_fixed": True}
+            )
+        if "user_id" in vals:
+            planned.write({"user_id": vals["user_id"]})
+        if vals.get("feedback"):
+            synced._add_feedback(vals["feedback"])
+        if vals.get("active") is False:
+            planned._mark_done()
+        elif vals.get("active"):
+            synced.filtered(lambda visit: visit.state == "done")._reopen()
+
+    def _reopen(self):
+        """Plan done visits again, because their activities were restored."""
+        for visit in self:
+            document = [("partner_id", "=", visit.partner_id.id)]
+            if not visit.partner_id:
+                document.append(("lead_id", "=", visit.lead_id.id))
+            taken = self.search(
+                [
+                    *document,
+                    ("state", "=", "planned"),
+                    ("company_id", "=", visit.company_id.id),
+                    ("track", "=", visit.track),
+                ],
+                limit=1,
+            )
+            if taken:
+                raise UserError(
+                    self.env._(
+                        "The next visit, %s, is planned already: work with that one.",
+                        taken.display_name,
+                    )
+                )
+            visit.write({"state": "planned", "date_done": False})
+            visit._update_activity_summaries()
+
+    def _mark_done(self):
+        """Close planned visits as done today in their salesperson's time zone, and
+        plan the next ones at once, however far away they are."""
+        synced = self.with_context(key_account_visit_sync=INTERNAL)
+        # A day that was named goes before today.
+        for day, visits in synced.grouped(
+            lambda visit: visit.date_done or visit._get_today()
+        ).items():
+            visits.write({"state": "done", "date_done": day})
+        self._plan_next()
+
+    def _plan_next(self):
+        """Plan what follows done visits, however far away it is."""
+        for (company, track), visits in self.grouped(
+            lambda visit: (visit.company_id, visit.track)
+        ).items():
+            if company.key_account_planning:
+                self._plan(
+                    company,
+                    [track],
+                    visits.partner_id.ids,
+                    visits.filtered(lambda visit: not visit.partner_id).lead_id.ids,
+                    horizon=False,
+                )
+
+    def _cancel(self, reason, date_resume=None, unlink_activities=True):
+        """Cancel on a person's behalf: the account is due again on ``date_resume``,
+        by default one interval after the planned date, so that the next run doesn't
+        undo the cancellation."""
+        for day, visits in self.grouped(
+            lambda visit: date_resume or visit._get_default_resume()
+        ).items():
+            visits._close(reason, day, unlink_activities=unlink_activities)
+
+    def _get_default_resume(self):
+        line = self.cadence_id
+        day = max(self.date_planned, self._get_today())
+        days = self.partner_id.with_company(self.company_id).visit_interval_days
+        count, unit = line._get_interval(days if self.track == "visit" else 0)
+        return engine.add_interval(day, count or 1, unit or "month")
+
+    def _close(self, reason, date_resume=False, unlink_activities=True):
+        """Cancel visits. Without ``date_resume`` the cadence goes on from the last
+        done visit, as if this one had never been planned."""
+        activities = self.activity_id
+        synced = self.with_context(key_account_visit_sync=INTERNAL)
+        for today, visits in synced.grouped(lambda visit: visit._get_today()).items():
+            visits.write(
+                {
+                    "state": "cancelled",
+                    "close_reason": reason,
+                    "date_cancelled": today,
+                    "date_resume": date_resume,
+                }
+            )
+        # What takes their place must not meet them in the unique indexes.
+        self.flush_recordset()
+        if unlink_activities:
+            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
+
+    def _update_accounts(self, others=None):
+        """Keep the scorecards of the visited accounts in step."""
+        cards = self.env["key.account"].sudo()
+        for company, visits in self.sudo().grouped("company_id").items():
+            cards._ensure(visits.partner_id.ids, company)
+        cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
+
+    def _update_dues(self, accounts=None, leads=None, companies=None):
+        """Bring the due dates of the visits' accounts and leads up to date, and of
+        those that they had before."""
+        accounts = self.partner_id | (accounts or self.partner_id)
+        leads = self.lead_id | (leads or self.lead_id)
+        companies = self.company_id | (companies or self.company_id)
+        self.env["key.account.due"].sudo()._refresh_touched(
+            accounts.ids, leads.ids, companies
+        )
+
+    def _update_relationships(self, previous=None, vals=()):
+        """Bring coverage and ladder of the visited accounts up to date. Only visits
+        that are or were done count for them.
+
+        :param previous: the accounts before ``vals`` were written
+        """
+        done = self.filtered(lambda visit: visit.state == "done")
+        accounts = done.partner_id
+        if previous and (done or "date_done" in vals):
+            accounts |= previous
+        if accounts:
+            self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
+
+    def _get_activity_summary(self):
+        """Return why the customer is to be seen, and whom to see there, in the language
+        of the salesperson."""
+        self.ensure_one()
+        visit = self.with_context(lang=self.user_id.lang or self.env.lang)
+        target = visit._get_target_text(
+            visit.target_contact_id, visit.target_role_id, visit.target_level
+        )
+        return "; ".join(text for text in (visit.summary, target) if text)
+
+    @api.model
+    def _get_target_text(self, contact, role, level):
+        """Return whom to see in words, such as "see Ann Lee (Decision maker, Top)"."""
+        cell = self.env["key.account.tier.cell"]._get_cell_name(role, level)
+        # sudo: whoever may read the visit may read whom it is about
+        name = contact.sudo().name
+        if name and cell:
+            return self.env._("see %(name)s (%(cell)s)", name=name, cell=cell)
+        if name:
+            return self.env._("see %s", name)
+        return cell and self.env._("find out who it is: %s", cell)
+
+    def _update_activity_summaries(self):
+        for visit in self.sudo():
+            visit.activity_id.with_context(
+                key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+            ).summary = visit._get_activity_summary()
+
+    # -------------------------------------------------------------------------
+    # Digest
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _cron_digest(self):
+        """Send each rep one mail a day, in the morning of the rep's time zone, about
+        today's visits and those that are left. Only to users, never to customers."""
+        companies = self.env["res.company"].search([("key_account_digest", "=", True)])
+        candidates = self._read_group(
+            [
+                ("state", "=", "planned"),
+                ("company_id", "in", companies.ids),
+                ("user_id", "!=", False),
+                ("date_planned", "<=", fields.Date.today() + timedelta(days=1)),
+            ],
+            ["user_id"],
+        )
+        users = self.env["res.users"].union(*(user for (user,) in candidates))
+        template = self.env.ref("crm_key_account.mail_template_visit_digest")
+        cron = self.env["ir.cron"]
+        cron._commit_progress(remaining=len(users))
+        for user in users:
+            try:
+                with self.env.cr.savepoint():
+                    if user._is_visit_digest_due():
+                        user._send_visit_digest(template, companies)
+            except Exception:
+                _logger.exception("The visit digest of user %s failed", user.id)
+            if not cron._commit_progress(1):
+                return

@@ -1,0 +1,690 @@
+from collections import defaultdict
+from datetime import date
+from textwrap import shorten
+from urllib.parse import urlencode
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, format_date, formatLang
+
+from ...engine import buying_center
+from ..account.key_account import DEFAULT_MONTHS
+
+# What fits on a phone: the rest is counted.
+MAX_CONTACTS = 5
+MAX_LINES = 3
+MAX_TEXT = 180
+
+STANCE_BADGES = {
+    "champion": "text-bg-success",
+    "supporter": "text-bg-info",
+    "neutral": "text-bg-secondary",
+    "opponent": "text-bg-danger",
+}
+# What waits first
+COMMITMENT_BADGES = {
+    "overdue": "text-bg-danger",
+    "open": "text-bg-info",
+    "kept": "text-bg-success",
+    "dropped": "text-bg-secondary",
+}
+
+
+class KeyAccountVisit(models.Model):
+    """What the rep needs to know before a visit: the brief, and the day's cards."""
+
+    _inherit = "key.account.visit"
+
+    # Computed when a planned visit is opened, with the rights of whoever opens it. No
+    # help: without a label, it would pop up over the brief.
+    brief = fields.Html(
+        compute="_compute_brief",
+        # rendered here, every value escaped
+        sanitize=False,
+    )
+    # sudo: whoever may read the visit may know where it is
+    city = fields.Char(compute="_compute_place", compute_sudo=True)
+    phone = fields.Char(
+        compute="_compute_place",
+        compute_sudo=True,
+        help="Of the contact to see, else of the customer or the lead.",
+    )
+    map_url = fields.Char(
+        string="Map",
+        compute="_compute_place",
+        compute_sudo=True,
+        help="A link to the customer's address on a map; opened by a tap only.",
+    )
+
+    @api.depends(
+        "partner_id.city",
+        "partner_id.phone",
+        "partner_id.contact_address_inline",
+        "target_contact_id.phone",
+        "lead_id.city",
+        "lead_id.phone",
+    )
+    def _compute_place(self):
+        for visit in self:
+            record = visit.partner_id or visit.lead_id
+            visit.city = visit.phone = visit.map_url = False
+            if not visit._is_shown(record):
+                continue
+            visit.city = record.city
+            visit.phone = record.phone
+            target = visit.target_contact_id
+            if target.phone and visit._is_shown(target):
+                visit.phone = target.phone
+            parts = [record.street, record.zip, record.city]
+            if any(parts):
+                parts += [record.state_id.name, record.country_id.name]
+                place = ", ".join(part for part in parts if part)
+                # As in the invitations of Odoo's own calendar and events.
+                visit.map_url = "https://maps.google.com/maps?" + urlencode(
+                    {"q": place}
+                )
+
+    @api.depends(
+        "state",
+        "partner_id",
+        "lead_id",
+        "company_id",
+        "date_planned",
+        "mode",
+        "summary",
+        "target_contact_id",
+    )
+    @api.depends_context("company", "lang", "tz", "uid")
+    def _compute_brief(self):
+        self.brief = False
+        planned = self.filtered(lambda visit: visit.state == "planned")
+        qweb = self.env["ir.qweb"]
+        for company, visits in planned.grouped("company_id").items():
+            # On a visit that isn't saved yet, a client can name any company.
+            if not self.env.su and company not in self.env.companies:
+                continue
+            values = visits.with_company(company)._get_brief_values()
+            for visit in visits:
+                if values[visit.id]:
+                    visit.brief = qweb._render(
+                        "crm_key_account.key_account_visit_brief", values[visit.id]
+                    )
+
+    # -------------------------------------------------------------------------
+    # Brief
+    # -------------------------------------------------------------------------
+
+    def _get_brief_values(self):
+        """Return what the briefs of ``self`` show, read with the rights of the user:
+        ``{visit id: values of the template}``.
+
+        All visits are of the environment's company. The number of queries depends
+        neither on the number of visits nor on that of documents.
+        """
+        # Unreadable customers and leads have no brief; new visits can name any.
+        accounts = self._search_brief(
+            "res.partner", Domain("id", "in", self.partner_id._origin.ids), ["name"]
+        )
+        alone = self.filtered(lambda visit: not visit.partner_id)
+        leads = self._search_brief(
+            "crm.lead", Domain("id", "in", alone.lead_id._origin.ids), ["name"]
+        )
+        people = self._get_brief_contacts(accounts)
+        parts = {
+            "open": self._get_brief_documents(accounts),
+            "last": self._get_brief_last_visits(accounts, leads),
+            "ladder": self._get_brief_ladder(accounts),
+        }
+        commitments = self._get_brief_commitments(accounts, leads, parts["last"])
+        items = self.env["key.account.checklist.item"]._get_items(self.env.company)
+        result = {}
+        for visit in self:
+            record = (visit.partner_id or visit.lead_id)._origin
+            if record not in (accounts if visit.partner_id else leads):
+                result[visit.id] = None
+                continue
+            last = parts["last"].get(record)
+            values = {
+                "reason": visit._get_brief_reason(),
+                "theme": last and last.next_theme,
+                # the switchboard; those who are to be seen have their own
+                "phone": record.phone,
+                "people": visit._get_brief_people(people.get(record, accounts[:0])),
+                "lead": visit._get_brief_lead(record),
+                "open": parts["open"].get(record),
+                "commitments": commitments.get(record),
+                "ladder": parts["ladder"].get(record),
+                "last": last and last._get_brief_last(),
+                "strategy": visit.engagement_strategy,
+            }
+            tier = visit.tier_id or record.account_tier_id
+            values["is_empty"] = not any(
+                values[key] for key in values.keys() - {"reason", "phone", "strategy"}
+            )
+            values["checklist"] = items._match(tier, visit.mode).mapped("name")
+            result[visit.id] = values
+        return result
+
+    @api.model
+    def _search_brief(self, model, domain, names, order=None):
+        """Return what the user may read of ``domain``: nothing without the right to
+        read the model."""
+        records = self.env[model]
+        if not records.has_access("read"):
+            return records
+        return records.search_fetch(domain, names, order=order)
+
+    def _get_brief_reason(self):
+        """Return why the customer is to be seen."""
+        today = fields.Date.context_today(self)
+        day = self.date_due or self.date_planned
+        late = (today - day).days if day else 0
+        stages = {
+            "quotation": self.env._("A quotation is out"),
+            "contract": self.env._("A contract is running"),
+            "opportunity": self.env._("An opportunity is open"),
+            "lead": self.env._("There is a lead"),
+        }
+        overdue = False
+        if late == 1:
+            overdue = self.env._("Overdue by 1 day")
+        elif late > 1:
+            overdue = self.env._("Overdue by %s days", late)
+        return {
+            "summary": self.summary,
+            "overdue": overdue,
+            "is_today": not overdue and self.date_planned == today,
+            "due": self.date_due
+            and self.date_due != self.date_planned
+            and format_date(self.env, self.date_due),
+            "stage": stages.get(self.engagement_stage),
+        }
+
+    @api.model
+    def _get_brief_contacts(self, accounts):
+        """Return {account: those at the account who can be met}."""
+        contacts = self._search_brief(
+            "res.partner",
+            Domain("commercial_partner_id", "in", accounts.ids)
+            & Domain("company_id", "in", [self.env.company.id, False])
+            & Domain("type", "=", "contact")
+            & Domain("is_company", "=", False)
+            & (
+                Domain("left_company_date", "=", False)
+                | Domain("left_company_date", ">", fields.Date.context_today(self))
+            ),
+            ["name", "function", "phone", "decision_level", "stance"],
+            order="name, id",
+        )
+        # An account that is a person is no contact of its own.
+        return (contacts - accounts).grouped("commercial_partner_id")
+
+    def _get_brief_people(self, contacts):
+        """Return whom to see: the gap of the buying centre, and the contacts, the ones
+        to see first in front."""
+        account = self.partner_id
+        tier = account.account_tier_id.sudo()
+        months = tier.coverage_months or DEFAULT_MONTHS
+        gap = []
+        # Who sees own documents only doesn't see all the visits to a colleague's.
+        if account and account._is_own_account():
+            gap = self._get_brief_gap(tier.cell_ids, contacts, months)
+        cells = [key for key, _name in gap]
+        target = self.target_contact_id._origin
+
+        def is_missing(contact):
+            return any(
+                buying_center.matches(self._get_brief_person(contact), cell)
+                for cell in cells
+            )
+
+        ordered = contacts.sorted(
+            lambda contact: (
+                contact != target,
+                not is_missing(contact),
+                not (contact.buying_role_ids or contact.decision_level),
+                contact.last_met_date or date.min,
+            )
+        )
+        to_see = False
+        if target not in contacts:
+            to_see = self._get_target_text(
+                # while a visit is edited, a client can name any contact
+                target if target and self._is_shown(target) else target.browse(),
+                self.target_role_id,
+                self.target_level,
+            )
+        values = {
+            "to_see": to_see,
+            "gap": "; ".join(name for _key, name in gap),
+            "months": months,
+            "contacts": [
+                self._get_brief_contact(contact, contact == target)
+                for contact in ordered[:MAX_CONTACTS]
+            ],
+            "more": max(len(contacts) - MAX_CONTACTS, 0),
+        }
+        return any((to_see, gap, contacts)) and values
+
+    def _get_brief_person(self, contact):
+        return buying_center.Contact(
+            contact.id,
+            frozenset(contact.buying_role_ids.ids),
+            contact.decision_level or None,
+            contact.last_met_date,
+        )
+
+    def _get_brief_gap(self, cells, contacts, months):
+        """Return the required cells without anybody who was met within the period, as
+        a list of ((role id, level), name)."""
+        today = self.env["key.account.policy"]._get_today(self.env.company)
+        met = [
+            self._get_brief_person(contact)
+            for contact in contacts
+            if contact.last_met_date
+            and contact.last_met_date <= today
+            and contact.last_met_date + relativedelta(months=months) > today
+        ]
+        gap = []
+        for cell in cells:
+            key = (cell.role_id.id or None, cell.decision_level or None)
+            if not any(buying_center.matches(person, key) for person in met):
+                gap.append((key, cell.display_name))
+        return gap
+
+    def _get_brief_contact(self, contact, is_target):
+        levels = dict(
+            contact._fields["decision_level"]._description_selection(self.env)
+        )
+        stances = dict(contact._fields["stance"]._description_selection(self.env))
+        met = self.env._("never met")
+        if contact.last_met_date:
+            met = self.env._("met %s", format_date(self.env, contact.last_met_date))
+        facts = [
+            *contact.buying_role_ids.mapped("name"),
+            levels.get(contact.decision_level),
+            contact.function,
+            met,
+        ]
+        return {
+            "url": f"/odoo/res.partner/{contact.id}",
+            "name": contact.name,
+            "phone": contact.phone,
+            "is_target": is_target,
+            "stance": stances.get(contact.stance),
+            "stance_class": STANCE_BADGES.get(contact.stance),
+            "facts": " · ".join(fact for fact in facts if fact),
+        }
+
+    @api.model
+    def _get_brief_lead(self, record):
+        """Return the facts of a lead that has no customer yet."""
+        if record._name != "crm.lead":
+            return None
+        facts = [record.contact_name, record.function, record.partner_name]
+        return {
+            "line": self._get_brief_lead_line(record),
+            "facts": " · ".join(fact for fact in facts if fact),
+            "phone": record.phone,
+            "email": record.email_from,
+        }
+
+    # What is open ------------------------------------------------------------
+
+    @api.model
+    def _get_brief_documents(self, accounts):
+        """Return {account: what is open there}, the most urgent kind first."""
+        of_accounts = Domain("partner_id.commercial_partner_id", "in", accounts.ids)
+        lines = defaultdict(list)
+        for account, kind, line in (
+            *self._get_brief_invoices(accounts),
+            *self._get_brief_orders(of_accounts),
+            *self._get_brief_leads(of_accounts),
+        ):
+            lines[account, kind].append(line)
+        kinds = {
+            "invoice": self.env._("Overdue invoices"),
+            "quotation": self.env._("Quotations"),
+            "lead": self.env._("Opportunities"),
+            "order": self.env._("Open orders"),
+        }
+        result = defaultdict(list)
+        for kind, name in kinds.items():
+            for account in accounts:
+                found = lines.get((account, kind))
+                if found:
+                    found.sort(key=lambda line: -line["amount"])
+                    result[account].append(self._get_brief_kind(name, found))
+        return result
+
+    def _get_brief_kind(self, name, lines):
+        """Return documents of a kind: the largest as lines, the others as a sum, and
+        how old the oldest is."""
+        rest = lines[MAX_LINES:]
+        oldest = max(lines, key=lambda line: line["days"])
+        return {
+            "name": name,
+            "count": len(lines),
+            "age": oldest["age"],
+            "total": self._format_brief_amount(sum(line["amount"] for line in lines)),
+            "lines": lines[:MAX_LINES],
+            "more": len(rest),
+            "more_total": self._format_brief_amount(
+                sum(line["amount"] for line in rest)
+            ),
+        }
+
+    @api.model
+    def _format_brief_amount(self, amount):
+        """Write an amount of the company's currency; whole units are enough."""
+        return formatLang(
+            self.env,
+            amount,
+            currency_obj=self.env.company.currency_id,
+            rounding_unit="units",
+        )
+
+    @api.model
+    def _get_brief_line(self, record, amount, days, facts):
+        """Return a document as one line.
+
+        :param amount: in the company's currency
+        :param int days: how old, or how late it is
+        """
+        age = self._get_brief_age(days)
+        if record._name == "account.move":
+            age = self.env._("1 day overdue")
+            if days > 1:
+                age = self.env._("%s days overdue", days)
+        facts = [age, *facts]
+        return {
+            "url": f"/odoo/{record._name}/{record.id}",
+            "name": record.name,
+            "days": days,
+            "age": age,
+            "amount": amount,
+            "amount_text": self._format_brief_amount(amount) if amount else "",
+            "facts": " · ".join(fact for fact in facts if fact),
+        }
+
+    @api.model
+    def _get_brief_age(self, days):
+        if days <= 0:
+            return self.env._("from today")
+        if days == 1:
+            return self.env._("1 day old")
+        return self.env._("%s days old", days)
+
+    @api.model
+    def _get_brief_days(self, moment):
+        """Return how many days ago ``moment`` was, by the days of the user."""
+        today = fields.Date.context_today(self)
+        return (today - fields.Date.context_today(self, moment)).days
+
+    @api.model
+    def _get_brief_leads(self, of_accounts):
+        leads = self._search_brief(
+            "crm.lead",
+            of_accounts
+            & Domain("company_id", "in", [self.env.company.id, False])
+            & Domain("won_status", "=", "pending"),
+            [
+                "name",
+                "partner_id",
+                "expected_revenue",
+                "stage_id",
+                "type",
+                "create_date",
+                "company_id",
+                "team_id",
+                "user_id",
+            ],
+        )
+        fallback = self.env["res.company"]._get_key_account_fallback()
+        for lead in leads:
+            # as CrmLead._get_key_account_company; sudo: of a readable lead
+            known = lead.sudo()
+            company = (
+                known.company_id or known.team_id.company_id or known.user_id.company_id
+            )
+            if (company or fallback) == self.env.company:
+                account = known.partner_id.commercial_partner_id
+                yield account.sudo(False), "lead", self._get_brief_lead_line(lead)
+
+    @api.model
+    def _get_brief_lead_line(self, lead):
+        return self._get_brief_line(
+            lead,
+            lead.expected_revenue,
+            self._get_brief_days(lead.create_date),
+            # sudo: a stage may be another team's
+            [lead.sudo().stage_id.name if lead.type == "opportunity" else ""],
+        )
+
+    @api.model
+    def _get_brief_orders(self, of_accounts):
+        """Yield quotations, and orders that aren't delivered or invoiced in full."""
+        names = [
+            "name",
+            "partner_id",
+            "amount_total",
+            "currency_rate",
+            "state",
+            "date_order",
+            "validity_date",
+            "invoice_status",
+        ]
+        running = Domain("invoice_status", "in", ["no", "to invoice"])
+        has_deliveries = "delivery_status" in self.env["sale.order"]._fields
+        if has_deliveries:
+            names.append("delivery_status")
+            running |= Domain(
+                "delivery_status", "in", ["pending", "started", "partial"]
+            )
+        orders = self._search_brief(
+            "sale.order",
+            of_accounts
+            & Domain("company_id", "=", self.env.company.id)
+            & (
+                Domain("state", "in", ["draft", "sent"])
+                | Domain("state", "=", "sale") & running
+            ),
+            names,
+        )
+        today = fields.Date.context_today(self)
+        for order in orders:
+            # sudo: the contact of a readable order
+            account = order.sudo().partner_id.commercial_partner_id.sudo(False)
+            amount = order.amount_total / (order.currency_rate or 1.0)
+            days = self._get_brief_days(order.date_order)
+            facts = []
+            kind = "quotation"
+            if order.state == "sale":
+                kind = "order"
+                if has_deliveries and order.delivery_status:
+                    if order.delivery_status != "full":
+                        facts.append(self.env._("to deliver"))
+                elif order.invoice_status == "no":
+                    facts.append(self.env._("to deliver"))
+                if order.invoice_status == "to invoice":
+                    facts.append(self.env._("to invoice"))
+            elif order.validity_date and order.validity_date < today:
+                facts.append(self.env._("expired"))
+            yield account, kind, self._get_brief_line(order, amount, days, facts)
+
+    @api.model
+    def _get_brief_invoices(self, accounts):
+        today = fields.Date.context_today(self)
+        invoices = self._search_brief(
+            "account.move",
+            Domain("commercial_partner_id", "in", accounts.ids)
+            & Domain("company_id", "=", self.env.company.id)
+            & Domain("move_type", "=", "out_invoice")
+            & Domain("state", "=", "posted")
+            & Domain("payment_state", "in", ["not_paid", "partial"])
+            & Domain("invoice_date_due", "<", today),
+            [
+                "name",
+                "commercial_partner_id",
+                "amount_residual_signed",
+                "invoice_date_due",
+            ],
+        )
+        for invoice in invoices:
+            days = (today - invoice.invoice_date_due).days
+            amount = invoice.amount_residual_signed
+            line = self._get_brief_line(invoice, amount, days, [])
+            account = invoice.sudo().commercial_partner_id.sudo(False)
+            yield account, "invoice", line
+
+    @api.model
+    def _get_brief_commitments(self, accounts, leads, last_visits):
+        """Return {account or lead: commitments}: those that are open, all of the last
+        visit, and what became of the others since then."""
+        found = self._search_brief(
+            "key.account.commitment",
+            Domain("company_id", "=", self.env.company.id)
+            & (
+                Domain("partner_id", "in", accounts.ids)
+                | Domain("partner_id", "=", False)
+                & Domain("visit_id.lead_id", "in", leads.ids)
+            ),
+            ["name", "partner_id", "visit_id", "date_deadline", "state", "date_done"],
+            order="date_deadline, id",
+        )
+        today = fields.Date.context_today(self)
+        badges = dict(found._fields["state"]._description_selection(self.env))
+        badges["overdue"] = self.env._("Overdue")
+        result = defaultdict(list)
+        for item in found:
+            # sudo: of a readable commitment
+            record = item.partner_id or item.sudo().visit_id.lead_id.sudo(False)
+            is_open = item.state == "open"
+            if not is_open:
+                last = last_visits.get(record)
+                is_news = last and item.date_done and item.date_done >= last.date_done
+                if not is_news and item.visit_id != last:
+                    continue
+            state = item.state
+            if is_open and item.date_deadline and item.date_deadline < today:
+                state = "overdue"
+            result[record].append(
+                {
+                    "state": state,
+                    "name": item.name,
+                    "day": format_date(self.env, item.date_deadline),
+                    "badge": badges[state],
+                    "color": COMMITMENT_BADGES[state],
+                }
+            )
+        order = list(COMMITMENT_BADGES)
+        for lines in result.values():
+            lines.sort(key=lambda line: order.index(line["state"]))
+        return result
+
+    # Where we stand ----------------------------------------------------------
+
+    @api.model
+    def _get_brief_ladder(self, accounts):
+        """Return {account: what the relationship still needs}."""
+        cards = self._search_brief(
+            "key.account",
+            Domain("partner_id", "in", accounts.ids)
+            & Domain("company_id", "=", self.env.company.id),
+            [
+                "partner_id",
+                "relationship_level",
+                "suggested_relationship_level",
+                "relationship_direction",
+                "relationship_gap",
+                "is_single_threaded",
+                "met_contact_count",
+                "met_user_count",
+            ],
+        )
+        levels = dict(
+            cards._fields["relationship_level"]._description_selection(self.env)
+        )
+        result = {}
+        for card in cards:
+            supported = False
+            if card.relationship_direction:
+                supported = levels.get(card.suggested_relationship_level)
+            threads = card.is_single_threaded and self.env._(
+                "Single-threaded: %s", card._get_thread_text()
+            )
+            if supported or threads or card.relationship_gap_text:
+                result[card.partner_id] = {
+                    "level": levels.get(card.relationship_level),
+                    "supported": supported,
+                    "direction": card.relationship_direction,
+                    "gap": card.relationship_gap_text,
+                    "threads": threads,
+                }
+        return result
+
+    @api.model
+    def _get_brief_last_visits(self, accounts, leads):
+        """Return {account or lead: its last done visit}, of those the user may read."""
+        self.flush_model(["date_done", "lead_id", "partner_id"])
+        done = self._search(
+            Domain("company_id", "=", self.env.company.id)
+            & Domain("state", "=", "done")
+            & (
+                Domain("partner_id", "in", accounts.ids)
+                | Domain("partner_id", "=", False) & Domain("lead_id", "in", leads.ids)
+            )
+        )
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT ON (
+                           partner_id, CASE WHEN partner_id IS NULL THEN lead_id END)
+                       id
+                  FROM key_account_visit
+                 WHERE id IN %s
+                 ORDER BY partner_id, CASE WHEN partner_id IS NULL THEN lead_id END,
+                          date_done DESC, id DESC
+                """,
+                done.subselect(),
+            )
+        )
+        visits = self.browse(row[0] for row in rows)
+        return {visit.partner_id or visit.lead_id: visit for visit in visits}
+
+    def _get_brief_last(self):
+        """Return what came of a done visit."""
+        modes = dict(self._fields["mode"]._description_selection(self.env))
+        results = dict(
+            self._fields["objective_reached"]._description_selection(self.env)
+        )
+        # sudo: whoever may read the visit may read who met whom
+        visit = self.sudo()
+        texts = [
+            (self.env._("Result"), visit.feedback),
+            (self.env._("Needs"), visit.needs),
+            (self.env._("Objections"), visit.objections),
+            (self.env._("Next step"), visit.next_step),
+        ]
+        return {
+            "url": f"/odoo/key.account.visit/{self.id}",
+            "day": format_date(self.env, visit.date_done),
+            "facts": " · ".join(
+                fact for fact in (modes.get(visit.mode), visit.user_id.name) if fact
+            ),
+            "met": ", ".join(visit.contact_ids.mapped("name")),
+            "objective": visit.objective,
+            "reached": results.get(visit.objective_reached),
+            "reached_class": {
+                "reached": "text-bg-success",
+                "partly": "text-bg-warning",
+                "not_reached": "text-bg-danger",
+            }.get(visit.objective_reached),
+            "texts": [
+                (name, shorten(text, MAX_TEXT, placeholder=" …"))
+                for name, text in texts
+                if text and text.strip()
+            ],
+        }

@@ -1,0 +1,264 @@
+from collections import defaultdict
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from ...const import INTERNAL
+
+
+class KeyAccountVisit(models.Model):
+    """Visits follow their customers, leads, contacts and salespersons when these
+    change."""
+
+    _inherit = "key.account.visit"
+
+    # -------------------------------------------------------------------------
+    # Hand-over: customers, leads and users that change
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _close_for_partners(self, partners, reason, domain=()):
+        """Close the planned visits of ``partners``."""
+        if partners:
+            self.search(
+                [
+                    ("partner_id", "in", partners.ids),
+                    ("state", "=", "planned"),
+                    *domain,
+                ]
+            )._close(reason)
+
+    @api.model
+    def _follow_commercial_entity(self, partners):
+        """Move the visits of partners that became contacts to their company."""
+        visits = self.search([("partner_id", "in", partners.ids)])
+        visits = visits.filtered(
+            lambda visit: visit.partner_id != visit.partner_id.commercial_partner_id
+        ).with_context(key_account_visit_sync=INTERNAL)
+        for account, moved in visits.grouped(
+            lambda visit: visit.partner_id.commercial_partner_id
+        ).items():
+            moved.filtered(lambda visit: visit.state == "planned")._close(
+                self.env._("Now a contact of %s", account.display_name)
+            )
+            moved.partner_id = account
+        self.env["key.account"]._update_visit_dates(partners.ids)
+
+    @api.model
+    def _close_for_leads(self, leads, reason):
+        """Close the planned visits of leads that have no customer."""
+        if leads:
+            self.search(self._get_planned_lead_domain(leads))._close(reason)
+
+    @api.model
+    def _follow_lead_customer(self, leads):
+        """Move the visits of leads to the customer that they got. Where the customer
+        has a planned visit already, that one stays."""
+        for visit in self.search(
+            [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
+        ):
+            account = visit.lead_id.partner_id.commercial_partner_id
+            if not account:
+                continue
+            if visit.state == "planned":
+                taken = self.search_count(
+                    [
+                        ("partner_id", "=", account.id),
+                        ("company_id", "=", visit.company_id.id),
+                        ("track", "=", visit.track),
+                        ("state", "=", "planned"),
+                    ],
+                    limit=1,
+                )
+                if taken:
+                    visit._close(
+                        self.env._("%s has a visit planned", account.display_name)
+                    )
+            visit.with_context(key_account_visit_sync=INTERNAL).partner_id = account
+            if visit.state == "planned":
+                visit._move_activities()
+
+    @api.model
+    def _follow_lead_company(self, leads):
+        """Move the planned visits of leads without customer to the leads' companies."""
+        for visit in self.search(self._get_planned_lead_domain(leads)):
+            if visit.lead_id.company_id != visit.company_id:
+                visit.with_context(
+                    key_account_visit_sync=INTERNAL
+                ).company_id = visit.lead_id.company_id
+
+    @api.model
+    def _hand_over_leads(self, leads, previous_users):
+        """Give the planned visits of leads without customer to the leads' salespersons;
+        see :meth:`_hand_over_partners`."""
+        visits = self.search(self._get_planned_lead_domain(leads))
+        visits._filter_to_hand_over("lead_id", previous_users)._assign_responsibles()
+        self._hand_over_tasks(leads, "lead_id", previous_users)
+
+    @api.model
+    def _get_planned_lead_domain(self, leads):
+        return [
+            ("lead_id", "in", leads.ids),
+            ("partner_id", "=", False),
+            ("state", "=", "planned"),
+        ]
+
+    @api.model
+    def _merge_leads(self, head, leads):
+        """Move the visits of ``leads`` to ``head``: at most one planned per track."""
+        visits = self.search([("lead_id", "in", (head | leads).ids)])
+        alone = visits.filtered(
+            lambda visit: visit.state == "planned" and not visit.partner_id
+        )
+        account = head.partner_id.commercial_partner_id
+        for group in alone.grouped("track").values():
+            own = group.filtered(lambda visit: visit.lead_id == head)
+            (group - (own or group)[:1])._close(self.env._("Merged into %s", head.name))
+        visits.with_context(key_account_visit_sync=INTERNAL).lead_id = head
+        self.env["key.account.target"]._merge(leads, head)
+        visits.filtered(lambda visit: visit.state == "planned")._move_activities()
+        if account:
+            self._follow_lead_customer(head)
+
+    @api.model
+    def _hand_over_partners(self, partners, previous_users):
+        """Give the planned visits of ``partners`` to their salespersons.
+
+        A visit that somebody gave to a colleague of the previous salesperson stays
+        with that colleague, unless that salesperson has left.
+
+        :param dict previous_users: id of the salesperson before, per partner id
+        """
+        visits = self.search(
+            [("partner_id", "in", partners.ids), ("state", "=", "planned")]
+        )
+        visits._filter_to_hand_over("partner_id", previous_users)._assign_responsibles()
+        self._hand_over_tasks(partners, "partner_id", previous_users)
+
+    def _filter_to_hand_over(self, column, previous_users):
+        """Return the visits that the former salesperson had, or that somebody else had
+        because there was none: nobody, or the leader of the team."""
+        users = self.env["res.users"].browse(set(previous_users.values()) - {False})
+        present = users.with_context(active_test=False).filtered(
+            lambda user: user.active and not user.share
+        )
+        return self.filtered(
+            lambda visit: (
+                previous_users[visit[column].id] not in present.ids
+                or visit.user_id.id in (previous_users[visit[column].id], False)
+            )
+        )
+
+    @api.model
+    def _hand_over_lost_users(self, users):
+        """Give on the planned visits of users who left, or left the company."""
+        self.search([("user_id", "in", users.ids), ("state", "=", "planned")]).filtered(
+            lambda visit: (
+                not visit.user_id.active
+                or visit.company_id not in visit.user_id.company_ids
+            )
+        )._assign_responsibles()
+        self._hand_over_lost_tasks(users)
+
+    def _assign_responsibles(self):
+        """Give the visits, with their activities, to whoever is responsible now."""
+        for (user_id, team_id), visits in self._group_by_responsible().items():
+            visits.with_context(key_account_visit_sync=INTERNAL).write(
+                {"user_id": user_id, "team_id": team_id}
+            )
+            visits._update_activities({"user_id": user_id})
+
+    def _group_by_responsible(self):
+        """Return {(user id, team id): visits} by who is responsible for them now."""
+        result = defaultdict(self.browse)
+        dues = self.env["key.account.due"].sudo()
+        for company, visits in self.grouped("company_id").items():
+            keys = {
+                visit: (
+                    visit.partner_id.id or None,
+                    None if visit.partner_id else visit.lead_id.id,
+                    visit.track,
+                )
+                for visit in visits
+            }
+            responsibles = dues._get_responsibles(company, keys.values())
+            for visit, key in keys.items():
+                result[responsibles[key]] |= visit
+        return result
+
+    @api.model
+    def _follow_sponsor(self, accounts):
+        """Give the planned executive visits of ``accounts`` to their sponsors."""
+        for company, same in accounts.grouped("company_id").items():
+            self.search(
+                [
+                    ("partner_id", "in", same.partner_id.ids),
+                    ("company_id", "=", company.id),
+                    ("state", "=", "planned"),
+                    ("track", "=", "executive"),
+                ]
+            )._assign_responsibles()
+
+    @api.model
+    def _follow_contacts(self, domain):
+        """Choose anew whom to see where a planned visit names a contact who was
+        archived, left or went elsewhere; and, unless a person chose the contact, where
+        another fits the cell, or nobody did so far.
+
+        :param domain: limits the visits
+        """
+        visits = self.with_context(active_test=False).search(
+            Domain("state", "=", "planned")
+            & (
+                Domain("target_contact_id", "!=", False)
+                | Domain("target_role_id", "!=", False)
+                | Domain("target_level", "!=", False)
+            )
+            & Domain(domain)
+        )
+        visits = visits.filtered(lambda visit: not visit._is_target_right())
+        for company, group in visits.grouped("company_id").items():
+            plans = [
+                {
+                    "partner_id": visit.partner_id.id,
+                    "tier_id": visit.tier_id.id,
+                    "track": visit.track,
+                }
+                for visit in group
+            ]
+            self._choose_targets(company, plans)
+            changed = self.browse()
+            for visit, plan in zip(group, plans, strict=True):
+                target = {
+                    "target_contact_id": plan.get("target_contact_id") or False,
+                    "target_role_id": plan.get("target_role_id") or False,
+                    "target_level": plan.get("target_level") or False,
+                }
+                before = [
+                    visit.target_contact_id.id,
+                    visit.target_role_id.id,
+                    visit.target_level,
+                ]
+                if before != list(target.values()):
+                    visit.with_context(key_account_visit_sync=INTERNAL).write(target)
+                    changed |= visit
+            changed._update_activity_summaries()
+
+    def _is_target_right(self):
+        """Return whether whoever the planned visit names is there, and in the cell for
+        which the contact was chosen."""
+        contact = self.target_contact_id
+        if not contact:
+            return False
+        left = contact.left_company_date
+        return (
+            contact.active
+            and contact.commercial_partner_id == self.partner_id
+            and contact.company_id in (self.company_id, self.env["res.company"])
+            and not (left and left <= fields.Date.context_today(self))
+            and (
+                not self.target_role_id
+                or self.target_role_id in contact.buying_role_ids
+            )
+            and self.target_level in (contact.decision_level, False)
+        )

@@ -1,0 +1,266 @@
+from collections import defaultdict
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+import pytz
+
+from odoo import api, models
+from odoo.tools import float_round
+from odoo.tools.intervals import Intervals
+
+from ...engine.planner import VISIT_LOAD
+
+
+class WorkingTime(NamedTuple):
+    """When somebody works, in the time zone ``tz``."""
+
+    tz: object
+    # pairs of aware datetimes, in order, none of them beyond midnight
+    slots: list
+    # hours of a full working day
+    hours_per_day: float
+    # working hours without fixed times: all day long, but not more than a full day
+    is_flexible: bool = False
+
+
+def _split_at_midnight(begin, end, tz):
+    """Return the parts of an interval in the time zone ``tz``, one per day."""
+    begin, end = begin.astimezone(tz), end.astimezone(tz)
+    bounds = [begin]
+    day = begin.date() + timedelta(days=1)
+    while day <= end.date():
+        midnight = tz.localize(datetime.combine(day, datetime.min.time()))
+        if midnight < end:
+            bounds.append(midnight)
+        day += timedelta(days=1)
+    return pairwise([*bounds, end])
+
+
+class KeyAccountVisit(models.Model):
+    """Time: on which days and hours salespeople work, and what takes these hours."""
+
+    _inherit = "key.account.visit"
+
+    @api.model
+    def _get_working_days(self, users, company, start, end):
+        """Return {user id: set of dates} of the days from ``start`` to ``end`` on which
+        the users work; see :meth:`_get_working_times`."""
+        return {
+            user_id: {begin.date() for begin, _ in time.slots}
+            for user_id, time in self._get_working_times(
+                users, company, start, end
+            ).items()
+        }
+
+    @api.model
+    def _get_working_hours(self, users, company, start, end):
+        """Return {user id: {date: hours of work}} of the days from ``start`` to ``end``
+        on which the users work; see :meth:`_get_working_times`."""
+        return {
+            user_id: self._sum_hours(time, time.slots)
+            for user_id, time in self._get_working_times(
+                users, company, start, end
+            ).items()
+        }
+
+    @api.model
+    def _get_busy_hours(self, users, company, start, end, times=None):
+        """Return {user id: {date: hours}}: working hours of the days from ``start`` to
+        ``end``, in the users' time zones, that meetings take.
+
+        Meetings count that show the user as busy and that the user attends, or
+        organizes without being on the list, and hasn't declined. Those of the user's
+        own visits don't: the visit itself takes the time. Meetings at the same time
+        count once. A fixed number of queries, and a few per calendar and time zone.
+
+        :param dict times: what :meth:`_get_working_times` returned, if it is known
+        """
+        times = times or self._get_working_times(users, company, start, end)
+        busy = self._get_busy_intervals(users, company, start, end)
+        return {
+            user_id: self._sum_hours(
+                time,
+                (
+                    part
+                    for begin, stop, _ in Intervals(
+                        (*slot, self.browse()) for slot in time.slots
+                    )
+                    & busy.get(user_id, Intervals())
+                    for part in _split_at_midnight(begin, stop, time.tz)
+                ),
+            )
+            for user_id, time in times.items()
+        }
+
+    @api.model
+    def _get_day_capacities(self, users, company, start, end):
+        """Return {user id: {date: visits}} of the days on which the users work: the
+        daily capacity, less where a day is short or meetings take a part of it."""
+        capacities = self.env["crm.team.member"]._get_daily_capacities(users, company)
+        times = self._get_working_times(users, company, start, end)
+        busy = self._get_busy_hours(users, company, start, end, times)
+        result = {}
+        for user_id, time in times.items():
+            result[user_id] = {}
+            for day, hours in self._sum_hours(time, time.slots).items():
+                free = hours - busy[user_id].get(day, 0)
+                share = min(free / time.hours_per_day, 1) if time.hours_per_day else 0
+                # in quarters of a visit: so long is a call
+                result[user_id][day] = float_round(
+                    capacities[user_id] * share, precision_rounding=1 / VISIT_LOAD
+                )
+        return result
+
+    @api.model
+    def _sum_hours(self, time, slots):
+        """Return {date: hours} of pairs of datetimes, none of them beyond midnight."""
+        hours = defaultdict(float)
+        for begin, end in slots:
+            hours[begin.date()] += (end - begin).total_seconds() / 3600
+        if time.is_flexible:
+            hours = {
+                day: min(value, time.hours_per_day) for day, value in hours.items()
+            }
+        return {
+            day: float_round(value, precision_digits=4) for day, value in hours.items()
+        }
+
+    @api.model
+    def _get_working_times(self, users, company, start, end):
+        """Return {user id: :class:`WorkingTime`} from ``start`` to ``end``, both days
+        included, in the users' own time zones: leaves and public holidays are out.
+
+        ``False`` stands for nobody: the company's calendar. A few queries per calendar
+        and time zone, not per user.
+        """
+        groups = defaultdict(lambda: self.env["resource.resource"].sudo())
+        user_resources = {}
+        for user in users.sudo():
+            resources = user.resource_ids.filtered(
+                lambda resource: resource.company_id == company
+            )
+            resource = (resources or user.resource_ids)[:1]
+            calendar = resource.calendar_id or company.sudo().resource_calendar_id
+            key = (calendar, self._get_user_tz(user, company))
+            groups[key] |= resource
+            user_resources[user.id] = (key, resource)
+        nobody = self.env["res.users"]
+        key = (
+            company.sudo().resource_calendar_id,
+            self._get_user_tz(nobody, company),
+        )
+        groups[key] |= self.env["resource.resource"].sudo()
+        user_resources[False] = (key, self.env["resource.resource"].sudo())
+        slots = defaultdict(dict)
+        for (calendar, tz), resources in groups.items():
+            if not calendar:
+                continue
+            intervals = calendar._work_intervals_batch(
+                tz.localize(datetime.combine(start, datetime.min.time())),
+                tz.localize(datetime.combine(end, datetime.max.time())),
+                resources=resources,
+                # Core leaves out other companies' holidays for resources only.
+                domain=[
+                    ("time_type", "=", "leave"),
+                    ("company_id", "in", [company.id, False]),
+                ],
+                tz=tz,
+            )
+            slots[calendar, tz] = {
+                resource_id: [
+                    part
+                    for begin, stop, _ in periods
+                    for part in _split_at_midnight(begin, stop, tz)
+                ]
+                for resource_id, periods in intervals.items()
+            }
+        return {
+            user_id: WorkingTime(
+                key[1],
+                slots[key].get(resource.id, []),
+                key[0].hours_per_day,
+                bool(resource) and resource._is_flexible(),
+            )
+            for user_id, (key, resource) in user_resources.items()
+        }
+
+    @api.model
+    def _get_busy_intervals(self, users, company, start, end, own_visits=False):
+        """Return {user id: intervals} of what is in the users' calendars, in their own
+        time zones; see :meth:`_get_busy_hours`. Two queries and their prefetches.
+
+        :param bool own_visits: also the meetings of the users' own visits
+        """
+        # sudo: only the time is taken from others' calendars
+        users = users.sudo()
+        partner_users = defaultdict(users.browse)
+        for user in users:
+            partner_users[user.partner_id] |= user
+        # all time zones of the world
+        events = (
+            self.env["calendar.event"]
+            .sudo()
+            .search(
+                [
+                    (
+                        "start",
+                        "<",
+                        datetime.combine(end, datetime.max.time()) + timedelta(days=1),
+                    ),
+                    (
+                        "stop",
+                        ">",
+                        datetime.combine(start, datetime.min.time())
+                        - timedelta(days=1),
+                    ),
+                    ("show_as", "=", "busy"),
+                    "|",
+                    ("partner_ids", "in", users.partner_id.ids),
+                    ("user_id", "in", users.ids),
+                ]
+            )
+        )
+        visiting = set()
+        if not own_visits:
+            visiting = {
+                (event.id, user.id)
+                for event, user in self.sudo()._read_group(
+                    [("calendar_event_id", "in", events.ids)],
+                    ["calendar_event_id", "user_id"],
+                )
+            }
+        zones = {user: self._get_user_tz(user, company) for user in users}
+        intervals = defaultdict(list)
+        for event in events:
+            declined = event.attendee_ids.filtered(
+                lambda attendee: attendee.state == "declined"
+            ).partner_id
+            # who organizes may not be on the list, and doesn't attend after declining
+            people = event.partner_ids | event.attendee_ids.partner_id
+            people |= event.user_id.partner_id
+            for partner in people - declined:
+                for user in partner_users.get(partner, ()):
+                    if (event.id, user.id) not in visiting:
+                        intervals[user.id].append(
+                            (*self._get_event_period(event, zones[user]), self.browse())
+                        )
+        return {user_id: Intervals(periods) for user_id, periods in intervals.items()}
+
+    @api.model
+    def _get_event_period(self, event, tz):
+        """Return begin and end of a meeting in the time zone ``tz``. One that takes all
+        day does so wherever its people are."""
+        if event.allday:
+            return (
+                tz.localize(datetime.combine(event.start_date, datetime.min.time())),
+                tz.localize(
+                    datetime.combine(
+                        event.stop_date + timedelta(days=1), datetime.min.time()
+                    )
+                ),
+            )
+        return tuple(
+            pytz.utc.localize(moment).astimezone(tz)
+            for moment in (event.start, event.stop)
+        )

@@ -1,0 +1,317 @@
+from datetime import datetime, timedelta
+
+import pytz
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+from odoo.tools import clean_context, format_date, groupby
+from odoo.tools.intervals import Intervals
+
+from ...const import INTERNAL
+
+# Meetings start on a quarter of an hour.
+MINUTES = 15
+# So far an overdue visit moves to become a meeting.
+LOOK_AHEAD_DAYS = 14
+# What decides on which day, with whom and whether a meeting takes place.
+MEETING_FIELDS = {"date_planned", "lead_id", "partner_id", "state", "user_id"}
+
+
+class KeyAccountVisit(models.Model):
+    """A planned visit may have a meeting in its salesperson's calendar. Both are kept
+    in step from either side; see ``calendar.event`` for the other one.
+
+    Nobody is invited, and no mail goes out, unless a person does that in the calendar.
+    """
+
+    _inherit = "key.account.visit"
+
+    meeting_start = fields.Datetime(
+        related="calendar_event_id.start",
+        string="Meeting Starts",
+    )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    def write(self, vals):
+        previous = {}
+        if MEETING_FIELDS & vals.keys() and not self._is_meeting_sync():
+            previous = {
+                visit: (visit.date_planned, visit.user_id)
+                for visit in self.sudo()
+                if visit.calendar_event_id
+            }
+        res = super().write(vals)
+        for visit, (day, user) in previous.items():
+            visit._carry_to_meeting(day, user, vals)
+        return res
+
+    def unlink(self):
+        self.filtered(lambda visit: visit.state == "planned")._remove_meetings()
+        return super().unlink()
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_schedule_meeting(self):
+        """Put the visit into its salesperson's calendar, in the first free hour of the
+        planned day, and open the meeting. Nobody is invited. An overdue visit moves to
+        the first day that has room.
+
+        :raise UserError: if the visit isn't planned, nobody is responsible, or the
+            salesperson has no time on that day
+        """
+        self.ensure_one()
+        self.check_access("write")
+        if not self.sudo().calendar_event_id:
+            self._check_planned()
+            self.sudo()._create_meeting()
+        return self.action_open_meeting()
+
+    def action_open_meeting(self):
+        """Open the visit's meeting."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Meeting"),
+            "res_model": "calendar.event",
+            "res_id": self.sudo().calendar_event_id.id,
+            "views": [[False, "form"]],
+        }
+
+    # -------------------------------------------------------------------------
+    # Visits and meetings
+    # -------------------------------------------------------------------------
+
+    def _is_meeting_sync(self):
+        """Return whether the change comes from the meeting."""
+        return self.env.context.get("key_account_meeting_sync") is INTERNAL
+
+    def _create_meeting(self):
+        if not self.user_id:
+            raise UserError(
+                self.env._(
+                    "Nobody is responsible for the visit: choose a salesperson first."
+                )
+            )
+        duration = self.company_id.key_account_meeting_hours
+        begin = self._get_free_slot(timedelta(hours=duration))
+        start = begin.astimezone(pytz.utc).replace(tzinfo=None)
+        if begin.date() != self.date_planned:
+            self.date_planned = begin.date()
+        env = self.env(context=self._get_meeting_context())
+        event = env["calendar.event"].create(
+            {
+                **self._prepare_meeting_values(),
+                "start": start,
+                "stop": start + timedelta(hours=duration),
+                "user_id": self.user_id.id,
+                "partner_ids": [Command.set(self.user_id.partner_id.ids)],
+                "activity_ids": [Command.set(self.activity_id.ids)],
+            }
+        )
+        self._accept_meeting(event)
+        self._link_meeting(event)
+
+    def _link_meeting(self, event):
+        """Take ``event`` for the visit's meeting: a person chose this day."""
+        self.with_context(key_account_visit_sync=INTERNAL).write(
+            {"calendar_event_id": event.id, "is_date_fixed": True}
+        )
+
+    def _accept_meeting(self, event):
+        """Mark the salesperson as coming, also if a manager plans the visit."""
+        event.attendee_ids.filtered(
+            lambda attendee: attendee.partner_id == self.user_id.partner_id
+        ).state = "accepted"
+
+    def _prepare_meeting_values(self):
+        """Return what the meeting says about the customer. Colleagues see it in the
+        calendar: the reason of the visit, with tier and cadence, isn't in it."""
+        record = self.partner_id or self.lead_id
+        visit = self.with_context(lang=self.user_id.lang or self.env.lang)
+        if self.partner_id:
+            lines = self.partner_id._display_address(without_company=True).split("\n")
+        else:
+            lead = self.lead_id
+            town = " ".join(part for part in (lead.zip, lead.city) if part)
+            lines = [lead.street or "", town, lead.country_id.name or ""]
+        return {
+            "name": visit.env._("Visit: %s", record.display_name),
+            "location": ", ".join(line.strip() for line in lines if line.strip()),
+            "res_model_id": self.env["ir.model"]._get_id(record._name),
+            "res_id": record.id,
+            "opportunity_id": self.lead_id.id,
+            # A lead isn't for everybody who may read the calendar.
+            "privacy": False if self.partner_id else "private",
+        }
+
+    def _get_free_slot(self, duration):
+        """Return when the salesperson has time on the planned day, in their time zone:
+        within working hours, not in the past; over lunch where nothing else is long
+        enough. If that day has passed, on the first day from today that has room.
+        """
+        user, company, day = self.user_id, self.company_id, self.date_planned
+        first = last = max(day, self._get_today())
+        if day < first:
+            last = first + timedelta(days=LOOK_AHEAD_DAYS)
+        time = self._get_working_times(user, company, first, last)[user.id]
+        now = datetime.now(time.tz)
+        busy = self._get_busy_intervals(user, company, first, last, own_visits=True)
+        for _day, slots in groupby(time.slots, lambda slot: slot[0].date()):
+            over_lunch = [(slots[0][0], slots[-1][1])]
+            for spans in (slots, over_lunch):
+                free = Intervals((*span, self.browse()) for span in spans)
+                for begin, end, _ in free - busy.get(user.id, Intervals()):
+                    begin = self._round_up(max(begin, now))
+                    if begin + duration <= end:
+                        return begin
+        raise UserError(
+            self.env._(
+                "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
+                "another day.",
+                user=user.name,
+                hours=f"{duration / timedelta(hours=1):g}",
+                day=format_date(self.env, first),
+            )
+        )
+
+    def _round_up(self, moment):
+        rest = timedelta(
+            minutes=moment.minute % MINUTES,
+            seconds=moment.second,
+            microseconds=moment.microsecond,
+        )
+        return moment + timedelta(minutes=MINUTES) - rest if rest else moment
+
+    def _get_meeting_context(self):
+        """Return a context in which a client's defaults don't count, and Odoo tells
+        nobody about what planning does to a meeting: whoever invited others moves it in
+        the calendar, and Odoo tells them."""
+        return {
+            **{
+                key: value
+                for key, value in clean_context(self.env.context).items()
+                if key not in ("active_id", "active_ids", "active_model")
+            },
+            "key_account_meeting_sync": INTERNAL,
+            "no_mail_to_attendees": True,
+            # for Google's calendar
+            "send_updates": False,
+            "skip_attendee_notification": True,
+            "skip_contact_description": True,
+        }
+
+    def _get_meeting(self):
+        env = self.env(context=self._get_meeting_context())
+        return self.calendar_event_id.with_env(env)
+
+    def _carry_to_meeting(self, previous_day, previous_user, vals):
+        """Do with the meeting what was done with its visit.
+
+        :param previous_day: the planned day before
+        :param previous_user: the salesperson before
+        :param vals: what was written
+        """
+        if self.state == "done":
+            event = self.calendar_event_id
+            tz = self._get_user_tz(self.user_id, self.company_id)
+            if self._get_event_period(event, tz)[0].date() > self.date_done:
+                # it took place before
+                self._remove_meetings()
+            return
+        if self.state != "planned" or not self.user_id:
+            self._remove_meetings()
+            return
+        event = self._get_meeting()
+        values = {}
+        if self.date_planned != previous_day or self.user_id != previous_user:
+            values.update(self._get_moved_period(event, previous_user))
+        if self.user_id != previous_user:
+            values.update(
+                user_id=self.user_id.id,
+                partner_ids=[
+                    Command.unlink(previous_user.partner_id.id),
+                    Command.link(self.user_id.partner_id.id),
+                ],
+            )
+        if {"lead_id", "partner_id"} & vals.keys():
+            values.update(self._prepare_meeting_values())
+        if values:
+            event.write(values)
+            self._accept_meeting(event)
+
+    def _get_moved_period(self, event, previous_user):
+        """Return values for the meeting on the planned day: at the same hour, of the
+        same length, also where clocks have changed in between."""
+        if event.allday:
+            days = event.stop_date - event.start_date
+            return {
+                "start_date": self.date_planned,
+                "stop_date": self.date_planned + days,
+            }
+        old_tz = self._get_user_tz(previous_user, self.company_id)
+        tz = self._get_user_tz(self.user_id, self.company_id)
+        hour = pytz.utc.localize(event.start).astimezone(old_tz).time()
+        start = tz.normalize(tz.localize(datetime.combine(self.date_planned, hour)))
+        start = start.astimezone(pytz.utc).replace(tzinfo=None)
+        if start == event.start:
+            return {}
+        return {"start": start, "stop": start + (event.stop - event.start)}
+
+    def _remove_meetings(self):
+        """Take the meetings of visits that won't take place out of the calendar, unless
+        they are history. Where others attend, the meeting is archived: whoever invited
+        them can restore it and tell them."""
+        for visit in self.sudo():
+            event = visit._get_meeting()
+            if not event or event.stop < fields.Datetime.now():
+                continue
+            visit._release_meetings(event)
+            guests = event.partner_ids - event.user_id.partner_id
+            if guests or event.recurrence_id:
+                event.action_archive()
+            else:
+                event.unlink()
+
+    def _release_meetings(self, events):
+        """Cut the links to meetings that are going to be archived or deleted: deleting
+        would take the visits' activities along."""
+        synced = self.with_context(
+            key_account_meeting_sync=INTERNAL, key_account_visit_sync=INTERNAL
+        )
+        planned = synced.filtered(lambda visit: visit.state == "planned")
+        planned.write({"calendar_event_id": False, "is_date_fixed": False})
+        (synced - planned).write({"calendar_event_id": False})
+        self.env["mail.activity"].sudo().with_context(active_test=False).search(
+            [
+                ("calendar_event_id", "in", events.ids),
+                ("is_key_account_visit", "=", True),
+            ]
+        ).write({"calendar_event_id": False})
+
+    def _adopt_meetings(self):
+        """Take the meetings that were made from the activities for the visits'."""
+        for visit in self:
+            event = visit.activity_id.calendar_event_id
+            if visit.state == "planned" and event and not visit.calendar_event_id:
+                visit._link_meeting(event)
+                visit._follow_meetings()
+
+    def _follow_meetings(self):
+        """Move planned visits to the days of their meetings, where their salespersons
+        are."""
+        for visit in self.filtered(lambda visit: visit.state == "planned"):
+            event = visit.calendar_event_id
+            tz = self._get_user_tz(visit.user_id, visit.company_id)
+            day = self._get_event_period(event, tz)[0].date()
+            if day != visit.date_planned:
+                visit.with_context(
+                    key_account_meeting_sync=INTERNAL, key_account_visit_sync=INTERNAL
+                ).write({"date_planned": day, "is_date_fixed": True})
+                visit._update_activities({"date_planned": day})

@@ -1,0 +1,1387 @@
+from collections import defaultdict
+from datetime import timedelta
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import format_date, plaintext2html
+
+from ...const import INTERNAL
+from ...engine import cadence as engine
+from ..account.key_account_mixin import get_account_key
+
+# What the report says: corrected by its author for a week.
+REPORT_FIELDS = {
+    "contact_ids",
+    "feedback",
+    "is_manager_needed",
+    "mode",
+    "needs",
+    "next_date",
+    "next_step",
+    "next_theme",
+    "objections",
+    "objective",
+    "objective_reached",
+    "service_attitude",
+    "service_speed",
+    "support_needed",
+}
+CORRECTION_DAYS = 7
+CALL_MODES = ("phone", "mail")
+# For visits that no cadence line asked for.
+FOLLOW_UP_DAYS = 2
+QUADRANTS = {
+    ("fast", "friendly"): "quality",
+    ("fast", "unfriendly"): "factory",
+    ("slow", "friendly"): "friendly",
+    ("slow", "unfriendly"): "indifferent",
+}
+# A logged visit takes these over from the planned one in whose place it took place:
+# what cadence and figures need,
+ASKED_FIELDS = [
+    "cadence_id",
+    "date_due",
+    "date_latest",
+    "engagement_stage",
+    "loss_id",
+    "relationship_level",
+    "tier_id",
+]
+# and the plan itself, unless it is one that the user may not see.
+PLAN_FIELDS = [
+    *ASKED_FIELDS,
+    "date_planned",
+    "is_date_fixed",
+    "summary",
+    "target_contact_id",
+    "target_level",
+    "target_role_id",
+]
+# These too, but where there are none the logged visit keeps its own.
+LINK_FIELDS = ["activity_id", "calendar_event_id", "support_activity_id"]
+SALES_ALL = "sales_team.group_sale_salesman_all_leads"
+
+
+class KeyAccountVisit(models.Model):
+    """After the visit: the report, and what follows from it."""
+
+    _name = "key.account.visit"
+    _inherit = ["key.account.visit", "mail.thread"]
+
+    # Tracked are corrections of a report, see _track_prepare
+    contact_ids = fields.Many2many(tracking=True)
+    mode = fields.Selection(tracking=True)
+    feedback = fields.Text(tracking=True)
+    objective = fields.Char(tracking=True)
+
+    date_visited = fields.Date(
+        string="When",
+        compute="_compute_date_visited",
+        readonly=False,
+        help="The day on which the visit took place.",
+    )
+    objective_reached = fields.Selection(
+        [
+            ("reached", "Reached"),
+            ("partly", "Partly"),
+            ("not_reached", "Not reached"),
+        ],
+        copy=False,
+        tracking=True,
+        help="Whether the visit achieved what it was to achieve.",
+    )
+    next_step = fields.Char(
+        string="What Next",
+        copy=False,
+        tracking=True,
+        help="What happens now, and who does it.",
+    )
+    next_date = fields.Date(
+        string="Next Visit On",
+        copy=False,
+        tracking=True,
+        help="The day that the customer was promised. Empty: the cadence decides.",
+    )
+    next_theme = fields.Char(
+        copy=False,
+        tracking=True,
+        help="The objective of the next visit.",
+    )
+    needs = fields.Text(
+        copy=False,
+        tracking=True,
+        help="What the customer needs, in the customer's own words.",
+    )
+    objections = fields.Text(
+        copy=False,
+        tracking=True,
+        help="What speaks against us, and what was answered.",
+    )
+    service_speed = fields.Selection(
+        [("fast", "Fast"), ("slow", "Slow")],
+        copy=False,
+        tracking=True,
+        help="How fast we handle what the customer asks for, as the customer sees it.",
+    )
+    service_attitude = fields.Selection(
+        [("friendly", "Friendly"), ("unfriendly", "Unfriendly")],
+        copy=False,
+        tracking=True,
+        help="How we treat the customer, as the customer sees it.",
+    )
+    service_quadrant = fields.Selection(
+        [
+            ("quality", "Quality"),
+            ("factory", "Factory"),
+            ("friendly", "Friendly"),
+            ("indifferent", "Indifferent"),
+        ],
+        string="Service",
+        compute="_compute_service_quadrant",
+        store=True,
+        help="Quality: fast and friendly. Factory: fast, but unfriendly. Friendly: "
+        "slow, but friendly. Indifferent: slow and unfriendly.",
+    )
+    is_manager_needed = fields.Boolean(
+        string="Support Needed",
+        copy=False,
+        tracking=True,
+        help="The sales team's leader gets an activity when the report is given.",
+    )
+    support_needed = fields.Char(
+        string="Which Support",
+        copy=False,
+        tracking=True,
+        help="What the leader should do.",
+    )
+    commitment_ids = fields.One2many(
+        "key.account.commitment",
+        "visit_id",
+        copy=False,
+        help="What we promised the customer. Each with a date becomes an activity.",
+    )
+    commitments = fields.Text(
+        compute="_compute_commitments",
+        inverse="_inverse_commitments",
+        help="The commitments, one a line. A new line is due on the day of the "
+        "follow-up; a line that is taken out is no commitment any more.",
+    )
+    # For the log alone: a given report's commitments are part of what it says.
+    commitment_log = fields.Text(
+        string="What We Promised",
+        compute="_compute_commitment_log",
+        compute_sudo=True,
+        tracking=True,
+    )
+    report_date = fields.Datetime(
+        string="Reported On",
+        readonly=True,
+        copy=False,
+        help="When the report was given. Empty on a done visit: it is to be reported.",
+    )
+    report_uid = fields.Many2one(
+        "res.users",
+        string="Reported By",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+    )
+    can_report = fields.Boolean(compute="_compute_can_report")
+    follow_up_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Follow-up",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    promise_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Colleague's Activity",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Tells the customer's salesperson what was promised there.",
+    )
+    support_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Leader's Activity",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+
+    _to_report_idx = models.Index(
+        "(user_id) WHERE state = 'done' AND report_date IS NULL"
+    )
+
+    # -------------------------------------------------------------------------
+    # Computes
+    # -------------------------------------------------------------------------
+
+    @api.depends("date_done", "user_id", "company_id")
+    def _compute_date_visited(self):
+        for visit in self:
+            visit.date_visited = visit.date_done or visit._get_today()
+
+    @api.depends("service_speed", "service_attitude")
+    def _compute_service_quadrant(self):
+        for visit in self:
+            ratings = (visit.service_speed, visit.service_attitude)
+            visit.service_quadrant = QUADRANTS.get(ratings, False)
+
+    @api.depends("commitment_ids.name")
+    def _compute_commitments(self):
+        for visit in self:
+            names = visit.commitment_ids.mapped("name")
+            visit.commitments = "\n".join(name for name in names if name)
+
+    @api.depends("commitment_ids.name", "commitment_ids.date_deadline")
+    def _compute_commitment_log(self):
+        for visit in self:
+            # on a form, a client can name anybody's
+            commitments = visit.commitment_ids if visit.id else visit.commitment_ids[:0]
+            lines = [
+                [commitment.name, fields.Date.to_string(commitment.date_deadline)]
+                for commitment in commitments.sorted("id")
+            ]
+            visit.commitment_log = "\n".join(
+                ", ".join(filter(None, line)) for line in lines
+            )
+
+    def _inverse_commitments(self):
+        vals_list = []
+        dropped = self.env["key.account.commitment"]
+        days = self.sudo()._get_follow_up_days()
+        for visit in self:
+            lines = [line.strip() for line in (visit.commitments or "").splitlines()]
+            lines = list(dict.fromkeys(line for line in lines if line))
+            known = visit.commitment_ids
+            dropped |= known.filtered(
+                lambda commitment, lines=lines: (
+                    commitment.state == "open" and commitment.name not in lines
+                )
+            )
+            vals_list += [
+                {"visit_id": visit.id, "name": line, "date_deadline": days[visit.id]}
+                for line in lines
+                if line not in known.mapped("name")
+            ]
+        dropped.unlink()
+        self.env["key.account.commitment"].create(vals_list)
+
+    @api.depends("state", "report_date", "report_uid")
+    @api.depends_context("uid")
+    def _compute_can_report(self):
+        for visit in self:
+            visit.can_report = (
+                visit.state in ("planned", "missed")
+                or visit.state == "done"
+                and (not visit.report_date or visit._can_correct())
+            )
+
+    # -------------------------------------------------------------------------
+    # Constraints
+    # -------------------------------------------------------------------------
+
+    @api.constrains("next_date")
+    def _check_next_date(self):
+        for visit in self.filtered("next_date"):
+            if visit.next_date < visit._get_today():
+                raise ValidationError(
+                    self.env._(
+                        "The next visit can't be in the past: choose today or a later "
+                        "day."
+                    )
+                )
+            if visit.date_done and visit.next_date <= visit.date_done:
+                raise ValidationError(
+                    self.env._(
+                        "The next visit comes after this one: choose a later day."
+                    )
+                )
+
+    def _can_correct(self):
+        """Return whether the user, also when the code runs as superuser, may change
+        what the report says."""
+        self.ensure_one()
+        user = self.env.user
+        last = fields.Datetime.now() - timedelta(days=CORRECTION_DAYS)
+        return (
+            user.id == SUPERUSER_ID
+            or user.has_group(SALES_ALL)
+            or (self.sudo().report_uid == user and self.report_date > last)
+        )
+
+    def _check_correction(self):
+        """Refuse to change reports of others, or of more than a week ago.
+
+        :raise AccessError: if the user may not
+        """
+        for visit in self.filtered("report_date"):
+            if visit._can_correct():
+                continue
+            if visit.sudo().report_uid == self.env.user:
+                raise AccessError(
+                    self.env._(
+                        "The report on %s is more than a week old: ask a manager to "
+                        "correct it.",
+                        visit.name,
+                    )
+                )
+            raise AccessError(
+                self.env._(
+                    "The report on %(visit)s is by %(author)s: ask its author or a "
+                    "manager to correct it.",
+                    visit=visit.name,
+                    author=visit.sudo().report_uid.name or self.env._("nobody"),
+                )
+            )
+
+    def _check_answers(self):
+        """Refuse a report that leaves one of the four questions open."""
+        missing = []
+        # A lead without customer has no contacts that we could have met
+        if self.partner_id and not self.contact_ids:
+            missing.append(self.env._("whom you met"))
+        if not self.mode:
+            missing.append(self.env._("how you met"))
+        if not self.objective_reached:
+            missing.append(self.env._("whether you reached the objective"))
+        if not self.next_step:
+            missing.append(self.env._("what comes next"))
+        if missing:
+            raise UserError(
+                self.env._(
+                    "The report on %(visit)s isn't complete. Please say: %(missing)s.",
+                    visit=self.name,
+                    missing=", ".join(missing),
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        visits = super().create([self._name_day(vals) for vals in vals_list])
+        done = visits.filtered(lambda visit: visit.state == "done").sudo()
+        done._replace_missed()
+        done._replace_planned()
+        return visits
+
+    def write(self, vals):
+        vals = dict(vals)
+        if not self.env.su and REPORT_FIELDS & vals.keys():
+            self._check_correction()
+        missed = self.browse()
+        if "date_visited" in vals:
+            missed = self.filtered(lambda visit: visit.state == "missed")
+        if missed:
+            # closed, but it may turn out to have taken place
+            missed.check_access("write")
+            day = vals.pop("date_visited")
+            missed.sudo().with_context(key_account_visit_sync=INTERNAL).date_done = day
+            (self - missed).write({"date_visited": day})
+        vals = self._name_day(vals)
+        visits = self.sudo()
+        moved = visits._filter_moved(vals)
+        reported = visits.filtered("report_date")
+        before = {visit: (visit.next_date, visit.next_theme) for visit in reported}
+        res = super().write(vals)
+        moved._forget_day()
+        if vals.get("state") in ("cancelled", "missed"):
+            visits._withdraw_draft()
+        if {"next_date", "next_theme"} & vals.keys():
+            reported._follow_promises(before)
+        if {"is_manager_needed", "support_needed"} & vals.keys():
+            reported._follow_support(vals)
+        if vals.get("mode") in CALL_MODES:
+            # nobody thanks for a call
+            visits.filtered("follow_up_activity_id.active")._unlink_tasks()
+        return res
+
+    def _filter_moved(self, vals):
+        """Return the planned visits that ``vals`` move to another day."""
+        day = fields.Date.to_date(vals.get("date_planned"))
+        return self.filtered(
+            lambda visit: day and visit.state == "planned" and visit.date_planned != day
+        )
+
+    def _forget_day(self):
+        """Forget the day that a draft named: the visit didn't take place then."""
+        self.filtered("date_done").with_context(
+            key_account_visit_sync=INTERNAL
+        ).date_done = False
+
+    def _withdraw_draft(self):
+        """Drop what was to be promised at visits that didn't take place."""
+        self.commitment_ids.filtered(
+            lambda commitment: commitment.state == "open"
+        )._drop()
+        self.filtered(lambda visit: visit.state == "cancelled")._forget_day()
+
+    def _restore_draft(self):
+        """Keep what was promised at missed visits: they took place."""
+        self.commitment_ids.filtered(
+            lambda commitment: commitment.state == "dropped"
+        )._reopen()
+
+    def unlink(self):
+        visits = self.sudo()
+        visits.commitment_ids.unlink()
+        visits._unlink_tasks()
+        tasks = visits.support_activity_id | visits.promise_activity_id
+        tasks.filtered("active").unlink()
+        return super().unlink()
+
+    @api.model
+    def _name_day(self, vals):
+        """The report asks for the day under another name, with today as its default:
+        while a visit is planned, it has none."""
+        if "date_visited" not in vals:
+            return vals
+        vals = dict(vals)
+        vals["date_done"] = vals.pop("date_visited")
+        return vals
+
+    # -------------------------------------------------------------------------
+    # The visit's own log
+    # -------------------------------------------------------------------------
+
+    def _track_prepare(self, fields_iter):
+        # Only what changes in a report that was given is told: planning stays quick
+        return super(KeyAccountVisit, self.filtered("report_date"))._track_prepare(
+            fields_iter
+        )
+
+    def _track_commitments(self):
+        """Tell in the log what is going to change in the commitments of given
+        reports."""
+        if not self.env.context.get("tracking_disable"):
+            self.sudo()._track_prepare(["commitment_log"])
+
+    def _message_auto_subscribe(self, updated_values, followers_existing_policy="skip"):
+        # Nobody is told of an assignment: the daily digest does that
+        return True
+
+    def _mail_get_partner_fields(self, introspect_fields=False):
+        # No mail to customers: nothing suggests them
+        return []
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_open_report(self):
+        """Open the report of a visit.
+
+        :raise UserError: if the visit was cancelled
+        :raise AccessError: if the user may not report it, or not correct it any more
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_reportable()
+        self._check_correction()
+        return self._get_report_action({"res_id": self.id})
+
+    def action_report(self, values=None):
+        """Give the report: mark a planned or missed visit done, keep what was promised
+        and call for support. A report that was given already is corrected.
+
+        :param dict values: what the report says, written before; without a visit, one
+            is logged with them
+        :return: a notification that names the next visit
+        :raise UserError: if one of the four questions is open, or the visit was
+            cancelled
+        :raise AccessError: if the user may not report it, or not correct it any more
+        """
+        self = self._save_report(values)
+        self._check_answers()
+        if self.report_date:
+            return {"type": "ir.actions.act_window_close"}
+        self._make_done()
+        # sudo: the checks above are the right to report
+        visit = self.sudo()
+        visit.write({"report_date": fields.Datetime.now(), "report_uid": self.env.uid})
+        visit._create_follow_ups()
+        visit._plan_next()
+        visit._keep_promises({"next_date", "next_theme"})
+        untold = visit._notify_managers()
+        return visit._get_next_notification(
+            self.env._("Report saved."),
+            untold and self.env._("There is nobody to tell that you need support."),
+        )
+
+    def action_report_later(self, values=None):
+        """Note that a visit took place, and leave its report for later.
+
+        :param dict values: what is known already; see :meth:`action_report`
+        :return: a notification that names the next visit
+        :raise UserError: if the visit was cancelled
+        :raise AccessError: if the user may not report it
+        """
+        self = self._save_report(values)
+        if self.report_date:
+            return {"type": "ir.actions.act_window_close"}
+        self._make_done()
+        return self.sudo()._get_next_notification(
+            self.env._("The visit is logged, and waits for its report.")
+        )
+
+    def _save_report(self, values):
+        """Write what the report says so far, on a new visit if there is none."""
+        if not self:
+            self = self.create({"state": "done", **(values or {})})
+            values = None
+        self.ensure_one()
+        self.check_access("write")
+        self._check_reportable()
+        self._check_correction()
+        if not self.report_date:
+            self._take_over()
+        self.write(values or {})
+        return self
+
+    def _take_over(self):
+        """Note who made the visit: whoever reports it, but a manager, who reports on
+        behalf of the salesperson."""
+        user = self.env.user
+        previous = self.user_id
+        stays = previous and (self.state == "done" or user.has_group(SALES_ALL))
+        if stays or user == previous or user._is_superuser():
+            return
+        team = self._get_user_teams(self.company_id, user).get(user.id)
+        visit = self.sudo()
+        # The meeting stays in the calendar of whoever planned it
+        visit.with_context(
+            key_account_visit_sync=INTERNAL, key_account_meeting_sync=INTERNAL
+        ).write({"user_id": user.id, "team_id": (team or visit.team_id).id})
+        visit.commitment_ids.filtered(
+            lambda commitment: (
+                commitment.state == "open" and commitment.user_id == previous
+            )
+        ).user_id = user
+
+    def _make_done(self):
+        """Mark the visit done that somebody reports, on the day that was named."""
+        if self.state == "planned":
+            self.action_done(self.feedback)
+        elif self.state == "missed":
+            self.sudo()._make_up()
+
+    def _make_up(self):
+        """Mark missed visits as done: they were made in time and reported late. What
+        was planned in their place is outdated."""
+        for visit in self.with_context(key_account_visit_sync=INTERNAL):
+            visit.write(
+                {"state": "done", "date_done": visit.date_done or visit._get_today()}
+            )
+        self._restore_draft()
+        self.commitment_ids._create_activities()
+        self._replace_planned()
+
+    def action_log(self):
+        """Open the report of a visit that wasn't planned; its customer is chosen
+        there."""
+        return self._get_log_action()
+
+    @api.readonly
+    @api.model
+    def get_report_contacts(self, partner_id, company_id=False):
+        """Return whom one may have met at a customer's: its contact persons, those
+        with a place in the buying centre first.
+
+        :param int partner_id: the customer
+        :param int company_id: the visit's company; default: the current one
+        :return: ``{"can_create": bool, "contacts": [{"id", "name", "place"}]}``
+        :raise AccessError: outside sales, without the right to read the customer, or
+            for a company of others
+        """
+        self.check_access("read")
+        company = self.env["res.company"].browse(company_id or self.env.company.id)
+        if company not in self.env.user.company_ids:
+            raise AccessError(
+                self.env._("You don't work for this company: ask for another one.")
+            )
+        Partners = self.env["res.partner"]
+        account = Partners.browse(partner_id)
+        account.check_access("read")
+        today = self._get_user_today(self.env.user, company)
+        contacts = Partners.search_fetch(
+            Domain("commercial_partner_id", "=", account.commercial_partner_id.id)
+            & Domain("company_id", "in", [company.id, False])
+            & Domain("type", "=", "contact")
+            & Domain("is_company", "=", False)
+            & (
+                Domain("left_company_date", "=", False)
+                | Domain("left_company_date", ">", today)
+            ),
+            ["name", "function", "decision_level", "buying_role_ids"],
+            order="name, id",
+        )
+        levels = dict(
+            Partners._fields["decision_level"]._description_selection(self.env)
+        )
+        rows = []
+        for contact in contacts:
+            place = contact.buying_role_ids.mapped("name")
+            if contact.decision_level:
+                place.append(levels[contact.decision_level])
+            rows.append(
+                {
+                    "id": contact.id,
+                    "name": contact.name or contact.display_name,
+                    "place": ", ".join(place) or contact.function or "",
+                    "is_placed": bool(place),
+                }
+            )
+        rows.sort(key=lambda row: not row["is_placed"])
+        return {"can_create": Partners.has_access("create"), "contacts": rows}
+
+    def _check_reportable(self):
+        if self.state == "cancelled":
+            raise UserError(
+                self.env._(
+                    "The visit to %s was cancelled: log a new one.",
+                    self.name,
+                )
+            )
+
+    def _get_report_action(self, values):
+        view = self.env.ref("crm_key_account.key_account_visit_view_form_report")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Visit Report"),
+            "res_model": "key.account.visit",
+            "views": [(view.id, "form")],
+            "target": "new",
+            **values,
+        }
+
+    @api.model
+    def _get_log_action(self, partner=None, lead=None):
+        """Open the report of a visit that just took place.
+
+        A planned visit of the user's that is due today, overdue or as early as the
+        cadence allows is the one to report: it would otherwise remain.
+        """
+        account = (partner or self.env["res.partner"]).commercial_partner_id
+        if account and not account.active:
+            raise UserError(
+                self.env._(
+                    "%s is archived: restore the customer before you log a visit.",
+                    account.display_name,
+                )
+            )
+        document = account or lead
+        if document:
+            domain = Domain("partner_id", "=", account.id)
+            if not account:
+                domain &= Domain("lead_id", "=", lead.id)
+            planned = self.search(
+                domain
+                & Domain("company_id", "=", self.env.company.id)
+                & Domain("state", "=", "planned")
+                & Domain("track", "=", "visit")
+                & Domain("user_id", "in", [self.env.uid, False])
+            )
+            today = self._get_user_today(self.env.user, self.env.company)
+            if planned and planned._get_earliest_day() <= today:
+                return planned.action_open_report()
+        return self._get_report_action(
+            {
+                "name": self.env._("Log Visit"),
+                "context": {
+                    "default_partner_id": account.id,
+                    "default_lead_id": lead.id if lead else False,
+                    "default_state": "done",
+                    "default_track": "visit",
+                },
+            }
+        )
+
+    def _get_next_notification(self, message, warning=None):
+        """Tell the rep when the next visit is; the dialog closes.
+
+        :param str message: what was done
+        :param str warning: what wasn't
+        """
+        follower = self._get_planned_followers().get(self.id)
+        params = {
+            "type": "warning" if warning else "success",
+            "next": {"type": "ir.actions.act_window_close"},
+        }
+        if follower and not follower._filter_within_reach():
+            following = self.env._(
+                "The next visit is planned by %s.", follower.user_id.name
+            )
+        elif follower:
+            following = self.env._("Next visit: %s")
+            params["links"] = [
+                {
+                    "label": format_date(
+                        self.env, follower.date_planned, date_format="EEE d MMM"
+                    ),
+                    "url": f"/odoo/customer-visits/{follower.id}",
+                }
+            ]
+        else:
+            following = self.env._("No next visit is planned.")
+        params["message"] = " ".join(filter(None, [message, warning, following]))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": params,
+        }
+
+    # -------------------------------------------------------------------------
+    # What follows
+    # -------------------------------------------------------------------------
+
+    def _mark_done(self):
+        res = super()._mark_done()
+        self._replace_missed()
+        self.commitment_ids._create_activities()
+        self._create_follow_ups()
+        return res
+
+    def _reopen(self):
+        self._check_correction()
+        res = super()._reopen()
+        self._unlink_tasks()
+        self.commitment_ids._unlink_activities()
+        self.write({"report_date": False, "report_uid": False})
+        return res
+
+    def _add_feedback(self, feedback):
+        """Take over what was typed into Odoo's own feedback box; a report that was
+        given stays as it is."""
+        for visit in self.filtered(lambda visit: not visit.report_date):
+            if feedback.strip() not in (visit.feedback or ""):
+                visit.feedback = "\n".join(filter(None, [visit.feedback, feedback]))
+
+    def _get_accounts_domain(self):
+        leads = self.filtered(lambda visit: not visit.partner_id).lead_id
+        return (
+            Domain("company_id", "in", self.company_id.ids)
+            & Domain("track", "in", list(set(self.mapped("track"))))
+            & (
+                Domain("partner_id", "in", self.partner_id.ids)
+                | (
+                    Domain("partner_id", "=", False)
+                    & Domain("lead_id", "in", leads.ids)
+                )
+            )
+        )
+
+    def _get_planned_followers(self):
+        """Return {visit id: the planned visit of the same account on the same track}
+        for those that have one."""
+        planned = self.search(
+            self._get_accounts_domain() & Domain("state", "=", "planned")
+        )
+        by_key = {visit._get_account_key(): visit for visit in planned}
+        return {
+            visit.id: by_key[visit._get_account_key()]
+            for visit in self
+            if visit._get_account_key() in by_key
+        }
+
+    def _filter_latest(self):
+        """Return the done visits after which nobody visited the account on the
+        track."""
+        latest = {}
+        groups = self._read_group(
+            self._get_accounts_domain() & Domain("state", "=", "done"),
+            ["partner_id", "lead_id", "company_id", "track"],
+            ["date_done:max"],
+        )
+        for partner, lead, company, track, day in groups:
+            key = get_account_key(partner.id, lead.id, company.id, track)
+            latest[key] = max(day, latest.get(key, day))
+        return self.filtered(
+            lambda visit: visit.date_done == latest.get(visit._get_account_key())
+        )
+
+    def _get_earliest_day(self):
+        """Return the first day on which the planned visit counts as made: as early as
+        the cadence allows."""
+        tolerance = timedelta(0)
+        if self.date_due and self.date_latest:
+            tolerance = max(tolerance, self.date_latest - self.date_due)
+        return self.date_planned - tolerance
+
+    def _replace_missed(self):
+        """Visits that were made in time and noted late: what was marked missed took
+        place."""
+        missed = self.search(
+            self._get_accounts_domain() & Domain("state", "=", "missed"),
+            order="date_planned desc, id desc",
+        )
+        by_key = defaultdict(list)
+        for visit in missed:
+            by_key[visit._get_account_key()].append(visit)
+        within_reach = missed._filter_within_reach()
+        for visit in self:
+            others = by_key[visit._get_account_key()]
+            for other in others:
+                first, last = other._get_earliest_day(), other._get_window_end()
+                if first <= visit.date_done <= last:
+                    others.remove(other)
+                    visit._take_place_of(other, other in within_reach)
+                    break
+
+    def _replace_planned(self):
+        """Visits that nobody had planned count: settle what was planned.
+
+        - A planned visit that was due by then took place, just not as planned: the
+          logged visit takes its place, unless it took that of a missed one.
+        - A later one that the cadence planned is outdated: the cadence goes on from
+          the logged visit. What a person moved, or planned by hand, stays.
+        - What waits in the backlog is planned anew too.
+        """
+        followers = self._get_planned_followers()
+        rows = self._get_waiting_rows()
+        concerned = self.filtered(
+            lambda visit: visit.id in followers or visit._get_account_key() in rows
+        )
+        settled = taken = self.browse()
+        outdated = defaultdict(self.browse)
+        within_reach = self.union(*followers.values())._filter_within_reach()
+        for visit in concerned._filter_latest():
+            planned = followers.get(visit.id)
+            if not planned:
+                settled |= visit
+                continue
+            if planned in taken:
+                # two visits on one day: one takes the place
+                continue
+            taken |= planned
+            if not visit.date_due and visit.date_done >= planned._get_earliest_day():
+                visit._take_place_of(planned, planned in within_reach)
+                settled |= visit
+            elif (
+                planned.cadence_id
+                and not planned.is_date_fixed
+                and visit.company_id.key_account_planning
+            ):
+                outdated[visit.date_done] |= planned
+                settled |= visit
+        for day, visits in outdated.items():
+            visits._close_visited(day)
+        settled._plan_next()
+
+    def _get_waiting_rows(self):
+        """Return {account key: row} of what the last planning found no day for."""
+        dues = self.env["key.account.due"].sudo()
+        domain = self._get_accounts_domain() & Domain(
+            [("visit_id", "=", False), ("reason", "!=", False)]
+        )
+        return {row._get_account_key(): row for row in dues.search(domain)}
+
+    def _close_visited(self, day, **kwargs):
+        """Cancel what need not take place any more: somebody was there on ``day``."""
+        day = format_date(self.env, day, date_format="d MMM")
+        self._close(self.env._("Visited on %s", day), **kwargs)
+
+    def _take_place_of(self, other, within_reach):
+        """Be the visit that was planned, or marked missed: the cadence asked for it,
+        its activity is done, and what its salesperson had noted already stays.
+
+        :param bool within_reach: whether the user may change ``other``; if not, it is
+            cancelled, and what was noted stays there, with its salesperson
+        """
+        vals = {
+            name: other._fields[name].convert_to_write(other[name], other)
+            for name in (PLAN_FIELDS if within_reach else ASKED_FIELDS)
+        }
+        sync = {
+            "key_account_meeting_sync": INTERNAL,
+            "key_account_visit_sync": INTERNAL,
+        }
+        activity = other.activity_id.filtered("active")
+        other._remove_later_meeting(self.date_done)
+        if within_reach:
+            vals.update(self._get_draft_values(other))
+            if other.state == "missed":
+                other._restore_draft()
+            # What is detached doesn't go with the visit
+            other.with_context(**sync).write(dict.fromkeys(LINK_FIELDS, False))
+            other.commitment_ids.with_context(**sync).visit_id = self
+            self._take_log_of(other)
+            other.unlink()
+        else:
+            # the meeting of that day took place, and the leader need not go after it
+            other.with_context(**sync).write(
+                {"calendar_event_id": False, "date_escalated": False}
+            )
+            other._close_visited(self.date_done, unlink_activities=False)
+        self.with_context(**sync).write(vals)
+        self.commitment_ids._create_activities()
+        activity.with_context(key_account_visit_sync=INTERNAL).action_feedback(
+            feedback=self.feedback
+        )
+
+    def _get_draft_values(self, other):
+        """Return what is noted on ``other`` and not here, to be written here."""
+        vals = {
+            name: other._fields[name].convert_to_write(other[name], other)
+            for name in sorted(REPORT_FIELDS)
+            if other[name] and not self[name]
+        }
+        day = vals.get("next_date")
+        if day and (day < self._get_today() or day <= self.date_done):
+            del vals["next_date"]
+        vals.update(
+            (name, other[name].id)
+            for name in LINK_FIELDS
+            if other[name] and not self[name]
+        )
+        return vals
+
+    def _take_log_of(self, other):
+        """Move messages, attachments and followers of ``other`` here."""
+        for model, column in (
+            ("mail.message", "model"),
+            ("ir.attachment", "res_model"),
+        ):
+            self.env[model].search(
+                [(column, "=", self._name), ("res_id", "=", other.id)]
+            ).write({"res_id": self.id})
+        self.message_subscribe(other.message_partner_ids.ids)
+
+    def _remove_later_meeting(self, day):
+        """Take the visit's meeting out of the calendar if it is after ``day``."""
+        event = self.calendar_event_id
+        if not event:
+            return
+        tz = self._get_user_tz(self.user_id, self.company_id)
+        if self._get_event_period(event, tz)[0].date() > day:
+            self._remove_meetings()
+            if self.calendar_event_id:
+                self._release_meetings(event)
+
+    def _follow_promises(self, before):
+        """Do with the next visits what was corrected in reports.
+
+        :param before: day and theme per visit before they were written
+        """
+        redated = self.filtered(lambda visit: visit.next_date != before[visit][0])
+        redated._keep_promises({"next_date"})
+        redated.filtered(lambda visit: not visit.next_date)._release_followers(
+            {visit: day for visit, (day, _theme) in before.items()}
+        )
+        self.filtered(
+            lambda visit: visit.next_theme != before[visit][1]
+        )._keep_promises({"next_theme"})
+        self._tell_of_promises(
+            {
+                visit: visit.promise_activity_id.user_id
+                for visit in self.filtered("promise_activity_id")
+            }
+        )
+
+    def _release_followers(self, days):
+        """Let the cadence decide on visits that were promised for a day. What a person
+        has moved since, or arranged a meeting for, stays.
+
+        :param days: the day that was promised, per visit
+        """
+        followers = self._get_planned_followers()
+        within_reach = self.union(*followers.values())._filter_within_reach()
+        settled = outdated = self.browse()
+        for visit in self._filter_latest():
+            planned = followers.get(visit.id, self.browse()) & within_reach
+            if (
+                planned.cadence_id
+                and planned.is_date_fixed
+                and planned.date_planned == days[visit]
+                and not planned.calendar_event_id
+            ):
+                planned.with_context(
+                    key_account_visit_sync=INTERNAL
+                ).is_date_fixed = False
+                if visit.company_id.key_account_planning:
+                    settled |= visit
+                    outdated |= planned
+        outdated._close(self.env._("The day is not promised any more"))
+        settled._plan_next()
+
+    def _keep_promises(self, names):
+        """Bring the next visits to the day that the customers were promised, on which
+        they stay, with the theme as the objective. A colleague whose visit it is, is
+        told instead.
+
+        :param names: the promises to keep: ``next_date``, ``next_theme``
+        """
+        promised = self.filtered(
+            lambda visit: visit.state == "done" and any(visit[name] for name in names)
+        )
+        promised = promised and promised._filter_latest()
+        followers = promised and promised._get_planned_followers()
+        rows = promised and promised._get_waiting_rows()
+        dues = self.env["key.account.due"].sudo()
+        planned = self.browse().union(*(followers or {}).values())
+        waiting = dues.union(*(rows or {}).values())
+        hidden = planned - planned._filter_within_reach()
+        hidden_rows = waiting - waiting._filter_within_reach()
+        told = {}
+        for visit in promised:
+            day = "next_date" in names and visit.next_date
+            if day and day < visit._get_today():
+                # promised in a draft that was saved long ago
+                day = False
+            planned = followers.get(visit.id, self.browse())
+            row = rows.get(visit._get_account_key(), dues)
+            if planned in hidden or not planned and row in hidden_rows:
+                told[visit] = (planned or row).user_id
+                continue
+            if not planned and day:
+                planned = visit._plan_promised(day, row)
+            if not planned:
+                continue
+            vals = {}
+            if day and planned.date_planned != day:
+                vals["date_planned"] = day
+            elif day:
+                vals["is_date_fixed"] = True
+            if "next_theme" in names and visit.next_theme:
+                vals["objective"] = visit.next_theme
+                planned.activity_id.with_context(
+                    key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+                ).note = plaintext2html(visit.next_theme)
+            planned.write(vals)
+        self._tell_of_promises(told)
+
+    def _tell_of_promises(self, users):
+        """Tell salespersons what colleagues promised at their customers': they decide
+        whether to move the next visit. One activity per report, which follows what is
+        corrected there.
+
+        :param users: {visit: salesperson of the next visit}
+        """
+        todo = self.env.ref("mail.mail_activity_data_todo")
+        vals_list = []
+        told = self.browse()
+        for visit, user in users.items():
+            activity = visit.promise_activity_id.filtered("active").with_context(
+                key_account_visit_sync=INTERNAL
+            )
+            summary = visit._get_promise_summary(user)
+            if activity and summary:
+                activity.summary = summary
+            elif activity:
+                activity.unlink()
+            elif summary and user.active:
+                told |= visit
+                vals_list.append(
+                    {
+                        **visit._prepare_document_values(),
+                        "activity_type_id": todo.id,
+                        "summary": summary,
+                        "date_deadline": self._get_user_today(user, visit.company_id),
+                        "user_id": user.id,
+                    }
+                )
+        activities = self._create_tasks(vals_list)
+        synced = told.with_context(key_account_visit_sync=INTERNAL)
+        for visit, activity in zip(synced, activities, strict=True):
+            visit.promise_activity_id = activity
+
+    def _get_promise_summary(self, user):
+        """Return what was promised, in the language of ``user``, or nothing."""
+        visit = self.with_context(lang=user.lang or self.env.lang)
+        day = visit.next_date
+        promise = [
+            day
+            and day >= visit._get_today()
+            and format_date(visit.env, day, date_format="EEE d MMM"),
+            visit.next_theme,
+        ]
+        if not any(promise):
+            return ""
+        return visit.env._(
+            "%(colleague)s promised %(customer)s a visit: %(promise)s",
+            colleague=visit.user_id.name,
+            customer=visit.name,
+            promise=", ".join(filter(None, promise)),
+        )
+
+    def _plan_promised(self, day, row):
+        """Plan the visit that was promised for ``day``: what waits in the backlog, or
+        one that the cadence doesn't ask for.
+
+        :param row: what waits, if anything does
+        """
+        if row:
+            vals = row._prepare_visit_values(day, row.user_id)
+        else:
+            user = self.user_id.filtered("active") or self.account_user_id
+            vals = {
+                "partner_id": self.partner_id.id,
+                "lead_id": self.lead_id.id,
+                "company_id": self.company_id.id,
+                "user_id": user.filtered("active").id,
+                "team_id": self.team_id.id,
+                "track": self.track,
+                "date_planned": day,
+                "is_date_fixed": True,
+            }
+        vals["objective"] = self.next_theme
+        return self.with_company(self.company_id).create(vals)
+
+    def _get_follow_up_days(self):
+        """Return {visit id: day to follow up}: the cadence's working days of the
+        salesperson after the visit, not before today. False: no follow-up."""
+        days = {}
+        for company, visits in self.grouped("company_id").items():
+            start = min(visit.date_done or visit._get_today() for visit in visits)
+            end = max(visit.date_done or visit._get_today() for visit in visits)
+            working_days = self._get_working_days(
+                visits.user_id,
+                company,
+                start,
+                end + timedelta(days=engine.MAX_SEARCH_DAYS),
+            )
+            for visit in visits:
+                count = FOLLOW_UP_DAYS
+                if visit.cadence_id:
+                    count = visit.cadence_id.follow_up_days
+                today = visit._get_today()
+                day = visit.date_done or today
+                following = sorted(
+                    other for other in working_days[visit.user_id.id] if other > day
+                )
+                # Away for all of the search: no working day would come
+                after = (
+                    following[count - 1]
+                    if 0 < count <= len(following)
+                    else day + timedelta(days=count)
+                )
+                days[visit.id] = count > 0 and max(after, today)
+        return days
+
+    def _create_follow_ups(self):
+        """Remind the salespersons to thank and recap. Calls and mails need none."""
+        visits = self.sudo().filtered(
+            lambda visit: (
+                visit.state == "done"
+                and visit.track in ("visit", "executive")
+                and visit.mode not in CALL_MODES
+                and visit.user_id.active
+                and (not visit.partner_id or visit.partner_id.active)
+                and not visit.follow_up_activity_id
+            )
+        )
+        if not visits:
+            return
+        days = visits._get_follow_up_days()
+        visits = visits.filtered(lambda visit: days[visit.id])
+        activity_type = self.env.ref(
+            "mail.mail_activity_data_call", raise_if_not_found=False
+        ) or self.env.ref("mail.mail_activity_data_todo")
+        activities = self._create_tasks(
+            [
+                {
+                    **visit._prepare_document_values(),
+                    "activity_type_id": activity_type.id,
+                    "summary": visit.with_context(
+                        lang=visit.user_id.lang or self.env.lang
+                    ).env._("Thank and recap: %s", visit.name),
+                    "date_deadline": days[visit.id],
+                    "user_id": visit.user_id.id,
+                }
+                for visit in visits
+            ]
+        )
+        synced = visits.with_context(key_account_visit_sync=INTERNAL)
+        for visit, activity in zip(synced, activities, strict=True):
+            visit.follow_up_activity_id = activity
+
+    @api.model
+    def _create_tasks(self, vals_list):
+        """Create activities that go with visits but are none. No mail goes out, as for
+        visits; nobody outside sales reads them."""
+        return (
+            self.env["mail.activity"]
+            .sudo()
+            .with_context(mail_activity_quick_update=True)
+            .create(
+                [
+                    {
+                        "note": False,
+                        "automated": True,
+                        **vals,
+                        "is_key_account_visit": True,
+                        "is_key_account_task": True,
+                    }
+                    for vals in vals_list
+                ]
+            )
+        )
+
+    def _unlink_tasks(self):
+        """Take back what a visit that didn't take place asked for."""
+        activities = self.sudo().follow_up_activity_id
+        activities.filtered("active").unlink()
+        self.sudo().with_context(
+            key_account_visit_sync=INTERNAL
+        ).follow_up_activity_id = False
+
+    def _follow_support(self, vals):
+        """Do with the activities for support what was corrected in reports."""
+        for visit in self.with_context(key_account_visit_sync=INTERNAL):
+            activity = visit.support_activity_id.filtered("active")
+            if activity and not visit.is_manager_needed:
+                visit.support_activity_id = False
+                activity.unlink()
+            elif activity and "support_needed" in vals:
+                activity.summary = visit._get_support_summary(activity.user_id)
+        self._notify_managers()
+
+    def _notify_managers(self):
+        """Tell the leader of the sales team, or whoever stands in, once, that support
+        is needed.
+
+        :return: the visits of which nobody could be told
+        """
+        visits = self.filtered(
+            lambda visit: visit.is_manager_needed and not visit.support_activity_id
+        )
+        vals_list = []
+        noted = self.browse()
+        todo = self.env.ref("mail.mail_activity_data_todo")
+        for visit, user in visits._get_support_users(self.env.user).items():
+            if not user:
+                continue
+            noted |= visit
+            vals_list.append(
+                {
+                    **visit._prepare_document_values(),
+                    "activity_type_id": todo.id,
+                    "summary": visit._get_support_summary(user),
+                    "date_deadline": self._get_user_today(user, visit.company_id),
+                    "user_id": user.id,
+                }
+            )
+        activities = self._create_tasks(vals_list)
+        synced = noted.with_context(key_account_visit_sync=INTERNAL)
+        for visit, activity in zip(synced, activities, strict=True):
+            visit.support_activity_id = activity
+        return visits - noted
+
+    def _get_support_summary(self, user):
+        return self.with_context(lang=user.lang or self.env.lang).env._(
+            "Support needed: %s", self.support_needed or self.name
+        )
+
+    def _get_support_users(self, asking):
+        """Return {visit: who is to help}: the leader of the team; where there is none,
+        or it is the leader who asks, a sales administrator of the company."""
+        result = {}
+        administrators = self.env.ref("sales_team.group_sale_manager")
+        for company, visits in self.grouped("company_id").items():
+            teams = self._get_user_teams(company, visits.user_id)
+            others = self.env["res.users"].search(
+                [
+                    ("all_group_ids", "in", administrators.ids),
+                    ("company_ids", "in", company.ids),
+                    ("share", "=", False),
+                    ("id", "!=", asking.id),
+                ],
+                order="id",
+                limit=1,
+            )
+            for visit in visits:
+                team = visit.team_id or teams.get(visit.user_id.id)
+                leader = team.user_id if team else others.browse()
+                can_help = (
+                    leader.active and company in leader.company_ids and leader != asking
+                )
+                result[visit] = leader if can_help else others
+        return result
+
+    # -------------------------------------------------------------------------
+    # Hand-over
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _hand_over_lost_tasks(self, users):
+        """Give on what users who left, or left the company, promised or were to do
+        after visits."""
+
+        def is_lost(user, company):
+            return not user.active or company not in user.company_ids
+
+        commitments = self.env["key.account.commitment"].search(
+            [("user_id", "in", users.ids), ("state", "=", "open")]
+        )
+        commitments.filtered(
+            lambda commitment: is_lost(commitment.user_id, commitment.company_id)
+        )._assign_responsibles()
+        tasks = self.env["mail.activity"].search(
+            [("user_id", "in", users.ids), ("is_key_account_task", "=", True)]
+        )
+        visits = self.search([("follow_up_activity_id", "in", tasks.ids)])
+        visits.filtered(
+            lambda visit: is_lost(visit.follow_up_activity_id.user_id, visit.company_id)
+        )._assign_follow_ups()
+        visits = self.search([("support_activity_id", "in", tasks.ids)]).filtered(
+            lambda visit: is_lost(visit.support_activity_id.user_id, visit.company_id)
+        )
+        for asking, group in visits.grouped("user_id").items():
+            for visit, user in group._get_support_users(asking).items():
+                self._assign_tasks(visit.support_activity_id, user.id)
+
+    @api.model
+    def _hand_over_tasks(self, records, column, previous_users):
+        """Give what the former salesperson of ``records`` promised there, and was to do
+        after visits, to the new one; also what went to somebody else or nobody when the
+        former one left.
+
+        :param records: customers, or leads without a customer
+        :param column: the column of visits that names them
+        :param dict previous_users: id of the salesperson before, per record id
+        """
+        domain = Domain(column, "in", records.ids)
+        if column == "lead_id":
+            domain &= Domain("partner_id", "=", False)
+        users = self.env["res.users"].browse(set(previous_users.values()) - {False})
+        present = users.with_context(active_test=False).filtered("active")
+
+        def is_former(visit, user):
+            previous = previous_users[visit[column].id]
+            left = previous not in (*present.ids, False)
+            return user.id in (previous, False) or (
+                left and visit.user_id.id == previous
+            )
+
+        commitments = self.env["key.account.commitment"].search(
+            domain & Domain("state", "=", "open")
+        )
+        commitments.filtered(
+            lambda commitment: is_former(commitment.visit_id, commitment.user_id)
+        )._assign_responsibles()
+        visits = self.search(domain & Domain("follow_up_activity_id", "!=", False))
+        visits.filtered(
+            lambda visit: (
+                visit.follow_up_activity_id.active
+                and is_former(visit, visit.follow_up_activity_id.user_id)
+            )
+        )._assign_follow_ups()
+
+    def _assign_follow_ups(self):
+        """Give the follow-ups of the visits to whoever is responsible now."""
+        for (user_id, _team_id), visits in self._group_by_responsible().items():
+            self._assign_tasks(visits.follow_up_activity_id, user_id)
+
+    @api.model
+    def _assign_tasks(self, activities, user_id):
+        activities.filtered("active").with_context(
+            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
+        ).write({"user_id": user_id})

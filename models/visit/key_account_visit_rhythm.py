@@ -1,0 +1,188 @@
+from collections import defaultdict
+
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.fields import Domain
+from odoo.tools import SQL, format_date
+
+from ...const import INTERNAL
+
+# How many of the latest visits a team leader is told of.
+HISTORY_LENGTH = 5
+
+
+class KeyAccountVisit(models.Model):
+    """What happens to visits that don't take place: missed ones, and those that the
+    sales team's leader has to know of."""
+
+    _inherit = "key.account.visit"
+
+    @api.model
+    def _mark_missed(self, company, partner_ids=None, today=None):
+        """Mark generated visits whose window has passed as missed: 30 % of the interval
+        after the due date, or after the day for which they were planned, or to which a
+        person moved them, if that is later.
+
+        The account stays due, and so gets one new visit: however many windows pass,
+        there is one planned visit. Visits that a person planned have no window.
+        """
+        domain = Domain(
+            [
+                ("company_id", "=", company.id),
+                ("state", "=", "planned"),
+            ]
+        )
+        if partner_ids is not None:
+            domain &= Domain("partner_id", "in", partner_ids)
+        # nowhere is it later than a day after here
+        latest = today or self._get_latest_today()
+        visits = self.search(domain & Domain("date_latest", "<", latest))
+        missed = visits.filtered(
+            lambda visit: visit._get_window_end() < (today or visit._get_today())
+        )
+        if missed:
+            activities = missed.activity_id
+            missed.with_context(key_account_visit_sync=INTERNAL).write(
+                {"state": "missed"}
+            )
+            # The next visit must not meet them in the unique indexes.
+            missed.flush_recordset()
+            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
+
+    def _get_window_end(self):
+        tolerance = self.date_latest - self.date_due
+        return max(self.date_due, self.date_planned) + tolerance
+
+    @api.model
+    def _escalate(self, company, partner_ids=None, today=None):
+        """Tell the leaders of the sales teams, once, of visits that are overdue for
+        longer than the cadence line allows: one activity each, with the history."""
+        lines = self.env["key.account.cadence"]._get_lines(company)
+        lines = lines.filtered(lambda line: line.escalate_after_days > 0)
+        if not lines:
+            return
+        domain = Domain(
+            [
+                ("company_id", "=", company.id),
+                ("cadence_id", "in", lines.ids),
+                ("date_due", "<", today or self._get_latest_today()),
+                ("date_escalated", "=", False),
+            ]
+        )
+        if partner_ids is not None:
+            domain &= Domain("partner_id", "in", partner_ids)
+        visits = self.search(domain & Domain("state", "=", "planned"))
+        rows = self.env["key.account.due"].sudo()
+        rows = rows.search(domain & Domain("visit_id", "=", False))
+        overdue = []
+        for record in [*visits, *rows]:
+            record_today = today or self._get_user_today(record.user_id, company)
+            days = (record_today - record.date_due).days
+            leader = record.team_id.user_id
+            if (
+                days > record.cadence_id.escalate_after_days
+                and leader.active
+                and leader != record.user_id
+                and company in leader.company_ids
+            ):
+                overdue.append((record, days, record_today, leader))
+        if not overdue:
+            return
+        history = self._get_escalation_history(company, [row[0] for row in overdue])
+        todo = self.env.ref("mail.mail_activity_data_todo")
+        vals_list = []
+        for record, days, record_today, leader in overdue:
+            texts = self.with_context(lang=leader.lang or self.env.lang)
+            name = record.user_id.name or texts.env._("nobody")
+            vals_list.append(
+                {
+                    **self._get_document_values(record.partner_id or record.lead_id),
+                    "activity_type_id": todo.id,
+                    "summary": texts.env._(
+                        "Visit overdue for %(days)s days; salesperson: %(name)s",
+                        days=days,
+                        name=name,
+                    ),
+                    "note": texts._get_escalation_note(
+                        record, history[record._get_account_key()]
+                    ),
+                    "date_deadline": record_today,
+                    "user_id": leader.id,
+                }
+            )
+        self._create_tasks(vals_list)
+        by_day = defaultdict(list)
+        for record, _, record_today, _ in overdue:
+            by_day[record_today].append(record)
+        for day, records in by_day.items():
+            for model in (visits, rows):
+                model.browse(
+                    record.id for record in records if record._name == model._name
+                ).with_context(key_account_visit_sync=INTERNAL).date_escalated = day
+
+    @api.model
+    def _get_escalation_history(self, company, records):
+        """Return {key: latest closed visits}, by one query."""
+        partners = self.env["res.partner"].union(*(row.partner_id for row in records))
+        leads = self.env["crm.lead"].union(
+            *(row.lead_id for row in records if not row.partner_id)
+        )
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT id
+                  FROM (
+                        SELECT id, ROW_NUMBER() OVER (
+                                   PARTITION BY track, partner_id,
+                                   CASE WHEN partner_id IS NULL THEN lead_id END
+                                   ORDER BY COALESCE(date_done, date_planned) DESC,
+                                            id DESC) AS number
+                          FROM key_account_visit
+                         WHERE company_id = %s
+                           AND state != 'planned'
+                           AND (partner_id = ANY(%s)
+                                OR partner_id IS NULL AND lead_id = ANY(%s))
+                       ) AS numbered
+                 WHERE number <= %s
+                 ORDER BY number
+                """,
+                company.id,
+                partners.ids,
+                leads.ids,
+                HISTORY_LENGTH,
+            )
+        )
+        history = defaultdict(self.browse)
+        for visit in self.browse(row[0] for row in rows):
+            history[visit._get_account_key()] |= visit
+        return history
+
+    def _get_escalation_note(self, record, visits):
+        """Return why somebody is told about ``record``, and the latest visits."""
+        states = dict(self._fields["state"]._description_selection(self.env))
+        due = self.env._("Due since %s.", format_date(self.env, record.date_due))
+        reason = record._fields.get("reason")
+        if reason and record.reason:
+            reasons = dict(reason._description_selection(self.env))
+            due = f"{due} {reasons[record.reason]}."
+        if not visits:
+            return Markup("<p>%s %s</p>") % (due, self.env._("Never visited."))
+        items = Markup().join(
+            Markup("<li>%s: %s</li>")
+            % (
+                format_date(self.env, visit.date_done or visit.date_planned),
+                ", ".join(
+                    text
+                    for text in (
+                        states[visit.state],
+                        visit.user_id.name,
+                        visit.close_reason,
+                    )
+                    if text
+                ),
+            )
+            for visit in visits.with_env(self.env)
+        )
+        return Markup("<p>%s</p><ul>%s</ul>") % (due, items)

@@ -1,0 +1,365 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import format_time
+from odoo.tools.misc import get_lang
+
+from ...const import NO_RANK, STAGE_NUMBERS
+from ...engine.planner import VISIT_LOAD
+
+WEEK_DAYS = 7
+# Days far away have no week.
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+# More than anybody drags: the list shows the rest.
+SHOWN_BACKLOG = 50
+
+
+class KeyAccountVisit(models.Model):
+    """The week board: who visits whom on which day, and how full the days are."""
+
+    _inherit = "key.account.visit"
+
+    @api.model
+    @api.readonly
+    def get_week_board(self, date=False, team_id=False, own=False):
+        """Return the visits of a week with the salespeople's capacities, as far as the
+        user may read them. A fixed number of queries.
+
+        :param date: a day of the week, ``YYYY-MM-DD``; default: today
+        :param int team_id: only this sales team, for those who see all documents
+        :param bool own: only the user's own week
+        :return: a dictionary: ``start`` and ``end`` of the week, the ``days`` to show,
+            ``rows`` (a salesperson each, with the capacity of each working day),
+            ``visits``, ``overdue`` (of earlier weeks, in the current one alone),
+            ``backlog``, ``teams`` to choose from
+        :raise AccessError: outside sales
+        """
+        self.check_access("read")
+        self.env["key.account.due"].check_access("read")
+        today = self._get_user_today(self.env.user, self.env.company)
+        days = self._get_week(self._to_day(date) or today)
+        see_all = self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
+        teams = self.env["crm.team"]
+        if see_all and not own:
+            teams = teams.search(
+                [("company_id", "in", [*self.env.companies.ids, False])]
+            )
+            users, domain = self._get_board_users(teams, team_id)
+        else:
+            users = self.env.user
+            domain = Domain("user_id", "=", users.id)
+        domain &= Domain("company_id", "in", self.env.companies.ids)
+        visits = self.search(domain & self._get_week_domain(days))
+        overdue = self.browse()
+        if today in days:
+            overdue = self.search(
+                domain
+                & Domain("state", "=", "planned")
+                & Domain("date_planned", "<", days[0]),
+                order="date_planned, id",
+            )
+        dues = self.env["key.account.due"]
+        waiting = domain & Domain("is_waiting", "=", True)
+        # who isn't a member of a team, but has visits, is there too
+        users |= (visits | overdue).user_id
+        cards = visits._get_board_cards(today)
+        unassigned = see_all and any(not visit.user_id for visit in visits)
+        rows = self._get_board_rows(users, days, unassigned)
+        return {
+            "today": fields.Date.to_string(today),
+            "start": fields.Date.to_string(days[0]),
+            "end": fields.Date.to_string(days[-1]),
+            "days": self._get_shown_days(days, rows, cards),
+            "see_all": see_all and not own,
+            "teams": [{"id": team.id, "name": team.name} for team in teams],
+            "rows": rows,
+            "visits": cards,
+            "overdue": overdue._get_board_cards(today),
+            "backlog": dues.search(
+                waiting, limit=SHOWN_BACKLOG, order="overdue_ratio desc, id"
+            )._get_board_cards(),
+            "backlog_count": dues.search_count(waiting),
+        }
+
+    def action_move(self, date, user_id):
+        """Move a planned visit to another day or salesperson, as a person's decision:
+        its activity and meeting follow.
+
+        :param date: the day, ``YYYY-MM-DD``
+        :param int user_id: the salesperson; ``False`` for nobody
+        :raise UserError: if the visit isn't planned any more, or the day has passed
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_planned()
+        day = self._to_day(date)
+        user = self.env["res.users"].browse(user_id or [])
+        self._check_board_day(day, user, self.company_id)
+        self._check_works_in_sales(user)
+        vals = {}
+        if day != self.date_planned:
+            vals["date_planned"] = day
+        if user != self.user_id:
+            vals["user_id"] = user.id
+        if vals:
+            self.write(vals)
+        return True
+
+    @api.model
+    def _to_day(self, date):
+        try:
+            day = fields.Date.to_date(date)
+        except (AttributeError, TypeError, ValueError):
+            day = None
+        if date and not (day and FIRST_YEAR <= day.year <= LAST_YEAR):
+            raise UserError(
+                self.env._("%s is no day: write it as year-month-day.", date)
+            )
+        return day
+
+    @api.model
+    def _check_board_day(self, day, user, company):
+        """Refuse days that have passed where the salesperson is."""
+        if not day:
+            raise UserError(self.env._("Choose the day of the visit."))
+        if day < self._get_user_today(user, company):
+            raise UserError(
+                self.env._("This day has passed: choose today or a later day.")
+            )
+
+    @api.model
+    def _check_works_in_sales(self, user):
+        """Refuse people who couldn't open the visit."""
+        if user and not user.sudo().has_group("sales_team.group_sale_salesman"):
+            raise UserError(
+                self.env._(
+                    "%s doesn't work in sales: choose another salesperson.",
+                    user.sudo().name,
+                )
+            )
+
+    @api.model
+    def _get_week(self, day):
+        """Return the days of the week of ``day``, which starts as the user's language
+        says."""
+        first = int(get_lang(self.env).week_start)
+        start = day - timedelta(days=(day.isoweekday() - first) % WEEK_DAYS)
+        return [start + timedelta(days=number) for number in range(WEEK_DAYS)]
+
+    @api.model
+    def _get_week_domain(self, days):
+        planned = Domain("state", "=", "planned")
+        planned &= Domain("date_planned", ">=", days[0])
+        planned &= Domain("date_planned", "<=", days[-1])
+        done = Domain("state", "=", "done")
+        done &= Domain("date_done", ">=", days[0])
+        done &= Domain("date_done", "<=", days[-1])
+        return planned | done
+
+    @api.model
+    def _get_board_users(self, teams, team_id):
+        """Return the salespeople of the teams, and a domain of what the board shows."""
+        domain = Domain.TRUE
+        chosen = teams.filtered(lambda team: team.id == team_id)
+        # sudo: who is in a team may be known to whoever may read it
+        members = (chosen or teams).sudo().crm_team_member_ids.user_id
+        if chosen:
+            domain = Domain(
+                "user_id", "in", (members | chosen.sudo().user_id).ids
+            ) | Domain([("user_id", "=", False), ("team_id", "=", chosen.id)])
+        users = members.filtered(
+            lambda user: (
+                user.active and not user.share and user.company_ids & self.env.companies
+            )
+        )
+        return users.sudo(False), domain
+
+    @api.model
+    def _get_shown_days(self, days, rows, cards):
+        """Return the days on which one works, also if it is a holiday this time, and
+        those with visits."""
+        # sudo: when a company works is no secret
+        calendars = self.env.companies.sudo().resource_calendar_id
+        weekdays = {int(line.dayofweek) for line in calendars.attendance_ids}
+        used = {day for row in rows for day in row["capacities"]}
+        used |= {card["date"] for card in cards}
+        dates = {fields.Date.to_string(day): day for day in days}
+        shown = [
+            date
+            for date, day in dates.items()
+            if date in used or day.weekday() in weekdays
+        ]
+        return shown or list(dates)
+
+    @api.model
+    def _get_board_rows(self, users, days, unassigned):
+        """Return a row for each of the users, and one for what nobody is responsible
+        for, with the visits that fit on their working days."""
+        # sudo: how many visits fit on a colleague's day tells nothing of the reasons
+        users = users.sudo()
+        capacities = {}
+        for company, group in users.grouped(
+            lambda user: (
+                user.company_id
+                if user.company_id in self.env.companies
+                else (user.company_ids & self.env.companies)[:1]
+            )
+        ).items():
+            capacities.update(
+                self.sudo()._get_day_capacities(group, company, days[0], days[-1])
+                if company
+                else {}
+            )
+        rows = [
+            {
+                "user_id": user.id,
+                "name": user.name,
+                "capacities": {
+                    fields.Date.to_string(day): count
+                    for day, count in capacities.get(user.id, {}).items()
+                },
+            }
+            for user in users.sorted(
+                lambda user: (user.id != self.env.uid, user.name.lower(), user.id)
+            )
+        ]
+        if unassigned:
+            nobody = {"user_id": False, "name": self.env._("Unassigned")}
+            rows.insert(0, {**nobody, "capacities": {}})
+        return rows
+
+    def _get_board_cards(self, today):
+        """Return what the board shows of visits, the most important first."""
+        # sudo: whoever may read the visit may read its tier, and when its meeting is
+        visits = self.sudo()
+
+        def get_key(visit):
+            event = visit.calendar_event_id
+            return (
+                not event,
+                event and event.start,
+                STAGE_NUMBERS.get(visit.engagement_stage, NO_RANK),
+                visit.tier_id.sequence if visit.tier_id else NO_RANK,
+                visit.name or "",
+                visit.id,
+            )
+
+        tracks = dict(self._fields["track"]._description_selection(self.env))
+        return [
+            {
+                "id": visit.id,
+                "name": visit.name,
+                "date": fields.Date.to_string(
+                    visit.date_done if visit.state == "done" else visit.date_planned
+                ),
+                "user_id": visit.user_id.id,
+                "user_name": visit.user_id.name,
+                "state": visit.state,
+                "tier": visit.tier_id.name,
+                "tier_code": visit.tier_id.code,
+                "color": visit.tier_id.color,
+                "load": visit._get_mode_load(visit.mode) / VISIT_LOAD,
+                "track": visit.track,
+                "track_name": tracks[visit.track],
+                "summary": visit.summary,
+                "is_fixed": visit.is_date_fixed,
+                "is_overdue": visit._is_overdue_on(today),
+                "meeting": visit._get_meeting_hour(),
+            }
+            for visit in visits.sorted(get_key)
+        ]
+
+    def _get_meeting_hour(self):
+        """Return when the meeting starts, in words, where the salesperson is."""
+        event = self.calendar_event_id
+        if not event or event.allday:
+            return False
+        tz = self._get_user_tz(self.user_id, self.company_id)
+        return format_time(self.env, event.start, tz=tz.zone, time_format="short")
+
+
+class KeyAccountDue(models.Model):
+    _inherit = "key.account.due"
+
+    def action_plan(self, date, user_id):
+        """Plan what waits for a day on one, as a person's decision.
+
+        :param date: the day, ``YYYY-MM-DD``
+        :param int user_id: the salesperson; ``False`` for nobody
+        :return: the id of the visit
+        :raise UserError: if the day has passed, or the visit isn't due any more
+        :raise AccessError: if the user may not plan visits to this customer
+        """
+        self.ensure_one()
+        # Another one may have planned it, or the reason is gone.
+        if not self.exists():
+            raise UserError(self._get_gone_text())
+        self.check_access("read")
+        visits = self.env["key.account.visit"]
+        visits.check_access("create")
+        day = visits._to_day(date)
+        user = self.env["res.users"].browse(user_id or [])
+        visits._check_board_day(day, user, self.company_id)
+        visits._check_works_in_sales(user)
+        row = self.sudo()
+        row._refresh_touched(row.partner_id.ids, row.lead_id.ids, row.company_id)
+        if not row.exists() or row.visit_id:
+            raise UserError(self._get_gone_text())
+        # sudo: planning fills in what no client may write
+        visit = (
+            visits.sudo()
+            .with_company(row.company_id)
+            .create(row._prepare_visit_values(day, user))
+        )
+        visit.with_user(self.env.user).with_context(
+            allowed_company_ids=self.env.companies.ids
+        ).check_access("write")
+        return visit.id
+
+    @api.model
+    def _get_gone_text(self):
+        return self.env._(
+            "This visit is planned already, or not due any more: refresh the page."
+        )
+
+    def _prepare_visit_values(self, day, user):
+        """Return the values of a visit that a person plans for ``user``."""
+        visits = self.env["key.account.visit"]
+        team = visits._get_user_teams(self.company_id, user).get(user.id)
+        (values,) = visits._prepare_plans(
+            {
+                self.id: {
+                    "date_planned": day,
+                    "user_id": user.id,
+                    "team_id": (team or self.team_id).id,
+                    "is_date_fixed": True,
+                }
+            }
+        )
+        return values
+
+    def _get_board_cards(self):
+        """Return what the board shows of the backlog."""
+        # sudo: whoever may read the row may read its tier
+        rows = self.sudo()
+        reasons = dict(self._fields["reason"]._description_selection(self.env))
+        tracks = dict(self._fields["track"]._description_selection(self.env))
+        return [
+            {
+                "id": row.id,
+                "name": row.name,
+                "user_id": row.user_id.id,
+                "user_name": row.user_id.name,
+                "tier": row.tier_id.name,
+                "tier_code": row.tier_id.code,
+                "color": row.tier_id.color,
+                "track": row.track,
+                "track_name": tracks[row.track],
+                "date_due": fields.Date.to_string(row.date_due),
+                "overdue_ratio": round(row.overdue_ratio, 2),
+                "reason": reasons.get(row.reason, False),
+            }
+            for row in rows
+        ]

@@ -1,0 +1,374 @@
+from datetime import timedelta
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import Command
+from odoo.tests import tagged
+
+from ..common import TODAY, KeyAccountCommon
+
+TABLES = ("account_move", "sale_order", "crm_lead", "res_partner", "key_account_visit")
+
+
+@tagged("post_install", "-at_install")
+class TestIncremental(KeyAccountCommon):
+    """A night measures what can have changed: with the result of measuring all."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.key_account_planning = False
+        cls.partners = cls.env["res.partner"].union(
+            *(cls._create_partner(f"Customer {number}") for number in range(8))
+        )
+        year = relativedelta(months=12)
+        cls.moves = cls._create_invoices(
+            [
+                (partner, 1000 - 100 * number, TODAY - timedelta(days=number))
+                for number, partner in enumerate(cls.partners[:7])
+            ]
+            # leaves the window in two days, and comes into it tomorrow
+            + [
+                (cls.partners[1], 4000, TODAY - year + timedelta(days=2)),
+                (cls.partners[2], 3000, TODAY + timedelta(days=1)),
+                (cls.partners[3], 2000, TODAY - 2 * year + timedelta(days=2)),
+            ]
+        )
+        cls.leads = cls.env["crm.lead"].create(
+            [
+                {
+                    "name": "Deal",
+                    "type": "opportunity",
+                    "partner_id": partner.id,
+                    "company_id": cls.company.id,
+                    "expected_revenue": 100 * number,
+                }
+                for number, partner in enumerate(cls.partners[4:7], start=1)
+            ]
+        )
+        cls.contact = cls.env["res.partner"].create(
+            {
+                "name": "Ann",
+                "parent_id": cls.partners[0].id,
+                "decision_level": "top",
+                "stance": "champion",
+            }
+        )
+        cls.tier_a.write({"cell_ids": [Command.create({"decision_level": "top"})]})
+        cls.criterion = cls.env["key.account.relationship.criterion"].search(
+            [("kind", "=", "judged")], limit=1
+        )
+        cls.policy._run(TODAY)
+        cls._age()
+
+    @classmethod
+    def _age(cls):
+        """Nothing was written lately."""
+        cls.env.flush_all()
+        for table in TABLES:
+            cls.cr.execute(f"UPDATE {table} SET write_date = '2026-01-01'")
+        cls.env.invalidate_all()
+
+    def _get_rows(self):
+        self.env.flush_all()
+        self.cr.execute(
+            "SELECT * FROM key_account WHERE company_id = %s ORDER BY partner_id",
+            [self.company.id],
+        )
+        return [dict(row) for row in self.cr.dictfetchall()]
+
+    def _run_night(self, days=1):
+        return self.policy._run_companies(
+            self.company, TODAY + timedelta(days=days), incremental=True
+        )
+
+    def _check(self, touched, days=1):
+        """Run a night, and look whether the run of all finds anything else to write.
+
+        :param touched: whom the night has to measure at least; nobody: nobody else
+        """
+        day = TODAY + timedelta(days=days)
+        ids = self.policy._get_touched_ids(self.company, day)
+        found = self.env["res.partner"].browse(ids) & self.partners
+        # core writes to the next invoice of a sequence as well
+        self.assertEqual(found & touched, touched)
+        if not touched:
+            self.assertFalse(found)
+        self._run_night(days)
+        rows = self._get_rows()
+        with self.cr.savepoint() as savepoint:
+            self.assertFalse(self.policy._run(day))
+            self.assertEqual(self._get_rows(), rows)
+            savepoint.rollback()
+        self.env.invalidate_all()
+
+    def test_nothing_happened(self):
+        self._check(self.partners.browse(), days=0)
+
+    def test_time_passes(self):
+        self._check(self.partners[2])
+        ids = self.policy._get_touched_ids(self.company, TODAY + timedelta(days=2))
+        self.assertEqual(set(ids), set((self.partners[1] | self.partners[3]).ids))
+        self._check(self.partners[1] | self.partners[3], days=2)
+        self._check(self.partners.browse(), days=3)
+
+    def test_invoices(self):
+        new = self._create_partner("New")
+        for rows in (
+            [(self.partners[6], 9000, TODAY)],
+            [(self.partners[0], 800, TODAY, {"move_type": "out_refund"})],
+            [(new, 700, TODAY)],
+        ):
+            self._age()
+            self._create_invoices(rows)
+            touched = self.partners & rows[0][0]
+            self._check(touched, days=0)
+        self._age()
+        self.moves[0].button_draft()
+        self._check(self.partners[0], days=0)
+        self._age()
+        self.moves[0].button_cancel()
+        self._check(self.partners[0], days=0)
+        self.assertEqual(self._get_card(self.partners[0]).revenue, -800)
+
+    def test_leads(self):
+        self.leads[0].expected_revenue = 5000
+        self._check(self.partners[4], days=0)
+        self._age()
+        # of these no trace is left at the first customer
+        self.leads[0].partner_id = self.partners[7]
+        self._check(self.partners[4] | self.partners[7], days=0)
+        self._age()
+        self.leads[1].unlink()
+        self._check(self.partners[5], days=0)
+
+    def test_documents_that_leave(self):
+        """A contact goes elsewhere with its invoices, an invoice to another one."""
+        self._create_invoices([(self.contact, 5000, TODAY)])
+        self.policy._run(TODAY)
+        self._age()
+        self.contact.parent_id = self.partners[7]
+        self._check(self.partners[0] | self.partners[7], days=0)
+        self.assertEqual(self._get_card(self.partners[7]).revenue, 5000)
+        self._age()
+        self.moves[5].button_draft()
+        self.moves[5].partner_id = self.partners[6]
+        self.moves[5].action_post()
+        self._check(self.partners[5] | self.partners[6], days=0)
+
+    def test_who_leaves_on_a_day_to_come(self):
+        self.contact.left_company_date = TODAY + timedelta(days=3)
+        self.Visit.create(
+            {
+                "partner_id": self.partners[0].id,
+                "track": "visit",
+                "state": "done",
+                "date_done": TODAY,
+                "contact_ids": [Command.set(self.contact.ids)],
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        self.assertEqual(self._get_card(self.partners[0]).coverage, 100)
+        self._check(self.partners[0], days=3)
+        self.assertEqual(self._get_card(self.partners[0]).coverage, 0)
+
+    def test_orders(self):
+        self.policy.revenue_basis = "ordered"
+        self.policy._run(TODAY)
+        order = self.env["sale.order"].create(
+            {
+                "partner_id": self.partners[7].id,
+                "company_id": self.company.id,
+                "order_line": [
+                    Command.create({"product_id": self.product.id, "price_unit": 999})
+                ],
+            }
+        )
+        self._age()
+        order.action_confirm()
+        order.date_order = f"{TODAY} 09:00:00"
+        self._check(self.partners[7], days=0)
+        self.assertEqual(self._get_card(self.partners[7]).revenue, 999)
+
+    def test_meetings_and_evidence_lapse(self):
+        self.Visit.create(
+            {
+                "partner_id": self.partners[0].id,
+                "track": "visit",
+                "state": "done",
+                "date_done": TODAY,
+                "contact_ids": [Command.set(self.contact.ids)],
+            }
+        )
+        self.env["key.account.relationship.evidence"].create(
+            {
+                "partner_id": self.partners[0].id,
+                "criterion_id": self.criterion.id,
+                "date": TODAY,
+                "note": "Seen",
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        self.assertEqual(self._get_card(self.partners[0]).coverage, 100)
+        for months in (6, self.criterion.months):
+            for days in (-1, 0):
+                day = TODAY + relativedelta(months=months, days=days)
+                # as if the run of all had been the night before
+                self.company.key_account_full_run_date = day - timedelta(days=1)
+                self.cr.execute(
+                    "UPDATE res_company SET key_account_run_date = %s WHERE id = %s",
+                    [day - timedelta(days=1), self.company.id],
+                )
+                self.env.invalidate_all()
+                touched = self.policy._get_touched_ids(self.company, day)
+                self._run_night((day - TODAY).days)
+                if not days:
+                    self.assertIn(self.partners[0].id, touched)
+            if months == 6:
+                self.assertEqual(self._get_card(self.partners[0]).coverage, 0)
+
+    def test_a_rejected_demotion_is_asked_again(self):
+        change = self.env["key.account.relationship.change"].create(
+            {
+                "partner_id": self.partners[2].id,
+                "company_id": self.company.id,
+                "from_level": "partner",
+                "to_level": "transactional",
+                "direction": "demotion",
+                "state": "rejected",
+                "date": TODAY,
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        for days, found in ((89, False), (90, True)):
+            day = TODAY + timedelta(days=days)
+            yesterday = day - timedelta(days=1)
+            self.cr.execute(
+                "UPDATE res_company SET key_account_run_date = %(day)s, "
+                "key_account_full_run_date = %(day)s WHERE id = %(id)s",
+                {"day": yesterday, "id": self.company.id},
+            )
+            self.env.invalidate_all()
+            touched = self.policy._get_touched_ids(self.company, day)
+            self.assertEqual(change.partner_id.id in touched, found)
+
+    def test_visits_count_for_the_effort(self):
+        """Also one that is logged later, until its day is a year ago."""
+        partner = self.partners[4]
+        partner.with_company(self.company).account_value_type = "intrinsic"
+        self.policy._run(TODAY)
+        self._age()
+        self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "state": "done",
+                "date_done": TODAY - timedelta(days=20),
+            }
+        )
+        self._check(partner, days=0)
+        self.assertEqual(self._get_card(partner).visit_count, 1)
+        self._age()
+        for days, count in ((-21, 1), (-20, 0)):
+            day = TODAY + relativedelta(months=12, days=days)
+            yesterday = day - timedelta(days=1)
+            # as if the run of all had been the night before
+            self.policy._run(yesterday)
+            self.env.flush_all()
+            self.cr.execute(
+                "UPDATE res_company SET key_account_run_date = %s WHERE id = %s",
+                [yesterday, self.company.id],
+            )
+            self.env.invalidate_all()
+            self._run_night((day - TODAY).days)
+            self.assertEqual(self._get_card(partner).visit_count, count)
+
+    def test_a_lock_is_over(self):
+        """Who has no tier because a lock says to wait gets one on the day after."""
+        partner = self.partners[0].with_company(self.company)
+        partner.write(
+            {
+                "account_tier_id": False,
+                "account_tier_locked_until": TODAY,
+                "account_tier_lock_reason": "New owner",
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        self._run_night(0)
+        self.assertFalse(partner.account_tier_id)
+        self._check(self.partners.browse(), days=0)
+        self._run_night()
+        self.assertEqual(partner.account_tier_id, self.tier_a)
+
+    def test_ranks_behind_the_first_ones_wait(self):
+        self.patch(type(self.policy), "_exact_ranks", 2)
+        # all in one tier: who changes it is written anyway
+        self.policy.write(
+            {
+                "method": "threshold",
+                "tier_ids": [
+                    Command.update(self.tier_a.id, {"threshold": 1e9}),
+                    Command.update(self.tier_b.id, {"threshold": 1e8}),
+                ],
+            }
+        )
+        self.policy._run(TODAY)
+        self._create_invoices([(self.partners[6], 90000, TODAY)])
+        self._age()
+        self.cr.execute(
+            "UPDATE account_move SET write_date = now() WHERE partner_id = %s",
+            [self.partners[6].id],
+        )
+        before = {row["partner_id"]: row for row in self._get_rows()}
+        self._run_night(0)
+        after = {row["partner_id"]: row for row in self._get_rows()}
+        self.assertEqual(after[self.partners[6].id]["rank"], 1)
+        first = min(before.values(), key=lambda row: row["rank"])["partner_id"]
+        self.assertEqual(after[first]["rank"], 2, "the first ones are exact")
+        last = self.partners[5].id
+        self.assertEqual(after[last], before[last])
+        self.policy._run(TODAY)
+        rows = {row["partner_id"]: row for row in self._get_rows()}
+        self.assertEqual(rows[last]["rank"], before[last]["rank"] + 1)
+
+    def test_everybody_once_a_week(self):
+        day = TODAY + timedelta(days=1)
+        self.assertIsNotNone(self.policy._get_touched_ids(self.company, day))
+        self.assertIsNotNone(
+            self.policy._get_touched_ids(self.company, TODAY + timedelta(days=6))
+        )
+        self.assertIsNone(
+            self.policy._get_touched_ids(self.company, TODAY + timedelta(days=7))
+        )
+        # a night in between doesn't put it off
+        self._run_night(3)
+        self.assertIsNone(
+            self.policy._get_touched_ids(self.company, TODAY + timedelta(days=7))
+        )
+
+    def test_everybody_when_the_configuration_changed(self):
+        day = TODAY + timedelta(days=1)
+        changes = (
+            lambda: self.tier_a.write({"share": 70}),
+            lambda: self.tier_a.cell_ids.unlink(),
+            lambda: self.criterion.write({"months": 7}),
+            lambda: self.policy.write({"window_months": 6}),
+        )
+        for change in changes:
+            self.policy._run(TODAY)
+            self.assertIsNotNone(self.policy._get_touched_ids(self.company, day))
+            # a day later: a transaction's writes all carry its own time
+            self.cr.execute(
+                "UPDATE key_account_tier SET write_date = '2026-01-01';"
+                "UPDATE key_account_policy SET write_date = '2026-01-01';"
+                "UPDATE key_account_relationship_criterion "
+                "SET write_date = '2026-01-01'"
+            )
+            self.env.invalidate_all()
+            self.policy._run(TODAY)
+            change()
+            self.env.flush_all()
+            self.assertIsNone(self.policy._get_touched_ids(self.company, day))

@@ -1,0 +1,458 @@
+from collections import defaultdict
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from ...const import SENIORITIES, SENIORITY_NUMBERS
+from ...engine import assignment
+from ...engine.planner import VISIT_LOAD
+from ...models.planning.key_account_cadence import TRACK_MODES
+
+# Capacity is the average of so many weeks: a short leave makes nobody unfit.
+CAPACITY_WEEKS = 12
+# Whoever leads a team without being a member of it.
+LEADER_SENIORITY = "senior"
+
+
+class KeyAccountAssignment(models.TransientModel):
+    """An account that nobody serves, or somebody who shouldn't, with a suggestion.
+
+    The lines of a user are made anew each time that the list is opened.
+    """
+
+    _name = "key.account.assignment"
+    _description = "Account to Assign"
+    _order = "sequence, id"
+    _rec_name = "partner_id"
+
+    sequence = fields.Integer(readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+    )
+    tier_id = fields.Many2one("key.account.tier", readonly=True, ondelete="cascade")
+    tier_color = fields.Integer(related="tier_id.color")
+    user_id = fields.Many2one("res.users", string="Salesperson Now", readonly=True)
+    problem = fields.Selection(
+        [
+            ("nobody", "No salesperson"),
+            ("left", "Salesperson left"),
+            ("company", "Not in the company"),
+            ("team", "In no sales team"),
+            ("seniority", "Too little seniority"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    reason = fields.Char(
+        readonly=True, help="Why the account needs another salesperson."
+    )
+    suggested_user_id = fields.Many2one(
+        "res.users",
+        string="Assign To",
+        domain="[('share', '=', False), ('company_ids', '=', company_id)]",
+        help="The suggestion. Choose somebody else if you know better.",
+    )
+    why = fields.Char(readonly=True, help="Why this salesperson is suggested.")
+
+    def write(self, vals):
+        if not self.env.su:
+            if vals.keys() - {"suggested_user_id"}:
+                raise AccessError(
+                    self.env._("Only the salesperson to assign can be changed here.")
+                )
+            # it told of somebody else
+            vals = {**vals, "why": False}
+        return super().write(vals)
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def action_open(self):
+        """List the accounts of the current company that need another salesperson."""
+        self.browse().check_access("write")
+        # sudo: clients don't make lines; create_uid is still the user
+        lines = self.sudo()
+        lines.search([("create_uid", "=", self.env.uid)]).unlink()
+        lines.create(lines._prepare_lines(self.env.company))
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_assignment_action"
+        )
+        # The client goes by the menu's own action, so that a reload looks again.
+        del action["id"]
+        return action
+
+    def action_apply(self):
+        """Give the customers to the salespeople named; planned visits follow.
+
+        :raise UserError: if nobody is named, or somebody who doesn't work in the
+            company, or if a customer was given to somebody in the meantime; nothing is
+            changed then
+        """
+        self.check_access("write")
+        for line in self:
+            line._check_assignment()
+        for user, lines in self.grouped("suggested_user_id").items():
+            lines.partner_id.write({"user_id": user.id})
+        # sudo: a line has served when it is applied
+        self.sudo().unlink()
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def action_apply_all(self):
+        """Apply all lines of the user that name a salesperson, selected or not."""
+        lines = self.search(
+            [("create_uid", "=", self.env.uid), ("suggested_user_id", "!=", False)]
+        )
+        if not lines:
+            raise UserError(
+                self.env._("No account has a salesperson to assign: choose one first.")
+            )
+        return lines.action_apply()
+
+    def _check_assignment(self):
+        user = self.suggested_user_id.sudo()
+        if not user:
+            raise UserError(
+                self.env._("Choose whom to assign %s to.", self.partner_id.display_name)
+            )
+        if not user.active or user.share or self.company_id not in user.company_ids:
+            raise UserError(
+                self.env._(
+                    "%(user)s doesn't work for %(company)s: choose another "
+                    "salesperson.",
+                    user=user.name,
+                    company=self.company_id.name,
+                )
+            )
+        self.env["key.account.visit"]._check_works_in_sales(user)
+        if self.partner_id.user_id != self.user_id:
+            raise UserError(
+                self.env._(
+                    "%s was given to somebody in the meantime: open the list again.",
+                    self.partner_id.display_name,
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Who serves whom, and who should
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _prepare_lines(self, company):
+        """Return the values of the lines of ``company``; a fixed number of queries."""
+        rows = self._get_accounts(company)
+        members = self._get_members(company)
+        problems = {}
+        for row in rows:
+            if problem := self._get_problem(row, members):
+                problems[row["id"]] = problem
+        wanting = [row for row in rows if row["id"] in problems]
+        if not wanting:
+            return []
+        suggestions = self._get_suggestions(company, rows, wanting, members)
+        return [
+            {
+                "sequence": number,
+                "company_id": company.id,
+                "partner_id": row["id"],
+                "tier_id": row["tier_id"],
+                "user_id": row["user_id"],
+                "problem": problems[row["id"]],
+                "reason": self._get_reason(row, problems[row["id"]], company, members),
+                "suggested_user_id": suggestions[row["id"]].rep_id,
+                "why": self._get_why(row, suggestions[row["id"]], members),
+            }
+            for number, row in enumerate(wanting)
+        ]
+
+    @api.model
+    def _get_accounts(self, company):
+        """Return a list of dicts about the accounts of ``company`` that aren't lost,
+        the best first."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT partner.id, card.tier_id, tier.min_seniority,
+                       partner.user_id, owner.active, owner.share,
+                       EXISTS (SELECT FROM res_company_users_rel rel
+                                WHERE rel.user_id = owner.id
+                                  AND rel.cid = card.company_id) AS is_here,
+                       partner.country_id, partner.state_id, partner.city, partner.zip
+                  FROM key_account card
+                  JOIN res_partner partner
+                    ON partner.id = card.partner_id
+                   AND partner.commercial_partner_id = partner.id
+                   AND partner.active
+                   AND (partner.company_id IS NULL
+                        OR partner.company_id = card.company_id)
+                  LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
+                  LEFT JOIN res_users owner ON owner.id = partner.user_id
+                 WHERE card.company_id = %s
+                   AND (card.is_account OR card.tier_id IS NOT NULL)
+                   AND card.is_lost IS NOT TRUE
+                 ORDER BY tier.sequence NULLS LAST, card.rank NULLS LAST, partner.id
+                """,
+                company.id,
+            )
+        )
+        return self.env.cr.dictfetchall()
+
+    @api.model
+    def _get_members(self, company):
+        """Return ``{user id: seniority}`` of who is in a sales team of ``company``, or
+        leads one. Of several seniorities the highest counts."""
+        members = {}
+        for member in (
+            self.env["crm.team.member"]
+            .sudo()
+            .search([("crm_team_id.company_id", "in", [company.id, False])])
+        ):
+            seniority = member.seniority or "regular"
+            known = members.get(member.user_id.id, seniority)
+            members[member.user_id.id] = max(
+                seniority, known, key=SENIORITY_NUMBERS.get
+            )
+        for team in (
+            self.env["crm.team"]
+            .sudo()
+            .search([("company_id", "in", [company.id, False])])
+        ):
+            if team.user_id:
+                members.setdefault(team.user_id.id, LEADER_SENIORITY)
+        return members
+
+    @api.model
+    def _get_problem(self, row, members):
+        """Return why whoever serves the account isn't the right one, or None."""
+        if not row["user_id"]:
+            return "nobody"
+        if not row["active"] or row["share"]:
+            return "left"
+        if not row["is_here"]:
+            return "company"
+        # who keeps no teams isn't told to
+        if members and row["user_id"] not in members:
+            return "team"
+        seniority = members.get(row["user_id"], "regular")
+        least = SENIORITY_NUMBERS.get(row["min_seniority"], 0)
+        return "seniority" if SENIORITY_NUMBERS[seniority] < least else None
+
+    @api.model
+    def _get_suggestions(self, company, rows, wanting, members):
+        """Return ``{account id: Suggestion}``."""
+        demand_by_user, demand_by_account = self._get_demands(company)
+        reps = [
+            assignment.Rep(
+                user.id,
+                SENIORITY_NUMBERS[members[user.id]],
+                capacity,
+                demand_by_user[user.id],
+            )
+            for user, capacity in self._get_capacities(company, members).items()
+        ]
+        visits, documents = self._get_contacts(company, [row["id"] for row in wanting])
+        return assignment.suggest(
+            [
+                assignment.Account(
+                    row["id"],
+                    SENIORITY_NUMBERS.get(row["min_seniority"], 0),
+                    row["min_seniority"] == SENIORITIES[0][0],
+                    demand_by_account[row["id"]],
+                    self._get_place(row),
+                    row["user_id"],
+                    visits[row["id"]],
+                    documents[row["id"]],
+                )
+                for row in wanting
+            ],
+            reps,
+            assignment.count_areas(
+                (row["user_id"], self._get_place(row)) for row in rows if row["user_id"]
+            ),
+        )
+
+    @api.model
+    def _get_place(self, row):
+        return assignment.Place(
+            row["country_id"], row["state_id"], row["city"], row["zip"]
+        )
+
+    @api.model
+    def _get_demands(self, company):
+        """Return the visits per week that the cadence asks for, by salesperson and by
+        account; four calls are a visit."""
+        by_user, by_account = defaultdict(float), defaultdict(float)
+        visits = self.env["key.account.visit"]
+        rows = (
+            self.env["key.account.due"]
+            .sudo()
+            # one visit to win a lost account back isn't a demand
+            .search_fetch(
+                [("company_id", "=", company.id), ("loss_id", "=", False)],
+                ["account_user_id", "days", "partner_id", "track", "user_id"],
+            )
+        )
+        for row in rows:
+            load = visits._get_mode_load(TRACK_MODES[row.track]) / VISIT_LOAD
+            weekly = 7 / row.days * load
+            if row.track == "executive":
+                by_user[row.user_id.id] += weekly
+            else:
+                by_user[row.account_user_id.id] += weekly
+                by_account[row.partner_id.id] += weekly
+        return by_user, by_account
+
+    @api.model
+    def _get_capacities(self, company, members):
+        """Return ``{user: visits per week}`` of the salespeople who can be suggested:
+        members of a sales team who work for ``company``."""
+        users = (
+            self.env["crm.team.member"]
+            .sudo()
+            .search(
+                [
+                    ("user_id", "in", list(members)),
+                    ("crm_team_id.company_id", "in", [company.id, False]),
+                ]
+            )
+            .user_id.filtered(
+                lambda user: (
+                    user.active and not user.share and company in user.company_ids
+                )
+            )
+        )
+        visits = self.env["key.account.visit"]
+        today = visits._get_user_today(self.env["res.users"], company)
+        days = visits._get_working_days(
+            users,
+            company,
+            today,
+            today + timedelta(weeks=CAPACITY_WEEKS, days=-1),
+        )
+        daily = self.env["crm.team.member"]._get_daily_capacities(users, company)
+        return {
+            user: daily[user.id] * len(days[user.id]) / CAPACITY_WEEKS
+            for user in users.sorted("id")
+        }
+
+    @api.model
+    def _get_contacts(self, company, partner_ids):
+        """Return the done visits, and the leads and orders, as ``{account id: {user id:
+        number}}`` each."""
+        visits, documents = defaultdict(dict), defaultdict(dict)
+        for kind, partner_id, user_id, number in self.env.execute_query(
+            SQL(
+                """
+                SELECT 'visit', partner_id, user_id, COUNT(*)
+                  FROM key_account_visit
+                 WHERE company_id = %(company)s
+                   AND state = 'done'
+                   AND user_id IS NOT NULL
+                   AND partner_id = ANY(%(partner_ids)s)
+                 GROUP BY 2, 3
+                 UNION ALL
+                SELECT 'document', partner.commercial_partner_id, document.user_id,
+                       COUNT(*)
+                  FROM (
+                        SELECT partner_id, user_id
+                          FROM crm_lead
+                         WHERE COALESCE(company_id, %(company)s) = %(company)s
+                         UNION ALL
+                        SELECT partner_id, user_id
+                          FROM sale_order
+                         WHERE company_id = %(company)s AND state != 'cancel'
+                       ) AS document
+                  JOIN res_partner partner ON partner.id = document.partner_id
+                 WHERE document.user_id IS NOT NULL
+                   AND partner.commercial_partner_id = ANY(%(partner_ids)s)
+                 GROUP BY 2, 3
+                """,
+                company=company.id,
+                partner_ids=partner_ids,
+            )
+        ):
+            counts = visits if kind == "visit" else documents
+            counts[partner_id][user_id] = number
+        return visits, documents
+
+    # -------------------------------------------------------------------------
+    # In words
+    # -------------------------------------------------------------------------
+
+    def _get_seniority_name(self, seniority):
+        field = self.env["crm.team.member"]._fields["seniority"]
+        return dict(field._description_selection(self.env))[seniority]
+
+    @api.model
+    def _get_reason(self, row, problem, company, members):
+        if problem == "nobody":
+            return self.env._("No salesperson")
+        if problem == "left":
+            return self.env._("Has left")
+        if problem == "company":
+            return self.env._("Doesn't work for %s", company.name)
+        if problem == "team":
+            return self.env._("In no sales team")
+        return self.env._(
+            "%(seniority)s, needs %(least)s",
+            seniority=self._get_seniority_name(members.get(row["user_id"], "regular")),
+            least=self._get_seniority_name(row["min_seniority"]),
+        )
+
+    @api.model
+    def _get_why(self, row, suggestion, members):
+        if not suggestion.rep_id:
+            if not row["min_seniority"]:
+                return self.env._("Nobody is in a sales team")
+            return self.env._(
+                "Nobody has the seniority that the tier asks for: %s",
+                self._get_seniority_name(row["min_seniority"]),
+            )
+        texts = [self._get_area_text(row, suggestion)]
+        if suggestion.visits:
+            texts.append(self.env._("visits there: %s", suggestion.visits))
+        if suggestion.documents:
+            texts.append(self.env._("leads and orders: %s", suggestion.documents))
+        if suggestion.is_trainee:
+            texts.append(self.env._("trains at such accounts"))
+        free = round(suggestion.free, 1)
+        if suggestion.is_full:
+            texts.append(
+                self.env._("everybody is over capacity")
+                if free < 0
+                else self.env._("free visits a week: only %s", free)
+            )
+        else:
+            texts.append(self.env._("free visits a week: %s", free))
+        text = "; ".join(text for text in texts if text)
+        return text[:1].upper() + text[1:]
+
+    def _get_area_text(self, row, suggestion):
+        number = suggestion.neighbours
+        if suggestion.area == "postal_code":
+            prefix = "".join(row["zip"].split())[: assignment.POSTAL_PREFIX].upper()
+            return self.env._(
+                "accounts in postal area %(area)s: %(number)s",
+                area=prefix,
+                number=number,
+            )
+        if suggestion.area == "city":
+            return self.env._(
+                "accounts in %(city)s: %(number)s",
+                city=row["city"].strip(),
+                number=number,
+            )
+        if suggestion.area == "state":
+            return self.env._("accounts in the same state: %s", number)
+        if suggestion.area == "country":
+            return self.env._("accounts in the same country: %s", number)
+        return ""

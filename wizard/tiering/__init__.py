@@ -1,0 +1,2 @@
+from . import key_account_tier_preview
+from . import key_account_tier_set
