@@ -403,17 +403,17 @@ class KeyAccount(models.Model):
         if {"tier_id", "relationship_level"} & columns:
             # Which contacts are required depends on the tier.
             self._refresh_relationships(self.partner_id.ids)
-        visits = self.env["key.account.visit"]
         if "relationship_level" in columns:
+            planner = self.env["key.account.planner"]
             accounts = self.filtered(
                 lambda account: (
                     account.partner_id == account.partner_id.commercial_partner_id
                 )
             )
             for company, same in accounts.grouped("company_id").items():
-                visits._plan_now(same.partner_id, company)
+                planner._plan_now(same.partner_id, company)
         if "executive_sponsor_id" in columns:
-            visits._follow_sponsor(self)
+            self.env["key.account.visit"]._follow_sponsor(self)
 
     # -------------------------------------------------------------------------
     # Decisions

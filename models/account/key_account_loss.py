@@ -246,7 +246,9 @@ class KeyAccountLoss(models.Model):
                 [("company_id", "=", company.id)],
             )
             if loss.date_win_back and company.key_account_planning:
-                visits._plan(company, ["visit"], loss.partner_id.ids, [], horizon=False)
+                self.env["key.account.planner"]._plan(
+                    company, ["visit"], loss.partner_id.ids, [], horizon=False
+                )
 
     def _mark_returned(self):
         """Close the losses as of today."""

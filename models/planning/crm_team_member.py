@@ -52,3 +52,19 @@ class CrmTeamMember(models.Model):
                 own.get(member.user_id.id, 0), member.key_account_daily_capacity
             )
         return {user_id: own.get(user_id, default) for user_id in [*users.ids, False]}
+
+    @api.model
+    def _get_user_teams(self, company, users):
+        """Return {user id: team}, for those who left also their former team."""
+        members = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("user_id", "in", users.ids),
+                    ("crm_team_id.company_id", "in", [company.id, False]),
+                ],
+                order="active, id desc",
+            )
+        )
+        return {member.user_id.id: member.crm_team_id for member in members}

@@ -1076,6 +1076,22 @@ class KeyAccountDue(models.Model):
                     or kept.account_id
                 )
 
+    def _prepare_visit_values(self, day, user):
+        """Return the values of a visit that a person plans for ``user``."""
+        teams = self.env["crm.team.member"]._get_user_teams(self.company_id, user)
+        team = teams.get(user.id)
+        (values,) = self.env["key.account.plan.values"]._prepare_plans(
+            {
+                self.id: {
+                    "date_planned": day,
+                    "user_id": user.id,
+                    "team_id": (team or self.team_id).id,
+                    "is_date_fixed": True,
+                }
+            }
+        )
+        return values
+
 
 def _is_asked(ids):
     """Return whether there is anybody in ``ids``; None stands for everybody."""

@@ -3,10 +3,7 @@ from . import digest
 from . import key_account_checklist_item
 from . import key_account_commitment
 from . import key_account_visit
-from . import key_account_visit_hours
 from . import key_account_visit_figures
-from . import key_account_visit_planning
-from . import key_account_visit_rhythm
 from . import key_account_visit_follow
 from . import key_account_visit_report
 from . import key_account_visit_meeting

@@ -430,6 +430,10 @@ class KeyAccountVisit(models.Model):
         day = self.date_due or self.date_planned
         return self.state == "planned" and bool(day) and day < today
 
+    def _get_window_end(self):
+        tolerance = self.date_latest - self.date_due
+        return max(self.date_due, self.date_planned) + tolerance
+
     def _search_is_overdue(self, operator, value):
         if operator != "in":
             return NotImplemented
@@ -943,18 +947,19 @@ class KeyAccountVisit(models.Model):
         self._plan_next()
 
     def _plan_next(self):
-        """Plan what follows done visits, however far away it is."""
-        for (company, track), visits in self.grouped(
-            lambda visit: (visit.company_id, visit.track)
-        ).items():
-            if company.key_account_planning:
-                self._plan(
-                    company,
-                    [track],
-                    visits.partner_id.ids,
-                    visits.filtered(lambda visit: not visit.partner_id).lead_id.ids,
-                    horizon=False,
-                )
+        """Plan what follows done visits."""
+        self.env["key.account.planner"]._plan_next(self)
+
+    @api.model
+    def _generate(self, partners=None, company=None, today=None):
+        """See :meth:`key.account.planner._generate`."""
+        planner = self.env["key.account.planner"]
+        return planner._generate(partners, company, today)
+
+    @api.model
+    def _cron_generate(self):
+        """See :meth:`key.account.planner._cron_generate`."""
+        self.env["key.account.planner"]._cron_generate()
 
     def _cancel(self, reason, date_resume=None, unlink_activities=True):
         """Cancel on a person's behalf: the account is due again on ``date_resume``,

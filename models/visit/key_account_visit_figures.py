@@ -25,7 +25,7 @@ class KeyAccountVisit(models.Model):
         """Note the salesperson's team on visits that a person planned or logged: who
         changes teams later takes no figures along."""
         for company, visits in self.sudo().grouped("company_id").items():
-            teams = self._get_user_teams(company, visits.user_id)
+            teams = self.env["crm.team.member"]._get_user_teams(company, visits.user_id)
             for user, group in visits.grouped("user_id").items():
                 if team := teams.get(user.id):
                     group.team_id = team

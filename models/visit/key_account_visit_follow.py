@@ -226,7 +226,7 @@ class KeyAccountVisit(models.Model):
                 }
                 for visit in group
             ]
-            self._choose_targets(company, plans)
+            self.env["key.account.plan.values"]._choose_targets(company, plans)
             changed = self.browse()
             for visit, plan in zip(group, plans, strict=True):
                 target = {

@@ -160,9 +160,13 @@ class KeyAccountVisit(models.Model):
         first = last = max(day, self._get_today())
         if day < first:
             last = first + timedelta(days=LOOK_AHEAD_DAYS)
-        time = self._get_working_times(user, company, first, last)[user.id]
+        time = self.env["key.account.agenda"]._get_working_times(
+            user, company, first, last
+        )[user.id]
         now = datetime.now(time.tz)
-        busy = self._get_busy_intervals(user, company, first, last, own_visits=True)
+        busy = self.env["key.account.agenda"]._get_busy_intervals(
+            user, company, first, last, own_visits=True
+        )
         for _day, slots in groupby(time.slots, lambda slot: slot[0].date()):
             over_lunch = [(slots[0][0], slots[-1][1])]
             for spans in (slots, over_lunch):
@@ -221,7 +225,10 @@ class KeyAccountVisit(models.Model):
         if self.state == "done":
             event = self.calendar_event_id
             tz = self._get_user_tz(self.user_id, self.company_id)
-            if self._get_event_period(event, tz)[0].date() > self.date_done:
+            if (
+                self.env["key.account.agenda"]._get_event_period(event, tz)[0].date()
+                > self.date_done
+            ):
                 # it took place before
                 self._remove_meetings()
             return
@@ -309,7 +316,7 @@ class KeyAccountVisit(models.Model):
         for visit in self.filtered(lambda visit: visit.state == "planned"):
             event = visit.calendar_event_id
             tz = self._get_user_tz(visit.user_id, visit.company_id)
-            day = self._get_event_period(event, tz)[0].date()
+            day = self.env["key.account.agenda"]._get_event_period(event, tz)[0].date()
             if day != visit.date_planned:
                 visit.with_context(
                     key_account_meeting_sync=INTERNAL, key_account_visit_sync=INTERNAL

@@ -555,7 +555,11 @@ class KeyAccountVisit(models.Model):
         stays = previous and (self.state == "done" or user.has_group(SALES_ALL))
         if stays or user == previous or user._is_superuser():
             return
-        team = self._get_user_teams(self.company_id, user).get(user.id)
+        team = (
+            self.env["crm.team.member"]
+            ._get_user_teams(self.company_id, user)
+            .get(user.id)
+        )
         visit = self.sudo()
         # The meeting stays in the calendar of whoever planned it
         visit.with_context(
@@ -961,7 +965,7 @@ class KeyAccountVisit(models.Model):
         if not event:
             return
         tz = self._get_user_tz(self.user_id, self.company_id)
-        if self._get_event_period(event, tz)[0].date() > day:
+        if self.env["key.account.agenda"]._get_event_period(event, tz)[0].date() > day:
             self._remove_meetings()
             if self.calendar_event_id:
                 self._release_meetings(event)
@@ -1142,7 +1146,7 @@ class KeyAccountVisit(models.Model):
         for company, visits in self.grouped("company_id").items():
             start = min(visit.date_done or visit._get_today() for visit in visits)
             end = max(visit.date_done or visit._get_today() for visit in visits)
-            working_days = self._get_working_days(
+            working_days = self.env["key.account.agenda"]._get_working_days(
                 visits.user_id,
                 company,
                 start,
@@ -1286,7 +1290,7 @@ class KeyAccountVisit(models.Model):
         result = {}
         administrators = self.env.ref("sales_team.group_sale_manager")
         for company, visits in self.grouped("company_id").items():
-            teams = self._get_user_teams(company, visits.user_id)
+            teams = self.env["crm.team.member"]._get_user_teams(company, visits.user_id)
             others = self.env["res.users"].search(
                 [
                     ("all_group_ids", "in", administrators.ids),

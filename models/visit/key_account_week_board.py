@@ -8,6 +8,7 @@ from odoo.tools.misc import get_lang
 
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine.planner import VISIT_LOAD
+from ..planning.key_account_agenda import MODE_LOADS
 
 WEEK_DAYS = 7
 # Days far away have no week.
@@ -208,7 +209,9 @@ class KeyAccountVisit(models.Model):
             )
         ).items():
             capacities.update(
-                self.sudo()._get_day_capacities(group, company, days[0], days[-1])
+                self.env["key.account.agenda"]
+                .sudo()
+                ._get_day_capacities(group, company, days[0], days[-1])
                 if company
                 else {}
             )
@@ -260,7 +263,7 @@ class KeyAccountVisit(models.Model):
                 "tier": visit.tier_id.name,
                 "tier_code": visit.tier_id.code,
                 "color": visit.tier_id.color,
-                "load": visit._get_mode_load(visit.mode) / VISIT_LOAD,
+                "load": MODE_LOADS[visit.mode] / VISIT_LOAD,
                 "track": visit.track,
                 "track_name": tracks[visit.track],
                 "summary": visit.summary,
@@ -323,22 +326,6 @@ class KeyAccountDue(models.Model):
         return self.env._(
             "This visit is planned already, or not due any more: refresh the page."
         )
-
-    def _prepare_visit_values(self, day, user):
-        """Return the values of a visit that a person plans for ``user``."""
-        visits = self.env["key.account.visit"]
-        team = visits._get_user_teams(self.company_id, user).get(user.id)
-        (values,) = visits._prepare_plans(
-            {
-                self.id: {
-                    "date_planned": day,
-                    "user_id": user.id,
-                    "team_id": (team or self.team_id).id,
-                    "is_date_fixed": True,
-                }
-            }
-        )
-        return values
 
     def _get_board_cards(self):
         """Return what the board shows of the backlog."""

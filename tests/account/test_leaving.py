@@ -235,7 +235,7 @@ class TestLosing(LeavingCommon):
         self.assertEqual(visit.state, "planned")
         self.assertFalse(self._get_card(self.partner, company).is_lost)
         self.assertFalse(elsewhere.with_company(company).key_account_is_lost)
-        self.Visit._close_outdated(company)
+        self.env["key.account.plan.revision"]._close_outdated(company)
         self.assertEqual(visit.state, "planned")
         loss = self.Loss.create(
             {
@@ -383,7 +383,7 @@ class TestWinBack(LeavingCommon):
         self._set_tier(self.partner, self.tier_c)
         self._lose(date_win_back=TODAY + DAY)
         self.assertEqual(self._get_planned(self.partner).cadence_id, self.cadence)
-        self.Visit._close_outdated(self.company)
+        self.env["key.account.plan.revision"]._close_outdated(self.company)
         self.assertEqual(self._get_planned(self.partner).cadence_id, self.cadence)
 
     def test_no_line_at_all(self):
@@ -526,7 +526,9 @@ class TestWinBack(LeavingCommon):
                 self.env.invalidate_all()
                 before = self.cr.sql_log_count
                 self.env["key.account.due"]._refresh(self.company, some.ids, [])
-                plans = self.Visit._get_plans(self.company, ["visit"], some.ids, [])
+                plans = self.env["key.account.planner"]._get_plans(
+                    self.company, ["visit"], some.ids, []
+                )
                 self.assertEqual(len(plans), len(some))
                 result = self.cr.sql_log_count - before
             return result

@@ -32,7 +32,9 @@ class TestBusyHours(KeyAccountCommon):
 
     def _get_busy(self, user=None, start=MONDAY, end=SUNDAY):
         user = user or self.rep
-        busy = self.Visit._get_busy_hours(user, self.company, start, end)
+        busy = self.env["key.account.agenda"]._get_busy_hours(
+            user, self.company, start, end
+        )
         return busy[user.id]
 
     def test_hours(self):
@@ -46,7 +48,9 @@ class TestBusyHours(KeyAccountCommon):
         self._create_event(datetime(2026, 3, 19, 16, 30), datetime(2026, 3, 19, 22))
         self._create_event(datetime(2026, 3, 22, 9), datetime(2026, 3, 22, 12))
         self.assertEqual(self._get_busy(), {WEDNESDAY: 2.5, THURSDAY: 1 + 1 + 1 + 0.5})
-        working = self.Visit._get_working_hours(self.rep, self.company, MONDAY, SUNDAY)
+        working = self.env["key.account.agenda"]._get_working_hours(
+            self.rep, self.company, MONDAY, SUNDAY
+        )
         self.assertEqual(
             working[self.rep.id], {MONDAY + timedelta(days=day): 8 for day in range(5)}
         )
@@ -136,7 +140,9 @@ class TestBusyHours(KeyAccountCommon):
         ]
         # 10 to 11, already an hour nearer to UTC
         self._create_event(datetime(2026, 3, 8, 17), datetime(2026, 3, 8, 18))
-        hours = self.Visit._get_working_hours(self.rep, self.company, sunday, sunday)
+        hours = self.env["key.account.agenda"]._get_working_hours(
+            self.rep, self.company, sunday, sunday
+        )
         self.assertEqual(hours[self.rep.id], {sunday: 4})
         self.assertEqual(self._get_busy(start=sunday, end=sunday), {sunday: 1})
 
@@ -148,23 +154,28 @@ class TestBusyHours(KeyAccountCommon):
             {"name": "Flexible", "user_id": user.id, "company_id": self.company.id}
         ).calendar_id = False
         days = [MONDAY + timedelta(days=day) for day in range(7)]
-        hours = self.Visit._get_working_hours(user, self.company, MONDAY, SUNDAY)
+        hours = self.env["key.account.agenda"]._get_working_hours(
+            user, self.company, MONDAY, SUNDAY
+        )
         self.assertEqual(hours[user.id], dict.fromkeys(days, 8))
-        working = self.Visit._get_working_days(user, self.company, MONDAY, SUNDAY)
+        working = self.env["key.account.agenda"]._get_working_days(
+            user, self.company, MONDAY, SUNDAY
+        )
         self.assertEqual(working[user.id], set(days))
 
     def test_no_hours(self):
         """A calendar without hours has no working day."""
         self.company.resource_calendar_id.attendance_ids.unlink()
+        agenda = self.env["key.account.agenda"]
         for method in ("_get_working_hours", "_get_day_capacities"):
-            result = getattr(self.Visit, method)(self.rep, self.company, MONDAY, SUNDAY)
+            result = getattr(agenda, method)(self.rep, self.company, MONDAY, SUNDAY)
             self.assertEqual(result, {self.rep.id: {}, False: {}}, method)
 
     def test_capacity(self):
         """Six visits on a full day; on a short or busy one as many as fit."""
         self._create_event(datetime(2026, 3, 18, 8), datetime(2026, 3, 18, 10))
         self._create_event(datetime(2026, 3, 19, 8), datetime(2026, 3, 19, 17))
-        capacities = self.Visit._get_day_capacities(
+        capacities = self.env["key.account.agenda"]._get_day_capacities(
             self.rep, self.company, MONDAY, SUNDAY
         )
         self.assertEqual(
@@ -193,7 +204,9 @@ class TestBusyHours(KeyAccountCommon):
         def count(users):
             self.env.invalidate_all()
             before = self.cr.sql_log_count
-            busy = self.Visit._get_busy_hours(users, self.company, MONDAY, SUNDAY)
+            busy = self.env["key.account.agenda"]._get_busy_hours(
+                users, self.company, MONDAY, SUNDAY
+            )
             for user in users:
                 self.assertEqual(busy[user.id], {WEDNESDAY: 1})
             return self.cr.sql_log_count - before

@@ -9,8 +9,8 @@ from odoo.tests import tagged
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence, planner
 from ...models.account.key_account_mixin import get_account_key
+from ...models.planning.key_account_agenda import MODE_LOADS
 from ...models.planning.key_account_cadence import TRACK_MODES
-from ...models.visit.key_account_visit_planning import MODE_LOADS
 from ..common import SALES, TODAY
 from .test_planning import PlanningCommon, day
 
@@ -373,9 +373,9 @@ class TestDue(DueCommon):
             ),
             "visit deleted": lambda: next(visits).sudo().unlink(),
             "activity done": lambda: next(visits).activity_id.action_feedback(),
-            "windows passed": lambda: self.Visit._mark_missed(
-                self.company, today=day(400)
-            ),
+            "windows passed": lambda: self.env[
+                "key.account.plan.revision"
+            ]._mark_missed(self.company, today=day(400)),
             "tier": lambda: next(accounts).write({"account_tier_id": self.tier_a.id}),
             "no tier": lambda: next(accounts).write({"account_tier_id": False}),
             "level": lambda: next(accounts).write({"relationship_level": "partner"}),
@@ -687,14 +687,15 @@ class TestPlanEverybody(DueCommon):
 
     def _plan_everybody(self, today):
         """Return {key: day} with everybody who is due at the planner's."""
-        visits = self.Visit.sudo()
         rows = self.Due.search(
             [("company_id", "=", self.company.id), ("visit_id", "=", False)]
         ).filtered(lambda row: row.date_due <= today + timedelta(days=14))
         users = rows.user_id
-        areas = visits._get_areas(row._get_account_key()[:2] for row in rows)
-        booked = visits._get_booked(users, with_areas=True)
-        capacities = visits._get_day_capacities(
+        areas = self.env["key.account.agenda"]._get_areas(
+            row._get_account_key()[:2] for row in rows
+        )
+        booked = self.env["key.account.agenda"]._get_booked(users, with_areas=True)
+        capacities = self.env["key.account.agenda"]._get_day_capacities(
             users, self.company, today, today + timedelta(days=14 + 92)
         )
         result = {}
@@ -744,7 +745,9 @@ class TestPlanEverybody(DueCommon):
             for today in (TODAY, day(1)):
                 with freeze_time(f"{today} 09:00:00"):
                     # what is missed, or off its route, wants a new day
-                    self.Visit.sudo()._prepare_plan(self.company, today=today)
+                    self.env["key.account.planner"]._prepare_plan(
+                        self.company, today=today
+                    )
                     expected = self._plan_everybody(today)
                     made = self.Visit._generate(company=self.company, today=today)
                     mine = made.filtered(lambda v: v.company_id == self.company)

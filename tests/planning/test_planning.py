@@ -348,26 +348,24 @@ class TestCapacity(PlanningCommon):
         partners = self._create_accounts(3)
         for partner in partners:
             self._visit(partner, 10)
-        create = type(self.Visit)._plan_activities
+        Values = self.env["key.account.plan.values"]
+        create = type(Values)._plan_activities
 
-        def fail(visits, plans):
+        def fail(values, plans):
             if any(plan["partner_id"] == partners[1].id for plan in plans):
                 raise UserError(self.env._("Another addon says no."))
-            return create(visits, plans)
+            return create(values, plans)
 
-        plans = self.Visit.sudo()._get_plans(self.company, ["visit"], partners.ids, [])
-        with patch.object(type(self.Visit), "_plan_activities", fail):
-            visits = self.Visit.sudo()._create_batch(self.company, plans)
+        planner = self.env["key.account.planner"]
+        plans = planner._get_plans(self.company, ["visit"], partners.ids, [])
+        with patch.object(type(Values), "_plan_activities", fail):
+            visits = Values._create_batch(self.company, plans)
         self.assertEqual(visits.partner_id, partners[0] | partners[2])
         with (
-            patch.object(
-                type(self.Visit), "_plan_activities", side_effect=KeyError("bug")
-            ),
+            patch.object(type(Values), "_plan_activities", side_effect=KeyError("bug")),
             self.assertLogs("odoo.addons.crm_key_account", "ERROR") as logs,
         ):
-            self.Visit._try(
-                "Planning visits", self.Visit._create_batch, self.company, plans
-            )
+            planner._try("Planning visits", Values._create_batch, self.company, plans)
         self.assertIn("Planning visits of company", logs.output[0])
 
     # --- backlog follows ------------------------------------------------------------
@@ -708,7 +706,9 @@ class TestOnRoute(PlanningCommon):
                 "date_done": day(-8),
             }
         )
-        self.Visit._plan(self.company, ["visit"], [], lead.ids, horizon=False)
+        self.env["key.account.planner"]._plan(
+            self.company, ["visit"], [], lead.ids, horizon=False
+        )
         visit = self.Visit.search(
             [("lead_id", "=", lead.id), ("state", "=", "planned")]
         )
@@ -855,7 +855,9 @@ class TestRhythm(PlanningCommon):
             self.rep.tz = tz
             # the 21st in Kiritimati, the 20th in Los Angeles
             with freeze_time("2026-03-20 12:00:00"):
-                self.Visit._mark_missed(self.company, self.partner.ids)
+                self.env["key.account.plan.revision"]._mark_missed(
+                    self.company, self.partner.ids
+                )
             self.assertEqual(visit.state, state, tz)
 
     def test_a_missed_visit_can_not_be_done(self):

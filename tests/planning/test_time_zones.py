@@ -103,7 +103,7 @@ class TestTimeZones(PlanningCommon):
         users = self.env["res.users"].union(*self.reps.values())
         for change in CHANGES:
             sunday = fields.Date.to_date(change)
-            days = self.Visit._get_working_days(
+            days = self.env["key.account.agenda"]._get_working_days(
                 users,
                 self.company,
                 sunday - timedelta(days=6),

@@ -381,7 +381,7 @@ class TestTargets(BuyingCenterCommon):
         self.Visit._generate(self.account, today=TODAY)
         visit = self._get_planned(self.account)
         if not visit:
-            self.Visit._plan_now(self.account, self.company)
+            self.env["key.account.planner"]._plan_now(self.account, self.company)
             visit = self._get_planned(self.account)
         return visit
 
@@ -467,7 +467,7 @@ class TestTargets(BuyingCenterCommon):
         self.tier_a.cell_ids.filtered("decision_level").unlink()
         boss = self._create_contact("Boss", decision_level="top")
         self.ann.decision_level = "middle"
-        self.Visit._plan_now(self.account, self.company)
+        self.env["key.account.planner"]._plan_now(self.account, self.company)
         visit = self._get_planned(self.account, "executive")
         # not in a required cell, and whom executives see
         self.assertEqual(visit.target_contact_id, boss)
@@ -532,7 +532,7 @@ class TestTargets(BuyingCenterCommon):
         def count(partners):
             self.env.invalidate_all()
             before = self.cr.sql_log_count
-            plans = self.Visit.sudo()._get_plans(
+            plans = self.env["key.account.planner"]._get_plans(
                 self.company, ["visit"], partners.ids, [], TODAY, False
             )
             self.assertEqual(len(plans), len(partners))

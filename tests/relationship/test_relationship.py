@@ -1129,7 +1129,7 @@ class TestExecutive(RelationshipCommon):
                 "interval_count": 3,
             }
         )
-        self.Visit._plan_now(self.account, self.company)
+        self.env["key.account.planner"]._plan_now(self.account, self.company)
         visit = self._get_planned(self.account)
         self.assertEqual(visit.cadence_id.interval_unit, "week")
         self.account.relationship_level = "partner"

@@ -958,7 +958,7 @@ class TestLog(ReportCommon):
         """The cadence goes on from a visit that came much earlier than planned."""
         self.cadence.interval_unit = "month"
         self.visit._close("Again")
-        self.Visit._plan_now(self.partner, self.company)
+        self.env["key.account.planner"]._plan_now(self.partner, self.company)
         planned = self._get_planned(self.partner)
         self.assertEqual(planned.date_due, date(2026, 4, 12))
         visit = self._log()

@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
 from ...engine.planner import VISIT_LOAD
+from ...models.planning.key_account_agenda import MODE_LOADS
 from ...models.planning.key_account_cadence import TRACK_MODES
 
 # Capacity is the average of so many weeks: a short leave makes nobody unfit.
@@ -291,7 +292,6 @@ class KeyAccountAssignment(models.TransientModel):
         """Return the visits per week that the cadence asks for, by salesperson and by
         account; four calls are a visit."""
         by_user, by_account = defaultdict(float), defaultdict(float)
-        visits = self.env["key.account.visit"]
         rows = (
             self.env["key.account.due"]
             .sudo()
@@ -302,7 +302,7 @@ class KeyAccountAssignment(models.TransientModel):
             )
         )
         for row in rows:
-            load = visits._get_mode_load(TRACK_MODES[row.track]) / VISIT_LOAD
+            load = MODE_LOADS[TRACK_MODES[row.track]] / VISIT_LOAD
             weekly = 7 / row.days * load
             if row.track == "executive":
                 by_user[row.user_id.id] += weekly
@@ -332,7 +332,7 @@ class KeyAccountAssignment(models.TransientModel):
         )
         visits = self.env["key.account.visit"]
         today = visits._get_user_today(self.env["res.users"], company)
-        days = visits._get_working_days(
+        days = self.env["key.account.agenda"]._get_working_days(
             users,
             company,
             today,

@@ -5,11 +5,23 @@ from typing import NamedTuple
 
 import pytz
 
-from odoo import api, models
-from odoo.tools import float_round
+from odoo import api, fields, models
+from odoo.tools import SQL, float_round
 from odoo.tools.intervals import Intervals
 
-from ...engine.planner import VISIT_LOAD
+from ...const import NO_RANK, STAGE_NUMBERS
+from ...engine import cadence as engine
+from ...engine import planner
+from ..account.key_account_mixin import get_account_key
+
+# How much of a day's capacity a visit takes: four calls are as long as a visit.
+MODE_LOADS = {
+    "on_site": planner.VISIT_LOAD,
+    "online": planner.VISIT_LOAD,
+    "phone": planner.CALL_LOAD,
+    "mail": planner.CALL_LOAD,
+}
+UNLIMITED = 10**9
 
 
 class WorkingTime(NamedTuple):
@@ -37,10 +49,12 @@ def _split_at_midnight(begin, end, tz):
     return pairwise([*bounds, end])
 
 
-class KeyAccountVisit(models.Model):
-    """Time: on which days and hours salespeople work, and what takes these hours."""
+class KeyAccountAgenda(models.AbstractModel):
+    """Time: on which days and hours salespeople work, what takes these hours, and what
+    is planned for their days already."""
 
-    _inherit = "key.account.visit"
+    _name = "key.account.agenda"
+    _description = "Agenda of Salespeople"
 
     @api.model
     def _get_working_days(self, users, company, start, end):
@@ -84,7 +98,7 @@ class KeyAccountVisit(models.Model):
                 (
                     part
                     for begin, stop, _ in Intervals(
-                        (*slot, self.browse()) for slot in time.slots
+                        (*slot, self) for slot in time.slots
                     )
                     & busy.get(user_id, Intervals())
                     for part in _split_at_midnight(begin, stop, time.tz)
@@ -108,7 +122,8 @@ class KeyAccountVisit(models.Model):
                 share = min(free / time.hours_per_day, 1) if time.hours_per_day else 0
                 # in quarters of a visit: so long is a call
                 result[user_id][day] = float_round(
-                    capacities[user_id] * share, precision_rounding=1 / VISIT_LOAD
+                    capacities[user_id] * share,
+                    precision_rounding=1 / planner.VISIT_LOAD,
                 )
         return result
 
@@ -142,13 +157,13 @@ class KeyAccountVisit(models.Model):
             )
             resource = (resources or user.resource_ids)[:1]
             calendar = resource.calendar_id or company.sudo().resource_calendar_id
-            key = (calendar, self._get_user_tz(user, company))
+            key = (calendar, self.env["key.account.visit"]._get_user_tz(user, company))
             groups[key] |= resource
             user_resources[user.id] = (key, resource)
         nobody = self.env["res.users"]
         key = (
             company.sudo().resource_calendar_id,
-            self._get_user_tz(nobody, company),
+            self.env["key.account.visit"]._get_user_tz(nobody, company),
         )
         groups[key] |= self.env["resource.resource"].sudo()
         user_resources[False] = (key, self.env["resource.resource"].sudo())
@@ -225,12 +240,17 @@ class KeyAccountVisit(models.Model):
         if not own_visits:
             visiting = {
                 (event.id, user.id)
-                for event, user in self.sudo()._read_group(
+                for event, user in self.env["key.account.visit"]
+                .sudo()
+                ._read_group(
                     [("calendar_event_id", "in", events.ids)],
                     ["calendar_event_id", "user_id"],
                 )
             }
-        zones = {user: self._get_user_tz(user, company) for user in users}
+        zones = {
+            user: self.env["key.account.visit"]._get_user_tz(user, company)
+            for user in users
+        }
         intervals = defaultdict(list)
         for event in events:
             declined = event.attendee_ids.filtered(
@@ -243,7 +263,7 @@ class KeyAccountVisit(models.Model):
                 for user in partner_users.get(partner, ()):
                     if (event.id, user.id) not in visiting:
                         intervals[user.id].append(
-                            (*self._get_event_period(event, zones[user]), self.browse())
+                            (*self._get_event_period(event, zones[user]), self)
                         )
         return {user_id: Intervals(periods) for user_id, periods in intervals.items()}
 
@@ -263,4 +283,141 @@ class KeyAccountVisit(models.Model):
         return tuple(
             pytz.utc.localize(moment).astimezone(tz)
             for moment in (event.start, event.stop)
+        )
+
+    @api.model
+    def _get_mode_load(self, mode):
+        """Return how much of a day a visit takes, in quarters of a visit on site."""
+        return MODE_LOADS[mode]
+
+    @api.model
+    def _get_todays(self, company, users, today=None):
+        """Return {user id: today there}; None stands for nobody."""
+        return {
+            user.id or None: today
+            or self.env["key.account.visit"]._get_user_today(user, company)
+            for user in [*users, users.browse()]
+        }
+
+    @api.model
+    def _get_agendas(self, company, users, todays, end, with_areas):
+        """Return {user id: :class:`planner.Agenda`} with the capacities of the days
+        among which somebody who is due until ``end`` may find one."""
+        capacities = self._get_day_capacities(
+            users,
+            company,
+            min(todays.values()),
+            end + timedelta(days=engine.MAX_SEARCH_DAYS),
+        )
+        booked = self._get_booked(users, with_areas)
+        return {
+            user_id: planner.Agenda(
+                booked[user_id],
+                {
+                    # nobody's time is no limit: somebody has to be found first
+                    day: int(visits * planner.VISIT_LOAD) if user_id else UNLIMITED
+                    for day, visits in capacities[user_id or False].items()
+                },
+                today,
+                company.key_account_horizon_days,
+                company._get_key_account_nearness(),
+            )
+            for user_id, today in todays.items()
+        }
+
+    @api.model
+    def _get_booked(self, users, with_areas=False):
+        """Return {user id: list of :class:`planner.Booked`} of what is planned for
+        ``users``, in every company: they have one agenda. What they did today took its
+        time too, and they were there: the job runs in the middle of somebody's day."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT visit.user_id, visit.partner_id, visit.lead_id, visit.company_id,
+                       visit.track, visit.date_planned, visit.mode, due.days,
+                       COALESCE(line.on_route, FALSE),
+                       CASE WHEN visit.state = 'done' THEN visit.id END,
+                       visit.date_done, visit.engagement_stage,
+                       COALESCE(tier.sequence, %s)
+                  FROM key_account_visit visit
+                  LEFT JOIN key_account_tier tier ON tier.id = visit.tier_id
+                  LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
+                  LEFT JOIN key_account_due due ON due.visit_id = visit.id
+                 WHERE visit.user_id = ANY(%s)
+                   AND (visit.state = 'planned'
+                        OR visit.state = 'done' AND visit.date_done >= %s)
+                """,
+                NO_RANK,
+                users.ids,
+                # where the day begins last
+                fields.Date.today() - timedelta(days=1),
+            )
+        )
+        keys = [get_account_key(*row[1:5]) for row in rows]
+        areas = self._get_areas(key[:2] for key in keys) if with_areas else {}
+        booked = defaultdict(list)
+        for key, row in zip(keys, rows, strict=True):
+            user_id = row[0]
+            day, mode, days, on_route, done_id, date_done, stage, tier_rank = row[5:]
+            if done_id:
+                # only its time and place: the account itself may be due again
+                day = date_done
+            booked[user_id].append(
+                planner.Booked(
+                    ("done", done_id) if done_id else key,
+                    day,
+                    days or 0,
+                    MODE_LOADS[mode],
+                    on_route,
+                    areas.get(key[:2], planner.NOWHERE),
+                    mode == "on_site",
+                    tier_rank,
+                    STAGE_NUMBERS.get(stage, NO_RANK),
+                )
+            )
+        return booked
+
+    @api.model
+    def _get_areas(self, keys):
+        """Return {(account id, lead id): :class:`planner.Area`}; coordinates that are
+        no place on earth don't count.
+
+        :param keys: pairs of ids, 0 for none
+        """
+        keys = set(keys)
+        names = ["country_id", "zip", "city"]
+        partners = (
+            self.env["res.partner"]
+            .sudo()
+            .with_context(active_test=False)
+            .search_fetch(
+                [("id", "in", [partner_id for partner_id, _ in keys if partner_id])],
+                [*names, "partner_latitude", "partner_longitude"],
+            )
+        )
+        leads = (
+            self.env["crm.lead"]
+            .sudo()
+            .with_context(active_test=False)
+            .search_fetch([("id", "in", [id_ for _, id_ in keys if id_])], names)
+        )
+        areas = {}
+        for partner in partners:
+            place = (partner.partner_latitude, partner.partner_longitude)
+            if abs(place[0]) > 90 or abs(place[1]) > 180:
+                place = (0.0, 0.0)
+            areas[partner.id, 0] = self._get_area(partner, *place)
+        for lead in leads:
+            areas[0, lead.id] = self._get_area(lead)
+        return areas
+
+    @api.model
+    def _get_area(self, record, latitude=0.0, longitude=0.0):
+        return planner.Area(
+            latitude,
+            longitude,
+            record.country_id.id or 0,
+            (record.zip or "").replace(" ", ""),
+            record.city or "",
         )

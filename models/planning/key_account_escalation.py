@@ -12,47 +12,11 @@ from ...const import INTERNAL
 HISTORY_LENGTH = 5
 
 
-class KeyAccountVisit(models.Model):
-    """What happens to visits that don't take place: missed ones, and those that the
-    sales team's leader has to know of."""
+class KeyAccountEscalation(models.AbstractModel):
+    """Tells the sales team's leader of what is overdue for too long."""
 
-    _inherit = "key.account.visit"
-
-    @api.model
-    def _mark_missed(self, company, partner_ids=None, today=None):
-        """Mark generated visits whose window has passed as missed: 30 % of the interval
-        after the due date, or after the day for which they were planned, or to which a
-        person moved them, if that is later.
-
-        The account stays due, and so gets one new visit: however many windows pass,
-        there is one planned visit. Visits that a person planned have no window.
-        """
-        domain = Domain(
-            [
-                ("company_id", "=", company.id),
-                ("state", "=", "planned"),
-            ]
-        )
-        if partner_ids is not None:
-            domain &= Domain("partner_id", "in", partner_ids)
-        # nowhere is it later than a day after here
-        latest = today or self._get_latest_today()
-        visits = self.search(domain & Domain("date_latest", "<", latest))
-        missed = visits.filtered(
-            lambda visit: visit._get_window_end() < (today or visit._get_today())
-        )
-        if missed:
-            activities = missed.activity_id
-            missed.with_context(key_account_visit_sync=INTERNAL).write(
-                {"state": "missed"}
-            )
-            # The next visit must not meet them in the unique indexes.
-            missed.flush_recordset()
-            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
-
-    def _get_window_end(self):
-        tolerance = self.date_latest - self.date_due
-        return max(self.date_due, self.date_planned) + tolerance
+    _name = "key.account.escalation"
+    _description = "Escalation of Overdue Visits"
 
     @api.model
     def _escalate(self, company, partner_ids=None, today=None):
@@ -66,18 +30,23 @@ class KeyAccountVisit(models.Model):
             [
                 ("company_id", "=", company.id),
                 ("cadence_id", "in", lines.ids),
-                ("date_due", "<", today or self._get_latest_today()),
+                (
+                    "date_due",
+                    "<",
+                    today or self.env["key.account.visit"]._get_latest_today(),
+                ),
                 ("date_escalated", "=", False),
             ]
         )
         if partner_ids is not None:
             domain &= Domain("partner_id", "in", partner_ids)
-        visits = self.search(domain & Domain("state", "=", "planned"))
+        Visits = self.env["key.account.visit"]
+        visits = Visits.search(domain & Domain("state", "=", "planned"))
         rows = self.env["key.account.due"].sudo()
         rows = rows.search(domain & Domain("visit_id", "=", False))
         overdue = []
         for record in [*visits, *rows]:
-            record_today = today or self._get_user_today(record.user_id, company)
+            record_today = today or Visits._get_user_today(record.user_id, company)
             days = (record_today - record.date_due).days
             leader = record.team_id.user_id
             if (
@@ -97,7 +66,7 @@ class KeyAccountVisit(models.Model):
             name = record.user_id.name or texts.env._("nobody")
             vals_list.append(
                 {
-                    **self._get_document_values(record.partner_id or record.lead_id),
+                    **Visits._get_document_values(record.partner_id or record.lead_id),
                     "activity_type_id": todo.id,
                     "summary": texts.env._(
                         "Visit overdue for %(days)s days; salesperson: %(name)s",
@@ -111,7 +80,7 @@ class KeyAccountVisit(models.Model):
                     "user_id": leader.id,
                 }
             )
-        self._create_tasks(vals_list)
+        Visits._create_tasks(vals_list)
         by_day = defaultdict(list)
         for record, _, record_today, _ in overdue:
             by_day[record_today].append(record)
@@ -154,14 +123,15 @@ class KeyAccountVisit(models.Model):
                 HISTORY_LENGTH,
             )
         )
-        history = defaultdict(self.browse)
-        for visit in self.browse(row[0] for row in rows):
+        Visits = self.env["key.account.visit"]
+        history = defaultdict(Visits.browse)
+        for visit in Visits.browse(row[0] for row in rows):
             history[visit._get_account_key()] |= visit
         return history
 
     def _get_escalation_note(self, record, visits):
         """Return why somebody is told about ``record``, and the latest visits."""
-        states = dict(self._fields["state"]._description_selection(self.env))
+        states = dict(visits._fields["state"]._description_selection(self.env))
         due = self.env._("Due since %s.", format_date(self.env, record.date_due))
         reason = record._fields.get("reason")
         if reason and record.reason:

@@ -1,0 +1,478 @@
+from collections import defaultdict
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from odoo import api, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ...const import NO_RANK, STAGE_NUMBERS
+from ...engine import cadence as engine
+from ...engine import planner
+from ..account.key_account_mixin import get_account_key
+from .key_account_agenda import MODE_LOADS
+from .key_account_cadence import TRACK_MODES
+
+
+class Wanted(NamedTuple):
+    """A row of what is due that wants a day."""
+
+    id: int
+    user_id: int | None
+    due: planner.Due
+
+
+class Group(NamedTuple):
+    """How much of a salesperson, a load and an interval waits for a day."""
+
+    company_id: int
+    user_id: int | None
+    on_route: bool
+    days: int
+    is_call: bool
+    count: int
+    latest: date
+    last: date
+    earliest: date
+
+    @property
+    def load(self):
+        return planner.CALL_LOAD if self.is_call else planner.VISIT_LOAD
+
+
+class KeyAccountPlanCandidates(models.AbstractModel):
+    """What is due and has no day yet: the rows of ``key.account.due`` that planning
+    looks at, and why there is no day for them."""
+
+    _name = "key.account.plan.candidates"
+    _description = "Candidates of the Planner"
+
+    @api.model
+    def _get_wanted(self, company, tracks, scope):
+        """Return what has no day yet, in no order."""
+        return self._execute_wanted(
+            SQL("key_account_due AS due"),
+            SQL(
+                "due.company_id = %s AND due.track = ANY(%s) AND due.visit_id IS NULL"
+                " AND %s",
+                company.id,
+                list(tracks),
+                scope,
+            ),
+        )
+
+    @api.model
+    def _execute_wanted(self, source, condition):
+        """Return a list of :class:`Wanted` of a FROM clause with ``due``."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT due.id, due.user_id, due.partner_id, due.lead_id, due.company_id,
+                       due.track, due.date_due, due.days, due.on_route,
+                       due.engagement_stage, COALESCE(tier.sequence, %s)
+                  FROM %s
+                  LEFT JOIN key_account_tier tier ON tier.id = due.tier_id
+                 WHERE %s
+                """,
+                NO_RANK,
+                source,
+                condition,
+            )
+        )
+        return [
+            Wanted(
+                id_,
+                user_id,
+                planner.Due(
+                    get_account_key(*key, track),
+                    date_due,
+                    days,
+                    tier_rank,
+                    STAGE_NUMBERS.get(stage, NO_RANK),
+                    MODE_LOADS[TRACK_MODES[track]],
+                    on_route,
+                    on_site=TRACK_MODES[track] == "on_site",
+                ),
+            )
+            for (
+                id_,
+                user_id,
+                *key,
+                track,
+                date_due,
+                days,
+                on_route,
+                stage,
+                tier_rank,
+            ) in rows
+        ]
+
+    @api.model
+    def _add_areas(self, wanted):
+        areas = self.env["key.account.agenda"]._get_areas(
+            row.due.key[:2] for row in wanted
+        )
+        return [
+            row._replace(
+                due=row.due._replace(area=areas.get(row.due.key[:2], planner.NOWHERE))
+            )
+            for row in wanted
+        ]
+
+    @api.model
+    def _get_users(self, company):
+        """Return the salespeople for whom something waits."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                -- one look into the index for each of them
+                WITH RECURSIVE users (id) AS (
+                    SELECT MIN(user_id) FROM key_account_due
+                     WHERE company_id = %(company)s AND visit_id IS NULL
+                     UNION ALL
+                    SELECT (SELECT MIN(user_id) FROM key_account_due
+                             WHERE company_id = %(company)s AND visit_id IS NULL
+                               AND user_id > users.id)
+                      FROM users
+                     WHERE users.id IS NOT NULL
+                )
+                SELECT id FROM users WHERE id IS NOT NULL
+                """,
+                company=company.id,
+            )
+        )
+        return self.env["res.users"].browse(row[0] for row in rows)
+
+    @api.model
+    def _get_groups(self, lasts):
+        """Return a list of :class:`Group` of what waits.
+
+        :param dict lasts: {user id: {company id: last due date to look at}}
+        """
+        picks = [
+            SQL("(%s::int, %s::int, %s::date)", user_id, company_id, last)
+            for user_id, by_company in lasts.items()
+            for company_id, last in by_company.items()
+        ]
+        if not picks:
+            return []
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH picks (user_id, company_id, last) AS (VALUES %(picks)s)
+                SELECT due.company_id, COALESCE(due.user_id, 0), due.on_route, due.days,
+                       due.track = ANY(%(remote)s), COUNT(*), MAX(date_due), picks.last,
+                       MIN(date_due)
+                  FROM key_account_due due
+                  JOIN picks
+                    ON picks.company_id = due.company_id
+                   AND COALESCE(picks.user_id, 0) = COALESCE(due.user_id, 0)
+                   AND due.date_due <= picks.last
+                 WHERE due.visit_id IS NULL
+                 GROUP BY 1, 2, 3, 4, 5, picks.last
+                """,
+                picks=SQL(", ").join(picks),
+                remote=[
+                    track for track, mode in TRACK_MODES.items() if mode == "phone"
+                ],
+            )
+        )
+        return [Group(row[0], row[1] or None, *row[2:]) for row in rows]
+
+    @api.model
+    def _get_earliest(self, groups, agendas, rooms):
+        """Return the rows of each group that are due first, as many as there is room
+        for until the end of the longest window; of equal due dates all.
+
+        :param dict rooms: {user id: end of the longest window}
+        """
+        picks, unassigned = [], []
+        for group in groups:
+            end = rooms.get(group.user_id)
+            agenda = agendas[group.user_id]
+            number = min(end and agenda.get_room(group.load, end) or 0, group.count)
+            if number and not group.user_id:
+                unassigned.append(group)
+            elif number:
+                picks.append(
+                    SQL(
+                        "(%s, %s, %s, %s, %s, %s::date)",
+                        group.company_id,
+                        group.user_id,
+                        group.days,
+                        group.is_call,
+                        number,
+                        group.last,
+                    )
+                )
+        wanted = []
+        remote = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
+        if picks:
+            wanted = self._execute_wanted(
+                SQL(
+                    """
+                    (VALUES %(picks)s)
+                        AS pick (company_id, user_id, days, is_call, number, last)
+                    CROSS JOIN LATERAL (
+                        SELECT *
+                          FROM key_account_due
+                         WHERE company_id = pick.company_id
+                           AND user_id = pick.user_id
+                           AND NOT on_route
+                           AND days = pick.days
+                           AND (track = ANY(%(remote)s)) = pick.is_call
+                           AND date_due <= pick.last
+                           AND visit_id IS NULL
+                         ORDER BY date_due
+                         FETCH FIRST pick.number ROWS WITH TIES
+                    ) AS due
+                    """,
+                    picks=SQL(", ").join(picks),
+                    remote=remote,
+                ),
+                SQL("TRUE"),
+            )
+        for group in unassigned:
+            wanted += self._execute_wanted(
+                SQL("key_account_due AS due"),
+                SQL(
+                    """
+                    due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
+                    AND due.days = %s AND (due.track = ANY(%s)) = %s
+                    AND due.date_due <= %s AND due.visit_id IS NULL
+                    """,
+                    group.company_id,
+                    group.days,
+                    remote,
+                    group.is_call,
+                    group.last,
+                ),
+            )
+        return wanted
+
+    @api.model
+    def _get_competing(self, agendas, rooms, todays, company, others=False):
+        """Return {user id: list of :class:`planner.Due`} of what waits for a day and
+        isn't placed now, but competes: salespeople have one agenda in all companies.
+
+        :param dict rooms: {user id: end of the longest window of what is placed}
+        :param others: only in other companies than ``company``
+        """
+        companies = self.env["res.company"].sudo().search(Domain.TRUE)
+        if others:
+            companies -= company
+        lasts = {
+            user_id: {
+                other.id: todays[user_id]
+                + timedelta(days=other.key_account_horizon_days)
+                for other in companies
+            }
+            for user_id, end in rooms.items()
+            if user_id and end
+        }
+        groups = [group for group in self._get_groups(lasts) if not group.on_route]
+        waiting = defaultdict(list)
+        for row in self._get_earliest(groups, agendas, rooms):
+            waiting[row.user_id].append(row.due)
+        return waiting
+
+    @api.model
+    def _get_nearby(self, company, tracks, agendas, todays):
+        """Return the rows on a route that are near where their salespeople go on a day
+        on which there is room. Coarsely: the planner looks closely."""
+        anchors = set()
+        for user_id, agenda in agendas.items():
+            for day, is_free in agenda.get_free_days(planner.VISIT_LOAD).items():
+                if is_free:
+                    anchors.update((user_id or 0, area) for area in agenda.anchors[day])
+        if not anchors:
+            return []
+        nearness = company._get_key_account_nearness()
+        length = nearness.zip_length
+        values = [
+            SQL(
+                "(%s, %s::float8, %s::float8, %s, %s, %s)",
+                user_id,
+                area.latitude,
+                area.longitude,
+                area.country,
+                area.zip[:length].lower(),
+                area.city.strip().lower(),
+            )
+            for user_id, area in anchors
+        ]
+        lasts = [
+            SQL(
+                "(%s, %s::date)",
+                user_id or 0,
+                today + timedelta(days=company.key_account_horizon_days),
+            )
+            for user_id, today in todays.items()
+        ]
+        near = SQL(
+            """
+            WITH anchors (user_id, latitude, longitude, country_id, zip, city)
+                AS (VALUES %(anchors)s),
+            lasts (user_id, last) AS (VALUES %(lasts)s),
+            places AS MATERIALIZED (
+                SELECT due.id, lasts.user_id,
+                       COALESCE(partner.partner_latitude, 0)::float8 AS latitude,
+                       COALESCE(partner.partner_longitude, 0)::float8 AS longitude,
+                       (partner.partner_latitude != 0
+                        OR partner.partner_longitude != 0) IS TRUE AS is_placed,
+                       COALESCE(partner.country_id, lead.country_id, 0) AS country_id,
+                       lower(left(replace(COALESCE(partner.zip, lead.zip, ''), ' ', ''),
+                                  %(length)s)) AS zip,
+                       lower(btrim(COALESCE(partner.city, lead.city, ''))) AS city
+                  FROM key_account_due due
+                  JOIN lasts ON lasts.user_id = COALESCE(due.user_id, 0)
+                            AND due.date_due <= lasts.last
+                  LEFT JOIN res_partner partner ON partner.id = due.partner_id
+                  LEFT JOIN crm_lead lead
+                         ON lead.id = due.lead_id AND due.partner_id IS NULL
+                 WHERE due.company_id = %(company)s
+                   AND due.track = ANY(%(tracks)s)
+                   AND due.on_route
+                   AND due.visit_id IS NULL
+            )
+            SELECT places.id
+              FROM places
+              JOIN anchors USING (user_id)
+             WHERE is_placed AND (anchors.latitude != 0 OR anchors.longitude != 0)
+               AND abs(places.latitude - anchors.latitude) <= %(degrees)s
+               AND LEAST(abs(places.longitude - anchors.longitude),
+                         360 - abs(places.longitude - anchors.longitude))
+                   * cos(radians(LEAST(90, %(degrees)s
+                         + GREATEST(abs(places.latitude), abs(anchors.latitude)))))
+                   <= %(degrees)s
+             UNION
+            SELECT places.id
+              FROM places
+              JOIN anchors USING (user_id, zip)
+             WHERE zip != ''
+             UNION
+            SELECT places.id
+              FROM places
+              JOIN anchors USING (user_id, city)
+             WHERE city != ''
+             UNION
+            -- PostgreSQL may not know their lower case
+            SELECT id FROM places WHERE zip ~ '[^ -~]' OR city ~ '[^ -~]'
+            """,
+            anchors=SQL(", ").join(values),
+            lasts=SQL(", ").join(lasts),
+            length=length,
+            company=company.id,
+            tracks=list(tracks),
+            # a degree of latitude is a little more than 111 km
+            degrees=nearness.radius_km / 111 + 0.01,
+        )
+        return self._add_areas(
+            self._execute_wanted(
+                SQL(
+                    "key_account_due AS due JOIN (%s) AS near ON near.id = due.id", near
+                ),
+                SQL("TRUE"),
+            )
+        )
+
+    @api.model
+    def _note_reason(self, ids, reason):
+        rows = self.env["key.account.due"].sudo().browse(ids)
+        rows.filtered(lambda row: row.reason != reason).reason = reason
+
+    @api.model
+    def _note_reasons(self, company, tracks, agendas, todays, plans):
+        """Note why what is due within the horizon has no day. One statement.
+
+        :param plans: ids of the rows that have one now
+        """
+        users, free = [], [SQL("(NULL::int, NULL::date, NULL::boolean)")]
+        for user_id, agenda in agendas.items():
+            users.append(
+                SQL(
+                    "(%s, %s::date, %s, %s)",
+                    user_id or 0,
+                    todays[user_id],
+                    agenda.get_reason(),
+                    bool(agenda.open_days),
+                )
+            )
+            free += [
+                SQL("(%s, %s::date, %s)", user_id or 0, day, fits)
+                for day, fits in agenda.get_free_days(planner.VISIT_LOAD).items()
+            ]
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH agendas (user_id, today, reason, is_open) AS (VALUES %(users)s),
+                free (user_id, day, fits) AS (VALUES %(free)s),
+                windows AS MATERIALIZED (
+                    SELECT due.id, due.on_route, due.reason AS old_reason,
+                           agendas.user_id, agendas.reason, agendas.is_open,
+                           GREATEST(agendas.today, due.date_due - tolerance.days)
+                               AS first,
+                           GREATEST(agendas.today + %(horizon)s,
+                                    due.date_due + tolerance.days) AS last
+                      FROM key_account_due due
+                      JOIN agendas
+                        ON agendas.user_id = COALESCE(due.user_id, 0)
+                       AND due.date_due <= agendas.today + %(horizon)s
+                     CROSS JOIN LATERAL (
+                           SELECT floor(due.days * %(share)s::float8)::int AS days
+                         ) AS tolerance
+                     WHERE due.company_id = %(company)s
+                       AND due.track = ANY(%(tracks)s)
+                       AND due.visit_id IS NULL
+                ), spans AS MATERIALIZED (
+                    -- few: a window for each due date and interval
+                    SELECT spans.*, BOOL_OR(free.fits) AS fits,
+                           COUNT(free.day) = 0 AS is_empty
+                      FROM (
+                            SELECT DISTINCT user_id, first, last
+                              FROM windows
+                             WHERE on_route AND is_open
+                           ) AS spans
+                      LEFT JOIN free
+                        ON free.user_id = spans.user_id
+                       AND free.day BETWEEN spans.first AND spans.last
+                     GROUP BY spans.user_id, spans.first, spans.last
+                ), reasons AS (
+                    -- not due in the horizon any more
+                    SELECT due.id, due.reason AS old_reason, NULL AS reason
+                      FROM key_account_due due
+                      JOIN agendas
+                        ON agendas.user_id = COALESCE(due.user_id, 0)
+                       AND due.date_due > agendas.today + %(horizon)s
+                     WHERE due.company_id = %(company)s
+                       AND due.track = ANY(%(tracks)s)
+                       AND due.visit_id IS NULL
+                       AND due.reason IS NOT NULL
+                     UNION ALL
+                    SELECT windows.id, windows.old_reason,
+                           CASE WHEN spans.fits OR spans.is_empty THEN 'route'
+                                ELSE windows.reason END AS reason
+                      FROM windows
+                      LEFT JOIN spans
+                        ON windows.on_route
+                       AND spans.user_id = windows.user_id
+                       AND spans.first = windows.first
+                       AND spans.last = windows.last
+                )
+                UPDATE key_account_due due
+                   SET reason = reasons.reason
+                  FROM reasons
+                 WHERE due.id = reasons.id
+                   AND reasons.old_reason IS DISTINCT FROM reasons.reason
+                   AND due.id != ALL(%(plans)s)
+                """,
+                users=SQL(", ").join(users),
+                free=SQL(", ").join(free),
+                horizon=company.key_account_horizon_days,
+                share=engine.EARLY_TOLERANCE,
+                company=company.id,
+                tracks=list(tracks),
+                plans=list(plans),
+            )
+        )
+        self.env["key.account.due"].invalidate_model(["reason"], flush=False)

@@ -1,0 +1,243 @@
+from collections import defaultdict
+
+from odoo import api, models
+from odoo.fields import Domain
+from odoo.tools import SQL, split_every
+
+from ...const import BATCH_SIZE, INTERNAL
+from ...engine import planner
+
+
+class KeyAccountPlanRevision(models.AbstractModel):
+    """What was planned and doesn't hold any more: missed visits, those that the cadence
+    doesn't ask for, and those on a route that nobody takes on that day."""
+
+    _name = "key.account.plan.revision"
+    _description = "Revision of Planned Visits"
+
+    @api.model
+    def _mark_missed(self, company, partner_ids=None, today=None):
+        """Mark generated visits whose window has passed as missed: 30 % of the interval
+        after the due date, or after the day for which they were planned, or to which a
+        person moved them, if that is later.
+
+        The account stays due, and so gets one new visit: however many windows pass,
+        there is one planned visit. Visits that a person planned have no window.
+        """
+        domain = Domain(
+            [
+                ("company_id", "=", company.id),
+                ("state", "=", "planned"),
+            ]
+        )
+        if partner_ids is not None:
+            domain &= Domain("partner_id", "in", partner_ids)
+        # nowhere is it later than a day after here
+        latest = today or self.env["key.account.visit"]._get_latest_today()
+        visits = self.env["key.account.visit"].search(
+            domain & Domain("date_latest", "<", latest)
+        )
+        missed = visits.filtered(
+            lambda visit: visit._get_window_end() < (today or visit._get_today())
+        )
+        if missed:
+            activities = missed.activity_id
+            missed.with_context(key_account_visit_sync=INTERNAL).write(
+                {"state": "missed"}
+            )
+            # The next visit must not meet them in the unique indexes.
+            missed.flush_recordset()
+            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
+
+    @api.model
+    def _close_outdated(self, company, partner_ids=None):
+        """Close generated visits that the cadence doesn't ask for any more: the
+        customer's tier or level changed, or there is no line for it, or the customer is
+        lost or came back. What a person moved stays, and so does the visit to win a
+        customer back. The generator plans anew where another line asks for a visit."""
+        # those who left on a day that was in the future when it was entered
+        leaving = Domain("company_id", "=", company.id) & Domain(
+            "target_contact_id.left_company_date", "!=", False
+        )
+        if partner_ids is not None:
+            leaving &= Domain("partner_id", "in", partner_ids)
+        self.env["key.account.visit"]._follow_contacts(leaving)
+        self.env.flush_all()
+        lines = self.env["key.account.cadence"]._get_lines(company)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id),
+                       COALESCE(card.relationship_level, lead.relationship_level,
+                                'transactional'),
+                       COALESCE(card.engagement_stage, lead.engagement_stage,
+                                'target'),
+                       loss.id
+                  FROM key_account_visit visit
+                  LEFT JOIN key_account_loss loss
+                         ON loss.partner_id = visit.partner_id
+                        AND loss.company_id = visit.company_id
+                        AND loss.date_returned IS NULL
+                  LEFT JOIN key_account card
+                         ON card.partner_id = visit.partner_id
+                        AND card.company_id = visit.company_id
+                  LEFT JOIN crm_lead lead
+                         ON lead.id = visit.lead_id AND visit.partner_id IS NULL
+                 WHERE visit.company_id = %s
+                   AND visit.state = 'planned'
+                   -- generated: a cadence line asked for it
+                   AND visit.date_due IS NOT NULL
+                   AND visit.is_date_fixed IS NOT TRUE
+                   AND (visit.loss_id IS DISTINCT FROM loss.id
+                        OR loss.id IS NULL
+                        AND (visit.tier_id IS DISTINCT FROM
+                             COALESCE(card.tier_id, lead.account_tier_id)
+                             OR COALESCE(visit.relationship_level, 'transactional') !=
+                             COALESCE(card.relationship_level, lead.relationship_level,
+                                      'transactional')
+                             OR COALESCE(visit.engagement_stage, 'target') !=
+                             COALESCE(card.engagement_stage, lead.engagement_stage,
+                                      'target')
+                             OR NOT visit.cadence_id = ANY(%s)
+                             OR visit.cadence_id IS NULL))
+                   AND (%s OR visit.partner_id = ANY(%s))
+                """,
+                company.id,
+                lines.ids,
+                partner_ids is None,
+                partner_ids or [],
+            )
+        )
+        Visits = self.env["key.account.visit"]
+        visits = Visits.browse(row[0] for row in rows)
+        tiers = self.env["key.account.tier"].browse(row[1] for row in rows if row[1])
+        names = {tier.id: tier.name for tier in tiers}
+        none = self.env._("none")
+        levels = dict(
+            Visits._fields["relationship_level"]._description_selection(self.env)
+        )
+        visits_by_reason = defaultdict(Visits.browse)
+        stages = dict(
+            Visits._fields["engagement_stage"]._description_selection(self.env)
+        )
+        losses = self.env["key.account.loss"].browse(row[4] for row in rows if row[4])
+        reasons = {loss.id: loss._get_visit_reason() for loss in losses}
+        for visit, row in zip(visits, rows, strict=True):
+            _, tier_id, level, stage, loss_id = row
+            line = self._get_line(lines, tier_id, level, stage, visit)
+            lost = loss_id or visit.loss_id
+            if not lost and line and line == visit.cadence_id:
+                continue
+            reason = self.env._("The cadence changed")
+            old_level = visit.relationship_level or "transactional"
+            if lost:
+                reason = reasons.get(loss_id, self.env._("The customer came back"))
+            elif level != old_level:
+                reason = self.env._(
+                    "Relationship level changed from %(old)s to %(new)s",
+                    old=levels[old_level],
+                    new=levels[level],
+                )
+            elif tier_id != (visit.tier_id.id or None):
+                reason = self.env._(
+                    "Tier changed from %(old)s to %(new)s",
+                    old=visit.tier_id.name or none,
+                    new=names.get(tier_id, none),
+                )
+            elif stage != (visit.engagement_stage or "target"):
+                reason = self.env._(
+                    "Stage changed from %(old)s to %(new)s",
+                    old=stages[visit.engagement_stage or "target"],
+                    new=stages[stage],
+                )
+            visits_by_reason[reason] |= visit
+        for reason, outdated in visits_by_reason.items():
+            for batch in split_every(BATCH_SIZE, outdated.ids, Visits.browse):
+                batch._close(reason)
+        self._refresh_stages(company, partner_ids)
+
+    @api.model
+    def _get_line(self, lines, tier_id, level, stage, visit):
+        """Return the line that asks for a planned visit."""
+        account = visit.partner_id.with_company(visit.company_id)
+        own_interval = account.visit_interval_days if visit.track == "visit" else 0
+        return lines._match(tier_id, visit.track, own_interval, level, stage)
+
+    @api.model
+    def _refresh_stages(self, company, partner_ids=None):
+        """Note on planned visits what is going on with the customer today, which orders
+        the visits of a day."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account_visit visit
+                   SET engagement_stage = stages.stage
+                  FROM (
+                        SELECT planned.id, COALESCE(card.engagement_stage,
+                               lead.engagement_stage, 'target') AS stage
+                          FROM key_account_visit planned
+                          LEFT JOIN key_account card
+                                 ON card.partner_id = planned.partner_id
+                                AND card.company_id = planned.company_id
+                          LEFT JOIN crm_lead lead
+                                 ON lead.id = planned.lead_id
+                                AND planned.partner_id IS NULL
+                         WHERE planned.company_id = %(company)s
+                           AND planned.state = 'planned'
+                           AND (%(all)s OR planned.partner_id = ANY(%(partners)s))
+                       ) AS stages
+                 WHERE visit.id = stages.id
+                   AND visit.engagement_stage IS DISTINCT FROM stages.stage
+             RETURNING visit.id
+                """,
+                company=company.id,
+                all=partner_ids is None,
+                partners=list(partner_ids or []),
+            )
+        )
+        ids = [row[0] for row in self.env.cr.fetchall()]
+        self.env["key.account.visit"].browse(ids).invalidate_recordset(
+            ["engagement_stage"]
+        )
+
+    @api.model
+    def _close_off_route(self, company, partner_ids=None, today=None):
+        """Close visits that were planned for a day on which their salesperson would be
+        near, where the others of that day have gone. The generator looks for another
+        day. What a person moved stays."""
+        domain = Domain("company_id", "=", company.id) & Domain(
+            [
+                ("state", "=", "planned"),
+                ("cadence_id.on_route", "=", True),
+                ("is_date_fixed", "=", False),
+                ("user_id", "!=", False),
+            ]
+        )
+        if partner_ids is not None:
+            domain &= Domain("partner_id", "in", partner_ids)
+        visits = self.env["key.account.visit"].search(domain)
+        if not visits:
+            return
+        nearness = company._get_key_account_nearness()
+        booked = self.env["key.account.agenda"]._get_booked(
+            visits.user_id, with_areas=True
+        )
+        anchors = defaultdict(list)
+        for user_id, others in booked.items():
+            for other in others:
+                # as the planner does: a call is no trip
+                if other.on_site and not other.on_route:
+                    anchors[user_id, other.day].append(other.area)
+        keys = {visit: visit._get_account_key()[:2] for visit in visits}
+        areas = self.env["key.account.agenda"]._get_areas(keys.values())
+        stray = visits.filtered(
+            lambda visit: (
+                visit.date_planned >= (today or visit._get_today())
+                and not any(
+                    nearness.is_near(areas.get(keys[visit], planner.NOWHERE), area)
+                    for area in anchors[visit.user_id.id, visit.date_planned]
+                )
+            )
+        )
+        stray._close(self.env._("Nothing else to do nearby on that day"))

@@ -1,0 +1,328 @@
+import logging
+from collections import defaultdict
+from datetime import timedelta
+
+import psycopg2.errors
+
+from odoo import api, models
+from odoo.tools import mute_logger, split_every
+
+from ...const import BATCH_SIZE
+from ...engine import planner
+from ..planning.key_account_cadence import TRACKS
+
+_logger = logging.getLogger(__name__)
+
+TRACK_KEYS = [key for key, _ in TRACKS]
+
+
+class KeyAccountPlanner(models.AbstractModel):
+    """The generator: what is due, for whom, on which day. The order of a planning, and
+    the choice of days; what is due says ``key.account.due``, who has time
+    ``key.account.agenda``."""
+
+    _name = "key.account.planner"
+    _description = "Planner of Visits"
+
+    # -------------------------------------------------------------------------
+    # Generator
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _generate(self, partners=None, company=None, today=None):
+        """Plan the visits that are due within the horizon. Doesn't commit.
+
+        Running it again, or twice at once, makes nothing twice.
+
+        :param partners: customers to plan for; default: all, and the open leads that
+            have no customer yet
+        :param company: default: the current company
+        :param date today: default: today in each salesperson's time zone
+        :return: the visits made
+        """
+        company = company or self.env.company
+        self = self.sudo()
+        partner_ids = lead_ids = None
+        if partners is not None:
+            partner_ids = partners.sudo().commercial_partner_id.ids
+            lead_ids = []
+        self._prepare_plan(company, partner_ids, today)
+        visits = self._plan(company, TRACK_KEYS, partner_ids, lead_ids, today)
+        self.env["key.account.escalation"]._escalate(company, partner_ids, today)
+        return visits
+
+    @api.model
+    def _cron_generate(self):
+        """Plan for every company, with a commit after each batch."""
+        cron = self.env["ir.cron"]
+        for company in self.env["res.company"].search(
+            [("key_account_planning", "=", True)]
+        ):
+            planning = self.with_company(company)
+            values = planning.env["key.account.plan.values"]
+            escalation = planning.env["key.account.escalation"]
+            try:
+                with self.env.cr.savepoint():
+                    # what no event told of: a team's lead, a change in SQL
+                    self.env["key.account.due"].sudo()._refresh_unless_refreshed(
+                        company, planning=True
+                    )
+                    self.env["key.account.target"]._freeze(company)
+                    planning._prepare_plan(company)
+                    plans = planning._get_plans(company, TRACK_KEYS)
+            except Exception:
+                # The other companies' visits don't depend on this one.
+                _logger.exception("Planning visits of company %s failed", company.id)
+                continue
+            cron._commit_progress(remaining=len(plans))
+            for batch in split_every(BATCH_SIZE, plans):
+                self._try("Planning visits", values._create_batch, company, batch)
+                if not cron._commit_progress(len(batch)):
+                    return
+            self._try("Escalating visits", escalation._escalate, company)
+            cron._commit_progress()
+
+    def _try(self, what, method, company, *args):
+        """Do a part of the job; what fails, perhaps in another addon, must not keep the
+        others from their visits."""
+        try:
+            with self.env.cr.savepoint():
+                method(company, *args)
+        except Exception:
+            _logger.exception("%s of company %s failed", what, company.id)
+
+    @api.model
+    def _plan_now(self, partners, company):
+        """Bring the planned visits of ``partners`` in line with the cadence at once,
+        however far away they are: somebody has just decided about the customers."""
+        if company.key_account_planning:
+            planning = self.sudo()
+            planning.env["key.account.plan.revision"]._close_outdated(
+                company, partners.ids
+            )
+            planning._plan(company, TRACK_KEYS, partners.ids, [], horizon=False)
+
+    @api.model
+    def _plan_next(self, visits):
+        """Plan what follows done visits, however far away it is."""
+        for (company, track), group in visits.grouped(
+            lambda visit: (visit.company_id, visit.track)
+        ).items():
+            if company.key_account_planning:
+                leads = group.filtered(lambda visit: not visit.partner_id).lead_id
+                self.sudo()._plan(
+                    company, [track], group.partner_id.ids, leads.ids, horizon=False
+                )
+
+    @api.model
+    def _prepare_plan(self, company, partner_ids=None, today=None):
+        """Bring what is planned up to date, before more is planned."""
+        try:
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                self.env["key.account"].sudo()._update_engagement_stages(
+                    company, partner_ids
+                )
+        except psycopg2.errors.SerializationFailure:
+            _logger.info("Another transaction updates the stages of engagement")
+        revision = self.env["key.account.plan.revision"]
+        revision._mark_missed(company, partner_ids, today)
+        revision._close_outdated(company, partner_ids)
+        revision._close_off_route(company, partner_ids, today)
+
+    @api.model
+    def _plan(
+        self, company, tracks, partner_ids=None, lead_ids=None, today=None, horizon=True
+    ):
+        """Plan what is due, and note why what fits on no day has none.
+
+        :param partner_ids: accounts to plan for; None: all
+        :param lead_ids: leads without account to plan for; None: all
+        :param horizon: when False, plan whatever is due, however far away
+        :return: the visits made
+        """
+        dues = self.env["key.account.due"].sudo()
+        # Whom nobody visited so far is spread from today on.
+        is_today = not today or today == dues._get_today(company)
+        if partner_ids is None and is_today and dues._is_kept(company):
+            # Accounts are up to date after every event; of leads, other addons'
+            # documents say on which stage they are.
+            dues._refresh_unless_refreshed(company, [], lead_ids)
+        else:
+            dues._refresh_unless_refreshed(
+                company, partner_ids, lead_ids, today, planning=partner_ids is None
+            )
+        plans = self._get_plans(company, tracks, partner_ids, lead_ids, today, horizon)
+        values = self.env["key.account.plan.values"]
+        visits = self.env["key.account.visit"].browse()
+        for batch in split_every(BATCH_SIZE, plans):
+            visits |= values._create_batch(company, batch)
+        return visits
+
+    # -------------------------------------------------------------------------
+    # Choice of days
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_plans(
+        self,
+        company,
+        tracks,
+        partner_ids=None,
+        lead_ids=None,
+        today=None,
+        horizon=True,
+    ):
+        """Return the values of the visits to plan, and note why what is due in the
+        horizon has no day. Who is asked for is what :class:`key.account.due` says.
+
+        :param partner_ids: accounts to plan for; None: all
+        :param lead_ids: leads without account to plan for; None: all
+        :param horizon: when False, plan whatever is due, however far away
+        """
+        self.env.flush_all()
+        if partner_ids is None and lead_ids is None:
+            days = self._choose_days_for_all(company, tracks, today)
+        else:
+            scope = self.env["key.account.due"]._get_scope_sql(partner_ids, lead_ids)
+            days = self._choose_days(company, tracks, scope, today, horizon)
+        return self.env["key.account.plan.values"]._prepare_plans(
+            {due_id: {"date_planned": day} for due_id, day in days.items()}
+        )
+
+    @api.model
+    def _choose_days(self, company, tracks, scope, today=None, horizon=True):
+        """Return {id of a row of what is due: its day} of a few rows, and note why the
+        others have none.
+
+        :param scope: condition on the rows
+        """
+        candidates = self.env["key.account.plan.candidates"]
+        agenda_model = self.env["key.account.agenda"]
+        wanted = candidates._get_wanted(company, tracks, scope)
+        users = self.env["res.users"].browse({row.user_id for row in wanted} - {None})
+        todays = agenda_model._get_todays(company, users, today)
+        horizon_days = timedelta(days=company.key_account_horizon_days)
+        is_near = {
+            row.id: row.due.date_due <= todays[row.user_id] + horizon_days
+            for row in wanted
+        }
+        if horizon:
+            candidates._note_reason(
+                [row.id for row in wanted if not is_near[row.id]], False
+            )
+            wanted = [row for row in wanted if is_near[row.id]]
+        if not wanted:
+            return {}
+        end = max(max(row.due.date_due, todays[row.user_id]) for row in wanted)
+        routed = any(row.due.on_route for row in wanted)
+        agendas = agenda_model._get_agendas(company, users, todays, end, routed)
+        if routed:
+            wanted = candidates._add_areas(wanted)
+        slots = self._place(company, wanted, agendas, todays)
+        reasons = defaultdict(list)
+        for row in wanted:
+            slot = slots[row.due.key]
+            if not slot.day:
+                reasons[is_near[row.id] and slot.reason].append(row.id)
+        for reason, ids in reasons.items():
+            candidates._note_reason(ids, reason)
+        return {
+            row.id: slots[row.due.key].day for row in wanted if slots[row.due.key].day
+        }
+
+    @api.model
+    def _place(self, company, wanted, agendas, todays):
+        """Return {account key: :class:`planner.Slot`} of the rows ``wanted``."""
+        by_user = _group_by_user(wanted)
+        rooms = {}
+        for user_id, asked in by_user.items():
+            lasts = filter(None, map(agendas[user_id].get_last_day, asked))
+            rooms[user_id] = max(lasts, default=None)
+        waiting = self.env["key.account.plan.candidates"]._get_competing(
+            agendas, rooms, todays, company
+        )
+        slots = {}
+        for user_id, asked in by_user.items():
+            keys = {due.key for due in asked}
+            agenda = agendas[user_id]
+            slots.update(
+                agenda.place(
+                    [due for due in asked if not due.on_route],
+                    [due for due in waiting[user_id] if due.key not in keys],
+                    rooms[user_id],
+                )
+            )
+            for due in asked:
+                if not due.on_route and slots[due.key].day:
+                    agenda.anchor(due, slots[due.key].day)
+            slots.update(agenda.place_on_route(due for due in asked if due.on_route))
+        return slots
+
+    @api.model
+    def _choose_days_for_all(self, company, tracks, today=None):
+        """Return {id of a row of what is due: its day}, and note why the others have
+        none. It looks at as many of each salesperson, load and interval as there is
+        room for, the earliest due first: whatever comes behind them can neither have a
+        day nor take one from others."""
+        candidates = self.env["key.account.plan.candidates"]
+        agenda_model = self.env["key.account.agenda"]
+        users = candidates._get_users(company)
+        todays = agenda_model._get_todays(company, users, today)
+        horizon_days = timedelta(days=company.key_account_horizon_days)
+        groups = candidates._get_groups(
+            {
+                user_id: {company.id: day + horizon_days}
+                for user_id, day in todays.items()
+            }
+        )
+        if not groups:
+            return {}
+        routed = any(group.on_route for group in groups)
+        end = max(todays.values()) + horizon_days
+        agendas = agenda_model._get_agendas(company, users, todays, end, routed)
+        rooms = self._get_rooms(groups, agendas, todays)
+        wanted = candidates._get_earliest(
+            [group for group in groups if not group.on_route], agendas, rooms
+        )
+        wanted = [row for row in wanted if row.due.key[3] in tracks]
+        waiting = candidates._get_competing(
+            agendas, rooms, todays, company, others=True
+        )
+        by_user = _group_by_user(wanted)
+        days = {}
+        for user_id, last in rooms.items():
+            slots = agendas[user_id].place(by_user[user_id], waiting[user_id], last)
+            days.update((key, slot.day) for key, slot in slots.items() if slot.day)
+        if routed:
+            placed = [row for row in wanted if row.due.key in days]
+            for row in candidates._add_areas(placed):
+                agendas[row.user_id].anchor(row.due, days[row.due.key])
+            nearby = candidates._get_nearby(company, tracks, agendas, todays)
+            wanted += nearby
+            for user_id, asked in _group_by_user(nearby).items():
+                days.update(agendas[user_id].place_nearby(asked))
+        chosen = {row.id: days[row.due.key] for row in wanted if row.due.key in days}
+        candidates._note_reasons(company, tracks, agendas, todays, chosen)
+        return chosen
+
+    @api.model
+    def _get_rooms(self, groups, agendas, todays):
+        """Return {user id: end of the longest window of what waits}."""
+        rooms = {}
+        for group in groups:
+            # After a leave the end of a window isn't the later, the later it begins.
+            day = max(group.earliest, todays[group.user_id])
+            while day <= max(group.latest, todays[group.user_id]):
+                due = planner.Due((), day, group.days)
+                last = agendas[group.user_id].get_last_day(due)
+                if last:
+                    rooms[group.user_id] = max(last, rooms.get(group.user_id, last))
+                day += timedelta(days=1)
+        return rooms
+
+
+def _group_by_user(wanted):
+    by_user = defaultdict(list)
+    for row in wanted:
+        by_user[row.user_id].append(row.due)
+    return by_user
