@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..const import RELATIONSHIP_LEVELS
+from ..models.account import clock
 
 # More than there will ever be criteria: makes an id of a scorecard's and a criterion's.
 ID_FACTOR = 100000
@@ -42,7 +43,6 @@ class KeyAccountRelationshipStatus(models.Model):
 
     @property
     def _table_query(self):
-        policies = self.env["key.account.policy"]
         companies = self.env.companies
         # The screen of one account: reading by id says nothing of it.
         account_id = self.env.context.get("key_account_partner_id")
@@ -55,7 +55,7 @@ class KeyAccountRelationshipStatus(models.Model):
             factor=ID_FACTOR,
             levels=SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
             status=self.env["key.account.relationship.criterion"]._get_status_sql(
-                {company.id: policies._get_today(company) for company in companies},
+                {company.id: clock.get_today(company) for company in companies},
                 [account_id] if isinstance(account_id, int) else None,
             ),
         )

@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 
+from ..models.account import clock
 from .common import KeyAccountCommon
 from .relationship.test_relationship import RelationshipCommon
 
@@ -45,7 +46,7 @@ class TestTours(TourCommon):
         self._check_next(visit)
 
     def test_admin(self):
-        today = self.policy._get_today(self.company)
+        today = clock.get_today(self.company)
         partners = [
             self._create_partner(f"{name} Customer")
             for name in ("First", "Second", "Third")
@@ -127,7 +128,7 @@ class TestPhoneTours(TourCommon):
         """My Day, the card, the brief, the report, and the next visit is there."""
         visit = self._plan_visits()
         planned = self.Visit.search([("company_id", "=", self.company.id)])
-        planned.date_planned = self.Visit._get_user_today(self.rep, self.company)
+        planned.date_planned = clock.get_today(self.company, self.rep)
         self.env["res.partner"].create(
             {"name": "Tour Contact", "parent_id": visit.partner_id.id}
         )

@@ -14,6 +14,7 @@ from ...const import (
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
+from . import clock
 from .key_account_engagement import VALUE_TYPES
 
 # How far back a met contact counts for accounts without a tier.
@@ -382,7 +383,7 @@ class KeyAccount(models.Model):
     def write(self, vals):
         if "tier_id" in vals and "tier_since" not in vals:
             for company, accounts in self.grouped("company_id").items():
-                today = self.env["key.account.policy"]._get_today(company)
+                today = clock.get_today(company)
                 super(KeyAccount, accounts).write(
                     {"tier_since": today if vals["tier_id"] else False}
                 )
@@ -860,7 +861,7 @@ class KeyAccount(models.Model):
         """
         self = self.sudo()
         company = company.sudo()
-        today = today or self.env["key.account.policy"]._get_today(company)
+        today = today or clock.get_today(company)
         self.env.flush_all()
         scope = SQL("card.company_id = %s", company.id)
         if partner_ids is not None:
@@ -1162,7 +1163,7 @@ class KeyAccount(models.Model):
             are as many as they were. Default: all
         """
         policies = self.env["key.account.policy"]
-        today = today or policies._get_today(company)
+        today = today or clock.get_today(company)
         policy = policies._get_for_company(company).sudo()
         tier_ids = policy._get_tiers().ids if policy else []
         self.env["key.account.visit"].flush_model(

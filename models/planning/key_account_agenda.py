@@ -12,6 +12,7 @@ from odoo.tools.intervals import Intervals
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
+from ..account import clock
 from ..account.key_account_mixin import get_account_key
 
 # How much of a day's capacity a visit takes: four calls are as long as a visit.
@@ -157,13 +158,12 @@ class KeyAccountAgenda(models.AbstractModel):
             )
             resource = (resources or user.resource_ids)[:1]
             calendar = resource.calendar_id or company.sudo().resource_calendar_id
-            key = (calendar, self.env["key.account.visit"]._get_user_tz(user, company))
+            key = (calendar, clock.get_timezone(company, user))
             groups[key] |= resource
             user_resources[user.id] = (key, resource)
-        nobody = self.env["res.users"]
         key = (
             company.sudo().resource_calendar_id,
-            self.env["key.account.visit"]._get_user_tz(nobody, company),
+            clock.get_timezone(company),
         )
         groups[key] |= self.env["resource.resource"].sudo()
         user_resources[False] = (key, self.env["resource.resource"].sudo())
@@ -247,10 +247,7 @@ class KeyAccountAgenda(models.AbstractModel):
                     ["calendar_event_id", "user_id"],
                 )
             }
-        zones = {
-            user: self.env["key.account.visit"]._get_user_tz(user, company)
-            for user in users
-        }
+        zones = {user: clock.get_timezone(company, user) for user in users}
         intervals = defaultdict(list)
         for event in events:
             declined = event.attendee_ids.filtered(
@@ -294,8 +291,7 @@ class KeyAccountAgenda(models.AbstractModel):
     def _get_todays(self, company, users, today=None):
         """Return {user id: today there}; None stands for nobody."""
         return {
-            user.id or None: today
-            or self.env["key.account.visit"]._get_user_today(user, company)
+            user.id or None: today or clock.get_today(company, user)
             for user in [*users, users.browse()]
         }
 

@@ -10,6 +10,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, mute_logger
 
 from ...const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ..account import clock
 from .key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
@@ -267,7 +268,7 @@ class KeyAccountDue(models.Model):
         """Return the domain of what is due within the horizon and has no day."""
         days = defaultdict(list)
         for company in companies.sudo():
-            today = self._get_today(company)
+            today = clock.get_today(company)
             last = today + timedelta(days=company.key_account_horizon_days)
             days[last].append(company.id)
         return Domain("visit_id", "=", False) & Domain.OR(
@@ -276,19 +277,13 @@ class KeyAccountDue(models.Model):
         )
 
     @api.model
-    def _get_today(self, company):
-        """Return today's date in the time zone of the company's working hours."""
-        visits = self.env["key.account.visit"]
-        return visits._get_user_today(self.env["res.users"], company)
-
-    @api.model
     def _get_horizons_sql(self):
         """Return rows (company id, last day of its horizon) for a VALUES list."""
         return SQL(", ").join(
             SQL(
                 "(%s, %s::date)",
                 company.id,
-                self._get_today(company)
+                clock.get_today(company)
                 + timedelta(days=company.key_account_horizon_days),
             )
             for company in self.env["res.company"].sudo().search(Domain.TRUE)
@@ -470,7 +465,7 @@ class KeyAccountDue(models.Model):
         nobody = SQL("(NULL::int, NULL::date)")
         if today:
             return nobody
-        here = self._get_today(company)
+        here = clock.get_today(company)
         rows = self.env.execute_query(
             SQL(
                 """
@@ -506,7 +501,7 @@ class KeyAccountDue(models.Model):
         id; see :func:`engine.cadence.first_due`. Once asked for, because it came within
         the horizon or a visit was planned, the day stays.
         """
-        here = today or self._get_today(company)
+        here = today or clock.get_today(company)
         return SQL(
             """
             WITH days_off (user_id, today) AS (VALUES %(days_off)s),

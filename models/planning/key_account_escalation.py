@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 
 from ...const import INTERNAL
+from ..account import clock
 
 # How many of the latest visits a team leader is told of.
 HISTORY_LENGTH = 5
@@ -33,7 +34,7 @@ class KeyAccountEscalation(models.AbstractModel):
                 (
                     "date_due",
                     "<",
-                    today or self.env["key.account.visit"]._get_latest_today(),
+                    today or clock.get_latest_today(),
                 ),
                 ("date_escalated", "=", False),
             ]
@@ -46,7 +47,7 @@ class KeyAccountEscalation(models.AbstractModel):
         rows = rows.search(domain & Domain("visit_id", "=", False))
         overdue = []
         for record in [*visits, *rows]:
-            record_today = today or Visits._get_user_today(record.user_id, company)
+            record_today = today or clock.get_today(company, record.user_id)
             days = (record_today - record.date_due).days
             leader = record.team_id.user_id
             if (

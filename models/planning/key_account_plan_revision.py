@@ -6,6 +6,7 @@ from odoo.tools import SQL, split_every
 
 from ...const import BATCH_SIZE, INTERNAL
 from ...engine import planner
+from ..account import clock
 
 
 class KeyAccountPlanRevision(models.AbstractModel):
@@ -33,7 +34,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
         if partner_ids is not None:
             domain &= Domain("partner_id", "in", partner_ids)
         # nowhere is it later than a day after here
-        latest = today or self.env["key.account.visit"]._get_latest_today()
+        latest = today or clock.get_latest_today()
         visits = self.env["key.account.visit"].search(
             domain & Domain("date_latest", "<", latest)
         )

@@ -10,6 +10,7 @@ from odoo.tools import SQL, format_date, mute_logger
 
 from ...engine import buying_center
 from ...engine import cadence as engine
+from ..account import clock
 from .key_account_cadence import TRACK_MODES
 
 _logger = logging.getLogger(__name__)
@@ -164,9 +165,7 @@ class KeyAccountPlanValues(models.AbstractModel):
                    AND %(present)s
                 """,
                 company=company.id,
-                today=self.env["key.account.visit"]._get_user_today(
-                    self.env["res.users"], company
-                ),
+                today=clock.get_today(company),
                 partners=list(partner_ids),
                 present=self.env[
                     "key.account.relationship.criterion"

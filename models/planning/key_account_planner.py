@@ -142,7 +142,7 @@ class KeyAccountPlanner(models.AbstractModel):
         """
         dues = self.env["key.account.due"].sudo()
         # Whom nobody visited so far is spread from today on.
-        is_today = not today or today == dues._get_today(company)
+        is_today = not today or today == clock.get_today(company)
         if partner_ids is None and is_today and dues._is_kept(company):
             # Accounts are up to date after every event; of leads, other addons'
             # documents say on which stage they are.

@@ -5,6 +5,7 @@ from odoo.tools import SQL, split_every
 
 from ...const import BATCH_SIZE
 from ...engine import figures
+from ..account import clock
 from .key_account_cadence import TRACKS
 
 ASKED_COLUMNS = (
@@ -99,8 +100,7 @@ class KeyAccountTarget(models.Model):
         :return: the targets made, none if the month has some already
         """
         targets = self.sudo()
-        dues = self.env["key.account.due"].sudo()
-        today = today or dues._get_today(company)
+        today = today or clock.get_today(company)
         month = today.replace(day=1)
         previous = month - relativedelta(months=1)
         frozen = targets.search_fetch(

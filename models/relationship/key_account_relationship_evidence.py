@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from ..account import clock
+
 
 class KeyAccountRelationshipEvidence(models.Model):
     """Somebody's word that a judged criterion holds for an account. The latest one
@@ -57,11 +59,10 @@ class KeyAccountRelationshipEvidence(models.Model):
 
     @api.constrains("date")
     def _check_date(self):
-        policies = self.env["key.account.policy"]
         for evidence in self:
             # the later of two days: somebody ahead of the company's clock isn't wrong
             today = max(
-                policies._get_today(evidence.company_id),
+                clock.get_today(evidence.company_id),
                 fields.Date.context_today(evidence),
             )
             if evidence.date > today:
@@ -128,7 +129,7 @@ class KeyAccountRelationshipEvidence(models.Model):
                 )
                 vals["date"] = min(
                     fields.Date.context_today(self),
-                    self.env["key.account.policy"]._get_today(company),
+                    clock.get_today(company),
                 )
             cleaned.append(vals)
         records = super().create(cleaned)
@@ -147,13 +148,12 @@ class KeyAccountRelationshipEvidence(models.Model):
             raise UserError(
                 self.env._("The evidence was withdrawn already: refresh the page.")
             )
-        policies = self.env["key.account.policy"]
         for (company, day), records in (
             self.sudo().grouped(lambda said: (said.company_id, said.date)).items()
         ):
             records.write(
                 {
-                    "date_withdrawn": max(day, policies._get_today(company)),
+                    "date_withdrawn": max(day, clock.get_today(company)),
                     "withdrawn_user_id": self.env.uid,
                 }
             )

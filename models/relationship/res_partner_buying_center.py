@@ -6,6 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...const import DECISION_LEVELS, STANCES
+from ..account import clock
 from ..account.key_account import DEFAULT_MONTHS
 
 SALES = "sales_team.group_sale_salesman"
@@ -199,7 +200,7 @@ class ResPartner(models.Model):
         card = account._get_readable_account()
         tier = account.account_tier_id.sudo()
         months = tier.coverage_months or DEFAULT_MONTHS
-        today = self.env["key.account.policy"]._get_today(self.env.company)
+        today = clock.get_today(self.env.company)
         contacts = self.search_fetch(
             [
                 ("commercial_partner_id", "=", account.id),

@@ -1,8 +1,7 @@
 import hashlib
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-import pytz
 from dateutil.relativedelta import relativedelta
 
 from odoo import Command, api, fields, models
@@ -11,6 +10,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
 from ...const import ANALYZED_ROWS, BATCH_SIZE, INTERNAL
+from ..account import clock
 from .methods import METHODS
 from .touched import get_touched_ids
 
@@ -356,7 +356,7 @@ class KeyAccountPolicy(models.Model):
         dues = self.env["key.account.due"].sudo()
         for company in companies:
             policy = self._get_for_company(company)
-            day = today or self._get_today(company)
+            day = today or clock.get_today(company)
             touched = None
             if policy and incremental:
                 touched = policy._get_touched_ids(company, day)
@@ -457,7 +457,7 @@ class KeyAccountPolicy(models.Model):
         self = self.sudo().with_company(company)
         # The report below converts to the first company: here, only one is allowed.
         self = self.with_context(allowed_company_ids=company.ids)
-        today = today or self._get_today(company)
+        today = today or clock.get_today(company)
         self._measure(company, today, touched)
         changes = self._move(company, today)
         self._update_leads(company)
@@ -517,12 +517,6 @@ class KeyAccountPolicy(models.Model):
             )
         )
         return self.env["key.account"].browse(row[0] for row in rows)
-
-    @api.model
-    def _get_today(self, company):
-        """Return today's date in the time zone of the company's working hours."""
-        tz = pytz.timezone(company.sudo().resource_calendar_id.tz or "UTC")
-        return datetime.now(tz).date()
 
     def _get_tiers_values(self):
         """Return the tiers as SQL rows (id, position, threshold, share)."""

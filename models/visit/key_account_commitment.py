@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import clean_context
 
 from ...const import INTERNAL
+from ..account import clock
 
 # Follow from the visit and from the activity.
 SYSTEM_FIELDS = {
@@ -339,9 +340,8 @@ class KeyAccountCommitment(models.Model):
         self._unlink_activities()
 
     def _close(self, state):
-        Visits = self.env["key.account.visit"]
         for commitment in self:
-            today = Visits._get_user_today(commitment.user_id, commitment.company_id)
+            today = clock.get_today(commitment.company_id, commitment.user_id)
             commitment.write({"state": state, "date_done": today})
 
     def _reopen(self):

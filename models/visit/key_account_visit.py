@@ -1,7 +1,5 @@
 import logging
-from datetime import datetime, timedelta
-
-import pytz
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -17,11 +15,11 @@ from ...const import (
     STAGE_NUMBERS,
 )
 from ...engine import cadence as engine
+from ..account import clock
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
 
-EASTERNMOST = "Pacific/Kiritimati"
 # Written by planning and by the buttons, never by a client.
 SYSTEM_FIELDS = {
     "account_user_id",
@@ -564,7 +562,7 @@ class KeyAccountVisit(models.Model):
             )
             if vals.get("state") == "done" and not vals.get("date_done"):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
-                vals["date_done"] = self._get_user_today(user, company)
+                vals["date_done"] = clock.get_today(company, user)
         # The log is for corrections of reports: no message and no follower here.
         untracked = self.with_context(tracking_disable=True)
         visits = super(KeyAccountVisit, untracked).create(vals_list).with_env(self.env)
@@ -804,22 +802,7 @@ class KeyAccountVisit(models.Model):
 
     def _get_today(self):
         """Return today's date for the visit's salesperson."""
-        return self._get_user_today(self.user_id, self.company_id)
-
-    @api.model
-    def _get_user_today(self, user, company):
-        return datetime.now(self._get_user_tz(user, company)).date()
-
-    @api.model
-    def _get_latest_today(self):
-        """Return today's date where the day begins first."""
-        return datetime.now(pytz.timezone(EASTERNMOST)).date()
-
-    @api.model
-    def _get_user_tz(self, user, company):
-        return pytz.timezone(
-            user.sudo().tz or company.sudo().resource_calendar_id.tz or "UTC"
-        )
+        return clock.get_today(self.company_id, self.user_id)
 
     def _create_activities(self):
         """Give each planned visit without an activity one, in batches.

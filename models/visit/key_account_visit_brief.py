@@ -10,6 +10,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_date, formatLang
 
 from ...engine import buying_center
+from ..account import clock
 from ..account.key_account import DEFAULT_MONTHS
 
 # What fits on a phone: the rest is counted.
@@ -279,7 +280,7 @@ class KeyAccountVisit(models.Model):
     def _get_brief_gap(self, cells, contacts, months):
         """Return the required cells without anybody who was met within the period, as
         a list of ((role id, level), name)."""
-        today = self.env["key.account.policy"]._get_today(self.env.company)
+        today = clock.get_today(self.env.company)
         met = [
             self._get_brief_person(contact)
             for contact in contacts

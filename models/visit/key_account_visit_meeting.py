@@ -9,6 +9,7 @@ from odoo.tools import clean_context, format_date, groupby
 from odoo.tools.intervals import Intervals
 
 from ...const import INTERNAL
+from ..account import clock
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
@@ -224,7 +225,7 @@ class KeyAccountVisit(models.Model):
         """
         if self.state == "done":
             event = self.calendar_event_id
-            tz = self._get_user_tz(self.user_id, self.company_id)
+            tz = clock.get_timezone(self.company_id, self.user_id)
             if (
                 self.env["key.account.agenda"]._get_event_period(event, tz)[0].date()
                 > self.date_done
@@ -262,8 +263,8 @@ class KeyAccountVisit(models.Model):
                 "start_date": self.date_planned,
                 "stop_date": self.date_planned + days,
             }
-        old_tz = self._get_user_tz(previous_user, self.company_id)
-        tz = self._get_user_tz(self.user_id, self.company_id)
+        old_tz = clock.get_timezone(self.company_id, previous_user)
+        tz = clock.get_timezone(self.company_id, self.user_id)
         hour = pytz.utc.localize(event.start).astimezone(old_tz).time()
         start = tz.normalize(tz.localize(datetime.combine(self.date_planned, hour)))
         start = start.astimezone(pytz.utc).replace(tzinfo=None)
@@ -315,7 +316,7 @@ class KeyAccountVisit(models.Model):
         are."""
         for visit in self.filtered(lambda visit: visit.state == "planned"):
             event = visit.calendar_event_id
-            tz = self._get_user_tz(visit.user_id, visit.company_id)
+            tz = clock.get_timezone(visit.company_id, visit.user_id)
             day = self.env["key.account.agenda"]._get_event_period(event, tz)[0].date()
             if day != visit.date_planned:
                 visit.with_context(

@@ -8,6 +8,7 @@ from odoo.tools import format_date, plaintext2html
 
 from ...const import INTERNAL
 from ...engine import cadence as engine
+from ..account import clock
 from ..account.key_account_mixin import get_account_key
 
 # What the report says: corrected by its author for a week.
@@ -615,7 +616,7 @@ class KeyAccountVisit(models.Model):
         Partners = self.env["res.partner"]
         account = Partners.browse(partner_id)
         account.check_access("read")
-        today = self._get_user_today(self.env.user, company)
+        today = clock.get_today(company, self.env.user)
         contacts = Partners.search_fetch(
             Domain("commercial_partner_id", "=", account.commercial_partner_id.id)
             & Domain("company_id", "in", [company.id, False])
@@ -694,7 +695,7 @@ class KeyAccountVisit(models.Model):
                 & Domain("track", "=", "visit")
                 & Domain("user_id", "in", [self.env.uid, False])
             )
-            today = self._get_user_today(self.env.user, self.env.company)
+            today = clock.get_today(self.env.company, self.env.user)
             if planned and planned._get_earliest_day() <= today:
                 return planned.action_open_report()
         return self._get_report_action(
@@ -964,7 +965,7 @@ class KeyAccountVisit(models.Model):
         event = self.calendar_event_id
         if not event:
             return
-        tz = self._get_user_tz(self.user_id, self.company_id)
+        tz = clock.get_timezone(self.company_id, self.user_id)
         if self.env["key.account.agenda"]._get_event_period(event, tz)[0].date() > day:
             self._remove_meetings()
             if self.calendar_event_id:
@@ -1088,7 +1089,7 @@ class KeyAccountVisit(models.Model):
                         **visit._prepare_document_values(),
                         "activity_type_id": todo.id,
                         "summary": summary,
-                        "date_deadline": self._get_user_today(user, visit.company_id),
+                        "date_deadline": clock.get_today(visit.company_id, user),
                         "user_id": user.id,
                     }
                 )
@@ -1269,7 +1270,7 @@ class KeyAccountVisit(models.Model):
                     **visit._prepare_document_values(),
                     "activity_type_id": todo.id,
                     "summary": visit._get_support_summary(user),
-                    "date_deadline": self._get_user_today(user, visit.company_id),
+                    "date_deadline": clock.get_today(visit.company_id, user),
                     "user_id": user.id,
                 }
             )

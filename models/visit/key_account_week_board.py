@@ -8,6 +8,7 @@ from odoo.tools.misc import get_lang
 
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine.planner import VISIT_LOAD
+from ..account import clock
 from ..planning.key_account_agenda import MODE_LOADS
 
 WEEK_DAYS = 7
@@ -39,7 +40,7 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("read")
         self.env["key.account.due"].check_access("read")
-        today = self._get_user_today(self.env.user, self.env.company)
+        today = clock.get_today(self.env.company, self.env.user)
         days = self._get_week(self._to_day(date) or today)
         see_all = self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
         teams = self.env["crm.team"]
@@ -125,7 +126,7 @@ class KeyAccountVisit(models.Model):
         """Refuse days that have passed where the salesperson is."""
         if not day:
             raise UserError(self.env._("Choose the day of the visit."))
-        if day < self._get_user_today(user, company):
+        if day < clock.get_today(company, user):
             raise UserError(
                 self.env._("This day has passed: choose today or a later day.")
             )
@@ -279,7 +280,7 @@ class KeyAccountVisit(models.Model):
         event = self.calendar_event_id
         if not event or event.allday:
             return False
-        tz = self._get_user_tz(self.user_id, self.company_id)
+        tz = clock.get_timezone(self.company_id, self.user_id)
         return format_time(self.env, event.start, tz=tz.zone, time_format="short")
 
 

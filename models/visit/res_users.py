@@ -2,6 +2,8 @@ from datetime import datetime
 
 from odoo import fields, models
 
+from ..account import clock
+
 DIGEST_HOUR = 6
 
 
@@ -34,8 +36,7 @@ class ResUsers(models.Model):
         """Return whether it is past six in the morning where the user is, on a day
         whose digest wasn't sent yet."""
         self.ensure_one()
-        visits = self.env["key.account.visit"]
-        now = datetime.now(visits._get_user_tz(self, self.company_id))
+        now = datetime.now(clock.get_timezone(self.company_id, self))
         sent = self.key_account_digest_date
         return now.hour >= DIGEST_HOUR and (not sent or sent < now.date())
 
@@ -44,7 +45,7 @@ class ResUsers(models.Model):
         days."""
         self.ensure_one()
         visits = self.env["key.account.visit"]
-        today = visits._get_user_today(self, self.company_id)
+        today = clock.get_today(self.company_id, self)
         visits = visits.search(
             [
                 ("user_id", "=", self.id),

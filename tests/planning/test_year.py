@@ -8,6 +8,7 @@ from freezegun import freeze_time
 from odoo import Command
 from odoo.tests import tagged
 
+from ...models.account import clock
 from ..common import SALES, KeyAccountCommon
 
 START = date(2026, 1, 1)
@@ -104,8 +105,8 @@ class TestYear(KeyAccountCommon):
                 "tz": tz,
             }
         )
-        zone = cls.Visit._get_user_tz(rep, cls.company)
-        utc = cls.Visit._get_user_tz(cls.env.user, cls.company)
+        zone = clock.get_timezone(cls.company, rep)
+        utc = clock.get_timezone(cls.company, cls.env.user)
         leaves = [(date(2026, month, day), 1, False) for month, day in HOLIDAYS[tz]]
         leaves.append((date(2026, 2, 2) + timedelta(weeks=number), 7, resource))
         leaves.append((date(2026, 6, 29) + timedelta(weeks=number), 21, resource))
@@ -113,10 +114,10 @@ class TestYear(KeyAccountCommon):
             days = [first + timedelta(days=offset) for offset in range(length)]
             cls.off[rep].update(days)
             begin, end = (
-                zone.localize(datetime.combine(day, clock))
+                zone.localize(datetime.combine(day, hour))
                 .astimezone(utc)
                 .replace(tzinfo=None, microsecond=0)
-                for day, clock in ((days[0], time.min), (days[-1], time.max))
+                for day, hour in ((days[0], time.min), (days[-1], time.max))
             )
             cls.env["resource.calendar.leaves"].create(
                 {

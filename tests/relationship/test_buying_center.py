@@ -14,6 +14,7 @@ from odoo.tools import mute_logger
 
 from ...const import DECISION_LEVELS
 from ...engine.buying_center import Contact, choose_target, matches
+from ...models.account import clock
 from ..common import TODAY
 from ..planning.test_engine import RELAXED
 from .test_relationship import RelationshipCommon
@@ -98,7 +99,7 @@ class TestCoverage(BuyingCenterCommon):
                 "date_planned": fields.Date.today(),
             }
         )
-        today = self.policy._get_today(self.company)
+        today = clock.get_today(self.company)
         self.assertEqual(self._cover(today), (0, 4))
         visit.action_done()
         # at once, without a nightly run
@@ -109,7 +110,7 @@ class TestCoverage(BuyingCenterCommon):
         self.assertEqual(self._get_card(self.account).covered_count, 0)
 
     def test_contacts_of_a_done_visit_can_be_added(self):
-        today = self.policy._get_today(self.company)
+        today = clock.get_today(self.company)
         visit = self._visit(day=today)
         visit.with_user(self.rep).contact_ids = self.ann
         self.assertEqual(self._get_card(self.account).covered_count, 3)
@@ -128,7 +129,7 @@ class TestCoverage(BuyingCenterCommon):
         self.assertEqual(visit.contact_ids, self.ann)
 
     def test_tier_by_hand_counts_at_once(self):
-        self._visit(self.ann, self.policy._get_today(self.company))
+        self._visit(self.ann, clock.get_today(self.company))
         account = self.account.with_user(self.manager)
         account.account_tier_id = self.tier_b
         self.assertEqual(self._get_card(self.account).required_count, 0)
@@ -136,7 +137,7 @@ class TestCoverage(BuyingCenterCommon):
         self.assertEqual(self._get_card(self.account).covered_count, 3)
         # the same transaction reads what was written
         self.assertEqual(self.account.key_account_coverage, 75)
-        self._visit(self.bob, self.policy._get_today(self.company))
+        self._visit(self.bob, clock.get_today(self.company))
         self.bob.decision_level = "working"
         self.assertEqual(self.account.key_account_coverage, 100)
 
@@ -165,7 +166,7 @@ class TestCoverage(BuyingCenterCommon):
         self.assertEqual((card.met_contact_count, card.met_user_count), (2, 1))
 
     def test_search_on_customers(self):
-        today = self.policy._get_today(self.company)
+        today = clock.get_today(self.company)
         self._visit(self.ann, today)
         Partner = self.env["res.partner"].with_user(self.rep)
         single = Partner.search([("key_account_is_single_threaded", "=", True)])
@@ -612,7 +613,7 @@ class TestMap(BuyingCenterCommon):
         return partner.with_user(user or self.rep).get_buying_center()
 
     def test_content(self):
-        today = self.policy._get_today(self.company)
+        today = clock.get_today(self.company)
         self._visit(self.ann, today)
         self.bob.stance = "opponent"
         self.bob.left_company_date = today
@@ -654,7 +655,7 @@ class TestMap(BuyingCenterCommon):
         self.assertTrue(address.active)
 
     def test_rights(self):
-        self._visit(self.ann, self.policy._get_today(self.company))
+        self._visit(self.ann, clock.get_today(self.company))
         self.assertEqual(self._get_map(self.leader)["coverage"], 75)
         # a colleague sees who is there, but not when the rep was
         result = self._get_map(self.rep2)

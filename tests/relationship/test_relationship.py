@@ -9,6 +9,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
+from ...models.account import clock
 from ..common import SALES, TODAY, KeyAccountCommon
 
 
@@ -387,7 +388,7 @@ class TestLadder(RelationshipCommon):
         self.assertEqual(self._update().suggested_relationship_level, "partner")
 
     def test_evidence_counts_at_once(self):
-        self._record(self.preferred, self.policy._get_today(self.company))
+        self._record(self.preferred, clock.get_today(self.company))
         card = self._get_card(self.account)
         self.assertEqual(card.suggested_relationship_level, "preferred_supplier")
         partner = self.account.with_user(self.rep)
@@ -595,7 +596,7 @@ class TestLadder(RelationshipCommon):
         with self.assertRaises(AccessError):
             self._propose(user=self.rep2)
         # nor look through the dialog
-        self._record(self.preferred, self.policy._get_today(self.company))
+        self._record(self.preferred, clock.get_today(self.company))
         Wizard = self.env["key.account.relationship.set"]
         vals = {"partner_id": self.account.id, "level": "partner", "reason": "x"}
         own = Wizard.with_user(self.rep).create(vals)
@@ -818,7 +819,7 @@ class TestLadder(RelationshipCommon):
         self._propose("partner")
         self._get_proposal().with_user(self.manager).action_apply("Still")
         self.assertFalse(self._get_proposal())
-        self._update(self.policy._get_today(self.company))
+        self._update(clock.get_today(self.company))
         self.assertFalse(self._get_proposal())
 
     def test_rejected_demotion_keeps_quiet(self):
@@ -870,7 +871,7 @@ class TestLadder(RelationshipCommon):
     # -------------------------------------------------------------------------
 
     def test_status_report(self):
-        self._record(self.preferred, self.policy._get_today(self.company))
+        self._record(self.preferred, clock.get_today(self.company))
         action = self.account.with_user(self.rep).action_view_relationship_evidence()
         rows = self.Status.with_user(self.rep).search(action["domain"])
         self.assertEqual(
@@ -924,7 +925,7 @@ class TestLadder(RelationshipCommon):
                 model.with_user(internal).search([])
 
     def test_bad_evidence(self):
-        today = self.policy._get_today(self.company)
+        today = clock.get_today(self.company)
         vals = {
             "partner_id": self.account.id,
             "criterion_id": self.preferred.id,

@@ -8,6 +8,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import Form, HttpCase, tagged
 from odoo.tools.safe_eval import safe_eval
 
+from ...models.account import clock
 from ..common import TODAY
 from ..relationship.test_relationship import RelationshipCommon
 
@@ -775,4 +776,4 @@ class TestBriefTour(BriefCommon, HttpCase):
         self.start_tour("/odoo/my-day", "key_account_my_day", login="ka_rep")
 
     def rep_today(self):
-        return self.Visit._get_user_today(self.rep, self.company)
+        return clock.get_today(self.company, self.rep)

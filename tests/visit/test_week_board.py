@@ -6,6 +6,7 @@ from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import HttpCase, new_test_user, tagged
 
+from ...models.account import clock
 from ..common import SALES, SALES_ALL, KeyAccountCommon
 
 MONDAY = date(2026, 3, 16)
@@ -470,7 +471,7 @@ class TestBoardTour(BoardCommon, HttpCase):
     def test_drag(self):
         """A manager drags a card to another day, and a row of the backlog onto one: the
         activity is moved, the visit planned."""
-        today = self.Visit._get_user_today(self.leader, self.company)
+        today = clock.get_today(self.company, self.leader)
         monday = today + timedelta(days=7 - today.weekday())
         visit = self._create_visit("Tour Customer", monday)
         row = self._create_backlog("Tour Backlog")
@@ -491,7 +492,7 @@ class TestBoardTour(BoardCommon, HttpCase):
         self.cadence.escalate_after_days = 5
         partner = self._create_partner("Tour Overdue")
         self._set_tier(partner, self.tier_a)
-        today = self.Visit._get_user_today(self.leader, self.company)
+        today = clock.get_today(self.company, self.leader)
         self.Visit.create(
             {
                 "partner_id": partner.id,
@@ -521,7 +522,7 @@ class TestBoardPhoneTour(BoardCommon, HttpCase):
 
     def test_own_week(self):
         """On a phone a rep opens a visit of the own week."""
-        today = self.Visit._get_user_today(self.rep, self.company)
+        today = clock.get_today(self.company, self.rep)
         monday = today + timedelta(days=7 - today.weekday())
         self._create_visit("Tour Customer", monday)
         self._create_visit("Colleague Customer", monday, self.rep2)

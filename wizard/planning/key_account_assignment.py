@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
 from ...engine.planner import VISIT_LOAD
+from ...models.account import clock
 from ...models.planning.key_account_agenda import MODE_LOADS
 from ...models.planning.key_account_cadence import TRACK_MODES
 
@@ -330,8 +331,7 @@ class KeyAccountAssignment(models.TransientModel):
                 )
             )
         )
-        visits = self.env["key.account.visit"]
-        today = visits._get_user_today(self.env["res.users"], company)
+        today = clock.get_today(company)
         days = self.env["key.account.agenda"]._get_working_days(
             users,
             company,
