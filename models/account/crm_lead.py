@@ -3,6 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 
@@ -264,16 +265,31 @@ class CrmLead(models.Model):
         self.env["key.account.visit"].sudo()._merge_leads(self, opportunities)
         return super()._merge_dependences(opportunities)
 
-    def _get_key_account_company(self):
-        """Return the company whose policy counts for the lead."""
+    def _get_key_account_company(self, fallback=None):
+        """Return the company whose policy counts for the lead: its own, its team's or
+        its salesperson's; the first company for a lead that has none of them, so that
+        it counts once.
+
+        :param fallback: the first company, for those who ask for many leads
+        """
         self.ensure_one()
         lead = self.sudo()
         return (
             lead.company_id
             or lead.team_id.company_id
             or lead.user_id.company_id
+            or fallback
             or self.env["res.company"]._get_key_account_fallback()
         ).with_env(self.env)
+
+    @api.model
+    def _get_key_account_company_sql(self):
+        """Return the same in SQL, of a query's ``lead``, its ``team`` and its
+        ``owner``, the salesperson."""
+        return SQL(
+            "COALESCE(lead.company_id, team.company_id, owner.company_id, %s)",
+            self.env["res.company"]._get_key_account_fallback().id,
+        )
 
     def action_view_key_account_visits(self):
         self.ensure_one()

@@ -821,7 +821,7 @@ class KeyAccount(models.Model):
                 target=STAGE_NUMBERS["target"],
                 stages=SQL(", ").join(SQL("%s", stage) for stage in STAGE_NUMBERS),
                 carts=carts,
-                lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+                lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
                 company=company.id,
                 everybody=partner_ids is None,
                 partner_ids=list(partner_ids or []),

@@ -724,7 +724,7 @@ class KeyAccountDue(models.Model):
                        AND %(lead_company)s = %(company)s
                        AND %(scope)s
                     """,
-                    lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+                    lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
                     company=company.id,
                     scope=SQL("TRUE")
                     if lead_ids is None
@@ -1004,7 +1004,7 @@ class KeyAccountDue(models.Model):
                 """,
                 partners=partner_ids,
                 leads=lead_ids,
-                lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+                lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
             )
         )
         return self.env["res.company"].browse(row[0] for row in rows)
@@ -1035,7 +1035,7 @@ class KeyAccountDue(models.Model):
                    AND %s = %s
                    AND due.tier_id IS DISTINCT FROM lead.account_tier_id
                 """,
-                self.env["key.account.policy"]._get_lead_company_sql(),
+                self.env["crm.lead"]._get_key_account_company_sql(),
                 company.id,
             )
         )

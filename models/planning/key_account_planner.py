@@ -9,7 +9,8 @@ from odoo.tools import mute_logger, split_every
 
 from ...const import BATCH_SIZE
 from ...engine import planner
-from ..planning.key_account_cadence import TRACKS
+from ..account import clock
+from .key_account_cadence import TRACKS
 
 _logger = logging.getLogger(__name__)
 

@@ -668,7 +668,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             criterion=criterion.id,
             months=self._get_months_sql(criterion.months),
             minimum=criterion.minimum_share,
-            lead_company=self.env["key.account.policy"]._get_lead_company_sql(),
+            lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
             accounts=among("partner.commercial_partner_id"),
         )
 

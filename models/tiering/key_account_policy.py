@@ -631,14 +631,6 @@ class KeyAccountPolicy(models.Model):
             company.id,
         )
 
-    def _get_lead_company_sql(self):
-        """Return the company of a lead: its own, its team's or its salesperson's; the
-        first company for a lead that has none of them, so that it counts once."""
-        return SQL(
-            "COALESCE(lead.company_id, team.company_id, owner.company_id, %s)",
-            self.env["res.company"]._get_key_account_fallback().id,
-        )
-
     def _get_leads_sql(self, company):
         """Return a query for expected revenue (company currency) per commercial
         partner with a lead. Open leads count; won and lost ones only make an account.
@@ -656,7 +648,7 @@ class KeyAccountPolicy(models.Model):
              WHERE %s = %s
              GROUP BY 1
             """,
-            self._get_lead_company_sql(),
+            self.env["crm.lead"]._get_key_account_company_sql(),
             company.id,
         )
 
@@ -1117,7 +1109,7 @@ class KeyAccountPolicy(models.Model):
                 """,
                 prospective=prospective,
                 company=company.id,
-                lead_company=self._get_lead_company_sql(),
+                lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
                 all_leads=lead_ids is None,
                 lead_ids=list(lead_ids or []),
             )

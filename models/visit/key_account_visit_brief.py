@@ -445,13 +445,9 @@ class KeyAccountVisit(models.Model):
         )
         fallback = self.env["res.company"]._get_key_account_fallback()
         for lead in leads:
-            # as CrmLead._get_key_account_company; sudo: of a readable lead
-            known = lead.sudo()
-            company = (
-                known.company_id or known.team_id.company_id or known.user_id.company_id
-            )
-            if (company or fallback) == self.env.company:
-                account = known.partner_id.commercial_partner_id
+            if lead._get_key_account_company(fallback) == self.env.company:
+                # sudo: of a readable lead
+                account = lead.sudo().partner_id.commercial_partner_id
                 yield account.sudo(False), "lead", self._get_brief_lead_line(lead)
 
     @api.model
