@@ -2,6 +2,7 @@ from . import calendar_event
 from . import digest
 from . import key_account_checklist_item
 from . import key_account_commitment
+from . import key_account_due
 from . import key_account_visit
 from . import key_account_visit_figures
 from . import key_account_visit_follow

@@ -1,5 +1,6 @@
 import logging
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -306,6 +307,27 @@ class KeyAccountVisit(models.Model):
         ondelete="set null",
     )
 
+    # Computed when a planned visit is opened, with the rights of whoever opens it. No
+    # help: without a label, it would pop up over the brief.
+    brief = fields.Html(
+        compute="_compute_brief",
+        # rendered here, every value escaped
+        sanitize=False,
+    )
+    # sudo: whoever may read the visit may know where it is
+    city = fields.Char(compute="_compute_place", compute_sudo=True)
+    phone = fields.Char(
+        compute="_compute_place",
+        compute_sudo=True,
+        help="Of the contact to see, else of the customer or the lead.",
+    )
+    map_url = fields.Char(
+        string="Map",
+        compute="_compute_place",
+        compute_sudo=True,
+        help="A link to the customer's address on a map; opened by a tap only.",
+    )
+
     _account_or_lead = models.Constraint(
         "CHECK(partner_id IS NOT NULL OR lead_id IS NOT NULL)",
         "A visit needs a customer or a lead.",
@@ -402,6 +424,63 @@ class KeyAccountVisit(models.Model):
                 visit.engagement_strategy = lines._match(
                     account.account_value_type, account.industry_id, company
                 )._get_html()
+
+    @api.depends(
+        "partner_id.city",
+        "partner_id.phone",
+        "partner_id.contact_address_inline",
+        "target_contact_id.phone",
+        "lead_id.city",
+        "lead_id.phone",
+    )
+    def _compute_place(self):
+        for visit in self:
+            record = visit.partner_id or visit.lead_id
+            visit.city = visit.phone = visit.map_url = False
+            if not visit._is_shown(record):
+                continue
+            visit.city = record.city
+            visit.phone = record.phone
+            target = visit.target_contact_id
+            if target.phone and visit._is_shown(target):
+                visit.phone = target.phone
+            parts = [record.street, record.zip, record.city]
+            if any(parts):
+                parts += [record.state_id.name, record.country_id.name]
+                place = ", ".join(part for part in parts if part)
+                # As in the invitations of Odoo's own calendar and events.
+                visit.map_url = "https://maps.google.com/maps?" + urlencode(
+                    {"q": place}
+                )
+
+    @api.depends(
+        "state",
+        "partner_id",
+        "lead_id",
+        "company_id",
+        "date_planned",
+        "mode",
+        "summary",
+        "target_contact_id",
+    )
+    @api.depends_context("company", "lang", "tz", "uid")
+    def _compute_brief(self):
+        self.brief = False
+        planned = self.filtered(lambda visit: visit.state == "planned")
+        qweb = self.env["ir.qweb"]
+        brief = self.env["key.account.visit.brief"]
+        for company, visits in planned.grouped("company_id").items():
+            # On a visit that isn't saved yet, a client can name any company.
+            if not self.env.su and company not in self.env.companies:
+                continue
+            values = brief.with_company(company)._get_values(
+                visits.with_company(company)
+            )
+            for visit in visits:
+                if values[visit.id]:
+                    visit.brief = qweb._render(
+                        "crm_key_account.key_account_visit_brief", values[visit.id]
+                    )
 
     def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
         # The best reason to spend time comes first, not the first letter.
@@ -763,6 +842,37 @@ class KeyAccountVisit(models.Model):
             )
         self.sudo()._cancel(reason or self.env._("Cancelled by hand"), date_resume)
         return True
+
+    def action_move(self, date, user_id):
+        """Move a planned visit to another day or salesperson, as a person's decision:
+        its activity and meeting follow.
+
+        :param date: the day, ``YYYY-MM-DD``
+        :param int user_id: the salesperson; ``False`` for nobody
+        :raise UserError: if the visit isn't planned any more, or the day has passed
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_planned()
+        board = self.env["key.account.week.board"]
+        day = board._to_day(date)
+        user = self.env["res.users"].browse(user_id or [])
+        board._check_day(day, user, self.company_id)
+        board._check_works_in_sales(user)
+        vals = {}
+        if day != self.date_planned:
+            vals["date_planned"] = day
+        if user != self.user_id:
+            vals["user_id"] = user.id
+        if vals:
+            self.write(vals)
+        return True
+
+    @api.model
+    @api.readonly
+    def get_week_board(self, date=False, team_id=False, own=False):
+        """See :meth:`key.account.week.board._get_board`."""
+        return self.env["key.account.week.board"]._get_board(date, team_id, own)
 
     def action_open_cancel(self):
         self.ensure_one()

@@ -1,7 +1,6 @@
 from collections import defaultdict
 from datetime import date
 from textwrap import shorten
-from urllib.parse import urlencode
 
 from dateutil.relativedelta import relativedelta
 
@@ -33,131 +32,59 @@ COMMITMENT_BADGES = {
 }
 
 
-class KeyAccountVisit(models.Model):
-    """What the rep needs to know before a visit: the brief, and the day's cards."""
+class KeyAccountVisitBrief(models.AbstractModel):
+    """What the rep needs to know before a visit. Reads alone, with the rights of
+    whoever opens it."""
 
-    _inherit = "key.account.visit"
-
-    # Computed when a planned visit is opened, with the rights of whoever opens it. No
-    # help: without a label, it would pop up over the brief.
-    brief = fields.Html(
-        compute="_compute_brief",
-        # rendered here, every value escaped
-        sanitize=False,
-    )
-    # sudo: whoever may read the visit may know where it is
-    city = fields.Char(compute="_compute_place", compute_sudo=True)
-    phone = fields.Char(
-        compute="_compute_place",
-        compute_sudo=True,
-        help="Of the contact to see, else of the customer or the lead.",
-    )
-    map_url = fields.Char(
-        string="Map",
-        compute="_compute_place",
-        compute_sudo=True,
-        help="A link to the customer's address on a map; opened by a tap only.",
-    )
-
-    @api.depends(
-        "partner_id.city",
-        "partner_id.phone",
-        "partner_id.contact_address_inline",
-        "target_contact_id.phone",
-        "lead_id.city",
-        "lead_id.phone",
-    )
-    def _compute_place(self):
-        for visit in self:
-            record = visit.partner_id or visit.lead_id
-            visit.city = visit.phone = visit.map_url = False
-            if not visit._is_shown(record):
-                continue
-            visit.city = record.city
-            visit.phone = record.phone
-            target = visit.target_contact_id
-            if target.phone and visit._is_shown(target):
-                visit.phone = target.phone
-            parts = [record.street, record.zip, record.city]
-            if any(parts):
-                parts += [record.state_id.name, record.country_id.name]
-                place = ", ".join(part for part in parts if part)
-                # As in the invitations of Odoo's own calendar and events.
-                visit.map_url = "https://maps.google.com/maps?" + urlencode(
-                    {"q": place}
-                )
-
-    @api.depends(
-        "state",
-        "partner_id",
-        "lead_id",
-        "company_id",
-        "date_planned",
-        "mode",
-        "summary",
-        "target_contact_id",
-    )
-    @api.depends_context("company", "lang", "tz", "uid")
-    def _compute_brief(self):
-        self.brief = False
-        planned = self.filtered(lambda visit: visit.state == "planned")
-        qweb = self.env["ir.qweb"]
-        for company, visits in planned.grouped("company_id").items():
-            # On a visit that isn't saved yet, a client can name any company.
-            if not self.env.su and company not in self.env.companies:
-                continue
-            values = visits.with_company(company)._get_brief_values()
-            for visit in visits:
-                if values[visit.id]:
-                    visit.brief = qweb._render(
-                        "crm_key_account.key_account_visit_brief", values[visit.id]
-                    )
+    _name = "key.account.visit.brief"
+    _description = "Brief of Visits"
 
     # -------------------------------------------------------------------------
     # Brief
     # -------------------------------------------------------------------------
 
-    def _get_brief_values(self):
-        """Return what the briefs of ``self`` show, read with the rights of the user:
+    @api.model
+    def _get_values(self, visits):
+        """Return what the briefs of ``visits`` show, read with the rights of the user:
         ``{visit id: values of the template}``.
 
         All visits are of the environment's company. The number of queries depends
         neither on the number of visits nor on that of documents.
         """
         # Unreadable customers and leads have no brief; new visits can name any.
-        accounts = self._search_brief(
-            "res.partner", Domain("id", "in", self.partner_id._origin.ids), ["name"]
+        accounts = self._search_readable(
+            "res.partner", Domain("id", "in", visits.partner_id._origin.ids), ["name"]
         )
-        alone = self.filtered(lambda visit: not visit.partner_id)
-        leads = self._search_brief(
+        alone = visits.filtered(lambda visit: not visit.partner_id)
+        leads = self._search_readable(
             "crm.lead", Domain("id", "in", alone.lead_id._origin.ids), ["name"]
         )
-        people = self._get_brief_contacts(accounts)
+        people = self._get_contacts(accounts)
         parts = {
-            "open": self._get_brief_documents(accounts),
-            "last": self._get_brief_last_visits(accounts, leads),
-            "ladder": self._get_brief_ladder(accounts),
+            "open": self._get_documents(accounts),
+            "last": self._get_last_visits(accounts, leads),
+            "ladder": self._get_ladder(accounts),
         }
-        commitments = self._get_brief_commitments(accounts, leads, parts["last"])
+        commitments = self._get_commitments(accounts, leads, parts["last"])
         items = self.env["key.account.checklist.item"]._get_items(self.env.company)
         result = {}
-        for visit in self:
+        for visit in visits:
             record = (visit.partner_id or visit.lead_id)._origin
             if record not in (accounts if visit.partner_id else leads):
                 result[visit.id] = None
                 continue
             last = parts["last"].get(record)
             values = {
-                "reason": visit._get_brief_reason(),
+                "reason": self._get_reason(visit),
                 "theme": last and last.next_theme,
                 # the switchboard; those who are to be seen have their own
                 "phone": record.phone,
-                "people": visit._get_brief_people(people.get(record, accounts[:0])),
-                "lead": visit._get_brief_lead(record),
+                "people": self._get_people(visit, people.get(record, accounts[:0])),
+                "lead": self._get_lead(record),
                 "open": parts["open"].get(record),
                 "commitments": commitments.get(record),
                 "ladder": parts["ladder"].get(record),
-                "last": last and last._get_brief_last(),
+                "last": last and self._get_last(last),
                 "strategy": visit.engagement_strategy,
             }
             tier = visit.tier_id or record.account_tier_id
@@ -169,7 +96,7 @@ class KeyAccountVisit(models.Model):
         return result
 
     @api.model
-    def _search_brief(self, model, domain, names, order=None):
+    def _search_readable(self, model, domain, names, order=None):
         """Return what the user may read of ``domain``: nothing without the right to
         read the model."""
         records = self.env[model]
@@ -177,10 +104,11 @@ class KeyAccountVisit(models.Model):
             return records
         return records.search_fetch(domain, names, order=order)
 
-    def _get_brief_reason(self):
+    @api.model
+    def _get_reason(self, visit):
         """Return why the customer is to be seen."""
         today = fields.Date.context_today(self)
-        day = self.date_due or self.date_planned
+        day = visit.date_due or visit.date_planned
         late = (today - day).days if day else 0
         stages = {
             "quotation": self.env._("A quotation is out"),
@@ -194,19 +122,19 @@ class KeyAccountVisit(models.Model):
         elif late > 1:
             overdue = self.env._("Overdue by %s days", late)
         return {
-            "summary": self.summary,
+            "summary": visit.summary,
             "overdue": overdue,
-            "is_today": not overdue and self.date_planned == today,
-            "due": self.date_due
-            and self.date_due != self.date_planned
-            and format_date(self.env, self.date_due),
-            "stage": stages.get(self.engagement_stage),
+            "is_today": not overdue and visit.date_planned == today,
+            "due": visit.date_due
+            and visit.date_due != visit.date_planned
+            and format_date(self.env, visit.date_due),
+            "stage": stages.get(visit.engagement_stage),
         }
 
     @api.model
-    def _get_brief_contacts(self, accounts):
+    def _get_contacts(self, accounts):
         """Return {account: those at the account who can be met}."""
-        contacts = self._search_brief(
+        contacts = self._search_readable(
             "res.partner",
             Domain("commercial_partner_id", "in", accounts.ids)
             & Domain("company_id", "in", [self.env.company.id, False])
@@ -222,23 +150,23 @@ class KeyAccountVisit(models.Model):
         # An account that is a person is no contact of its own.
         return (contacts - accounts).grouped("commercial_partner_id")
 
-    def _get_brief_people(self, contacts):
+    @api.model
+    def _get_people(self, visit, contacts):
         """Return whom to see: the gap of the buying centre, and the contacts, the ones
         to see first in front."""
-        account = self.partner_id
+        account = visit.partner_id
         tier = account.account_tier_id.sudo()
         months = tier.coverage_months or DEFAULT_MONTHS
         gap = []
         # Who sees own documents only doesn't see all the visits to a colleague's.
         if account and account._is_own_account():
-            gap = self._get_brief_gap(tier.cell_ids, contacts, months)
+            gap = self._get_gap(tier.cell_ids, contacts, months)
         cells = [key for key, _name in gap]
-        target = self.target_contact_id._origin
+        target = visit.target_contact_id._origin
 
         def is_missing(contact):
             return any(
-                buying_center.matches(self._get_brief_person(contact), cell)
-                for cell in cells
+                buying_center.matches(self._get_person(contact), cell) for cell in cells
             )
 
         ordered = contacts.sorted(
@@ -251,25 +179,26 @@ class KeyAccountVisit(models.Model):
         )
         to_see = False
         if target not in contacts:
-            to_see = self._get_target_text(
+            to_see = visit._get_target_text(
                 # while a visit is edited, a client can name any contact
-                target if target and self._is_shown(target) else target.browse(),
-                self.target_role_id,
-                self.target_level,
+                target if target and visit._is_shown(target) else target.browse(),
+                visit.target_role_id,
+                visit.target_level,
             )
         values = {
             "to_see": to_see,
             "gap": "; ".join(name for _key, name in gap),
             "months": months,
             "contacts": [
-                self._get_brief_contact(contact, contact == target)
+                self._get_contact(contact, contact == target)
                 for contact in ordered[:MAX_CONTACTS]
             ],
             "more": max(len(contacts) - MAX_CONTACTS, 0),
         }
         return any((to_see, gap, contacts)) and values
 
-    def _get_brief_person(self, contact):
+    @api.model
+    def _get_person(self, contact):
         return buying_center.Contact(
             contact.id,
             frozenset(contact.buying_role_ids.ids),
@@ -277,12 +206,13 @@ class KeyAccountVisit(models.Model):
             contact.last_met_date,
         )
 
-    def _get_brief_gap(self, cells, contacts, months):
+    @api.model
+    def _get_gap(self, cells, contacts, months):
         """Return the required cells without anybody who was met within the period, as
         a list of ((role id, level), name)."""
         today = clock.get_today(self.env.company)
         met = [
-            self._get_brief_person(contact)
+            self._get_person(contact)
             for contact in contacts
             if contact.last_met_date
             and contact.last_met_date <= today
@@ -295,7 +225,8 @@ class KeyAccountVisit(models.Model):
                 gap.append((key, cell.display_name))
         return gap
 
-    def _get_brief_contact(self, contact, is_target):
+    @api.model
+    def _get_contact(self, contact, is_target):
         levels = dict(
             contact._fields["decision_level"]._description_selection(self.env)
         )
@@ -320,13 +251,13 @@ class KeyAccountVisit(models.Model):
         }
 
     @api.model
-    def _get_brief_lead(self, record):
+    def _get_lead(self, record):
         """Return the facts of a lead that has no customer yet."""
         if record._name != "crm.lead":
             return None
         facts = [record.contact_name, record.function, record.partner_name]
         return {
-            "line": self._get_brief_lead_line(record),
+            "line": self._get_lead_line(record),
             "facts": " · ".join(fact for fact in facts if fact),
             "phone": record.phone,
             "email": record.email_from,
@@ -335,14 +266,14 @@ class KeyAccountVisit(models.Model):
     # What is open ------------------------------------------------------------
 
     @api.model
-    def _get_brief_documents(self, accounts):
+    def _get_documents(self, accounts):
         """Return {account: what is open there}, the most urgent kind first."""
         of_accounts = Domain("partner_id.commercial_partner_id", "in", accounts.ids)
         lines = defaultdict(list)
         for account, kind, line in (
-            *self._get_brief_invoices(accounts),
-            *self._get_brief_orders(of_accounts),
-            *self._get_brief_leads(of_accounts),
+            *self._get_invoices(accounts),
+            *self._get_orders(of_accounts),
+            *self._get_leads(of_accounts),
         ):
             lines[account, kind].append(line)
         kinds = {
@@ -357,10 +288,11 @@ class KeyAccountVisit(models.Model):
                 found = lines.get((account, kind))
                 if found:
                     found.sort(key=lambda line: -line["amount"])
-                    result[account].append(self._get_brief_kind(name, found))
+                    result[account].append(self._get_kind(name, found))
         return result
 
-    def _get_brief_kind(self, name, lines):
+    @api.model
+    def _get_kind(self, name, lines):
         """Return documents of a kind: the largest as lines, the others as a sum, and
         how old the oldest is."""
         rest = lines[MAX_LINES:]
@@ -369,16 +301,14 @@ class KeyAccountVisit(models.Model):
             "name": name,
             "count": len(lines),
             "age": oldest["age"],
-            "total": self._format_brief_amount(sum(line["amount"] for line in lines)),
+            "total": self._format_amount(sum(line["amount"] for line in lines)),
             "lines": lines[:MAX_LINES],
             "more": len(rest),
-            "more_total": self._format_brief_amount(
-                sum(line["amount"] for line in rest)
-            ),
+            "more_total": self._format_amount(sum(line["amount"] for line in rest)),
         }
 
     @api.model
-    def _format_brief_amount(self, amount):
+    def _format_amount(self, amount):
         """Write an amount of the company's currency; whole units are enough."""
         return formatLang(
             self.env,
@@ -388,13 +318,13 @@ class KeyAccountVisit(models.Model):
         )
 
     @api.model
-    def _get_brief_line(self, record, amount, days, facts):
+    def _get_line(self, record, amount, days, facts):
         """Return a document as one line.
 
         :param amount: in the company's currency
         :param int days: how old, or how late it is
         """
-        age = self._get_brief_age(days)
+        age = self._get_age(days)
         if record._name == "account.move":
             age = self.env._("1 day overdue")
             if days > 1:
@@ -406,12 +336,12 @@ class KeyAccountVisit(models.Model):
             "days": days,
             "age": age,
             "amount": amount,
-            "amount_text": self._format_brief_amount(amount) if amount else "",
+            "amount_text": self._format_amount(amount) if amount else "",
             "facts": " · ".join(fact for fact in facts if fact),
         }
 
     @api.model
-    def _get_brief_age(self, days):
+    def _get_age(self, days):
         if days <= 0:
             return self.env._("from today")
         if days == 1:
@@ -419,14 +349,14 @@ class KeyAccountVisit(models.Model):
         return self.env._("%s days old", days)
 
     @api.model
-    def _get_brief_days(self, moment):
+    def _get_days(self, moment):
         """Return how many days ago ``moment`` was, by the days of the user."""
         today = fields.Date.context_today(self)
         return (today - fields.Date.context_today(self, moment)).days
 
     @api.model
-    def _get_brief_leads(self, of_accounts):
-        leads = self._search_brief(
+    def _get_leads(self, of_accounts):
+        leads = self._search_readable(
             "crm.lead",
             of_accounts
             & Domain("company_id", "in", [self.env.company.id, False])
@@ -448,20 +378,20 @@ class KeyAccountVisit(models.Model):
             if lead._get_key_account_company(fallback) == self.env.company:
                 # sudo: of a readable lead
                 account = lead.sudo().partner_id.commercial_partner_id
-                yield account.sudo(False), "lead", self._get_brief_lead_line(lead)
+                yield account.sudo(False), "lead", self._get_lead_line(lead)
 
     @api.model
-    def _get_brief_lead_line(self, lead):
-        return self._get_brief_line(
+    def _get_lead_line(self, lead):
+        return self._get_line(
             lead,
             lead.expected_revenue,
-            self._get_brief_days(lead.create_date),
+            self._get_days(lead.create_date),
             # sudo: a stage may be another team's
             [lead.sudo().stage_id.name if lead.type == "opportunity" else ""],
         )
 
     @api.model
-    def _get_brief_orders(self, of_accounts):
+    def _get_orders(self, of_accounts):
         """Yield quotations, and orders that aren't delivered or invoiced in full."""
         names = [
             "name",
@@ -480,7 +410,7 @@ class KeyAccountVisit(models.Model):
             running |= Domain(
                 "delivery_status", "in", ["pending", "started", "partial"]
             )
-        orders = self._search_brief(
+        orders = self._search_readable(
             "sale.order",
             of_accounts
             & Domain("company_id", "=", self.env.company.id)
@@ -495,7 +425,7 @@ class KeyAccountVisit(models.Model):
             # sudo: the contact of a readable order
             account = order.sudo().partner_id.commercial_partner_id.sudo(False)
             amount = order.amount_total / (order.currency_rate or 1.0)
-            days = self._get_brief_days(order.date_order)
+            days = self._get_days(order.date_order)
             facts = []
             kind = "quotation"
             if order.state == "sale":
@@ -509,12 +439,12 @@ class KeyAccountVisit(models.Model):
                     facts.append(self.env._("to invoice"))
             elif order.validity_date and order.validity_date < today:
                 facts.append(self.env._("expired"))
-            yield account, kind, self._get_brief_line(order, amount, days, facts)
+            yield account, kind, self._get_line(order, amount, days, facts)
 
     @api.model
-    def _get_brief_invoices(self, accounts):
+    def _get_invoices(self, accounts):
         today = fields.Date.context_today(self)
-        invoices = self._search_brief(
+        invoices = self._search_readable(
             "account.move",
             Domain("commercial_partner_id", "in", accounts.ids)
             & Domain("company_id", "=", self.env.company.id)
@@ -532,15 +462,15 @@ class KeyAccountVisit(models.Model):
         for invoice in invoices:
             days = (today - invoice.invoice_date_due).days
             amount = invoice.amount_residual_signed
-            line = self._get_brief_line(invoice, amount, days, [])
+            line = self._get_line(invoice, amount, days, [])
             account = invoice.sudo().commercial_partner_id.sudo(False)
             yield account, "invoice", line
 
     @api.model
-    def _get_brief_commitments(self, accounts, leads, last_visits):
+    def _get_commitments(self, accounts, leads, last_visits):
         """Return {account or lead: commitments}: those that are open, all of the last
         visit, and what became of the others since then."""
-        found = self._search_brief(
+        found = self._search_readable(
             "key.account.commitment",
             Domain("company_id", "=", self.env.company.id)
             & (
@@ -584,9 +514,9 @@ class KeyAccountVisit(models.Model):
     # Where we stand ----------------------------------------------------------
 
     @api.model
-    def _get_brief_ladder(self, accounts):
+    def _get_ladder(self, accounts):
         """Return {account: what the relationship still needs}."""
-        cards = self._search_brief(
+        cards = self._search_readable(
             "key.account",
             Domain("partner_id", "in", accounts.ids)
             & Domain("company_id", "=", self.env.company.id),
@@ -623,10 +553,11 @@ class KeyAccountVisit(models.Model):
         return result
 
     @api.model
-    def _get_brief_last_visits(self, accounts, leads):
+    def _get_last_visits(self, accounts, leads):
         """Return {account or lead: its last done visit}, of those the user may read."""
-        self.flush_model(["date_done", "lead_id", "partner_id"])
-        done = self._search(
+        Visits = self.env["key.account.visit"]
+        Visits.flush_model(["date_done", "lead_id", "partner_id"])
+        done = Visits._search(
             Domain("company_id", "=", self.env.company.id)
             & Domain("state", "=", "done")
             & (
@@ -648,17 +579,18 @@ class KeyAccountVisit(models.Model):
                 done.subselect(),
             )
         )
-        visits = self.browse(row[0] for row in rows)
+        visits = Visits.browse(row[0] for row in rows)
         return {visit.partner_id or visit.lead_id: visit for visit in visits}
 
-    def _get_brief_last(self):
+    @api.model
+    def _get_last(self, visit):
         """Return what came of a done visit."""
-        modes = dict(self._fields["mode"]._description_selection(self.env))
+        modes = dict(visit._fields["mode"]._description_selection(self.env))
         results = dict(
-            self._fields["objective_reached"]._description_selection(self.env)
+            visit._fields["objective_reached"]._description_selection(self.env)
         )
         # sudo: whoever may read the visit may read who met whom
-        visit = self.sudo()
+        visit = visit.sudo()
         texts = [
             (self.env._("Result"), visit.feedback),
             (self.env._("Needs"), visit.needs),
@@ -666,7 +598,7 @@ class KeyAccountVisit(models.Model):
             (self.env._("Next step"), visit.next_step),
         ]
         return {
-            "url": f"/odoo/key.account.visit/{self.id}",
+            "url": f"/odoo/key.account.visit/{visit.id}",
             "day": format_date(self.env, visit.date_done),
             "facts": " · ".join(
                 fact for fact in (modes.get(visit.mode), visit.user_id.name) if fact

@@ -5,7 +5,7 @@ import pytz
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tools import clean_context, format_date, groupby
+from odoo.tools import clean_context, format_date, format_time, groupby
 from odoo.tools.intervals import Intervals
 
 from ...const import INTERNAL
@@ -323,3 +323,11 @@ class KeyAccountVisit(models.Model):
                     key_account_meeting_sync=INTERNAL, key_account_visit_sync=INTERNAL
                 ).write({"date_planned": day, "is_date_fixed": True})
                 visit._update_activities({"date_planned": day})
+
+    def _get_meeting_hour(self):
+        """Return when the meeting starts, in words, where the salesperson is."""
+        event = self.calendar_event_id
+        if not event or event.allday:
+            return False
+        tz = clock.get_timezone(self.company_id, self.user_id)
+        return format_time(self.env, event.start, tz=tz.zone, time_format="short")

@@ -3,7 +3,6 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import format_time
 from odoo.tools.misc import get_lang
 
 from ...const import NO_RANK, STAGE_NUMBERS
@@ -18,14 +17,16 @@ FIRST_YEAR, LAST_YEAR = 1970, 2199
 SHOWN_BACKLOG = 50
 
 
-class KeyAccountVisit(models.Model):
-    """The week board: who visits whom on which day, and how full the days are."""
+class KeyAccountWeekBoard(models.AbstractModel):
+    """The week board: who visits whom on which day, and how full the days are. Reads
+    alone; what is dragged there is ``action_move`` of a visit and ``action_plan`` of
+    what waits."""
 
-    _inherit = "key.account.visit"
+    _name = "key.account.week.board"
+    _description = "Week Board"
 
     @api.model
-    @api.readonly
-    def get_week_board(self, date=False, team_id=False, own=False):
+    def _get_board(self, date=False, team_id=False, own=False):
         """Return the visits of a week with the salespeople's capacities, as far as the
         user may read them. A fixed number of queries.
 
@@ -38,8 +39,10 @@ class KeyAccountVisit(models.Model):
             ``backlog``, ``teams`` to choose from
         :raise AccessError: outside sales
         """
-        self.check_access("read")
-        self.env["key.account.due"].check_access("read")
+        Visits = self.env["key.account.visit"]
+        Visits.check_access("read")
+        dues = self.env["key.account.due"]
+        dues.check_access("read")
         today = clock.get_today(self.env.company, self.env.user)
         days = self._get_week(self._to_day(date) or today)
         see_all = self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
@@ -48,27 +51,26 @@ class KeyAccountVisit(models.Model):
             teams = teams.search(
                 [("company_id", "in", [*self.env.companies.ids, False])]
             )
-            users, domain = self._get_board_users(teams, team_id)
+            users, domain = self._get_users(teams, team_id)
         else:
             users = self.env.user
             domain = Domain("user_id", "=", users.id)
         domain &= Domain("company_id", "in", self.env.companies.ids)
-        visits = self.search(domain & self._get_week_domain(days))
-        overdue = self.browse()
+        visits = Visits.search(domain & self._get_week_domain(days))
+        overdue = Visits.browse()
         if today in days:
-            overdue = self.search(
+            overdue = Visits.search(
                 domain
                 & Domain("state", "=", "planned")
                 & Domain("date_planned", "<", days[0]),
                 order="date_planned, id",
             )
-        dues = self.env["key.account.due"]
         waiting = domain & Domain("is_waiting", "=", True)
         # who isn't a member of a team, but has visits, is there too
         users |= (visits | overdue).user_id
-        cards = visits._get_board_cards(today)
+        cards = self._get_cards(visits, today)
         unassigned = see_all and any(not visit.user_id for visit in visits)
-        rows = self._get_board_rows(users, days, unassigned)
+        rows = self._get_rows(users, days, unassigned)
         return {
             "today": fields.Date.to_string(today),
             "start": fields.Date.to_string(days[0]),
@@ -78,36 +80,14 @@ class KeyAccountVisit(models.Model):
             "teams": [{"id": team.id, "name": team.name} for team in teams],
             "rows": rows,
             "visits": cards,
-            "overdue": overdue._get_board_cards(today),
-            "backlog": dues.search(
-                waiting, limit=SHOWN_BACKLOG, order="overdue_ratio desc, id"
-            )._get_board_cards(),
+            "overdue": self._get_cards(overdue, today),
+            "backlog": self._get_backlog_cards(
+                dues.search(
+                    waiting, limit=SHOWN_BACKLOG, order="overdue_ratio desc, id"
+                )
+            ),
             "backlog_count": dues.search_count(waiting),
         }
-
-    def action_move(self, date, user_id):
-        """Move a planned visit to another day or salesperson, as a person's decision:
-        its activity and meeting follow.
-
-        :param date: the day, ``YYYY-MM-DD``
-        :param int user_id: the salesperson; ``False`` for nobody
-        :raise UserError: if the visit isn't planned any more, or the day has passed
-        """
-        self.ensure_one()
-        self.check_access("write")
-        self._check_planned()
-        day = self._to_day(date)
-        user = self.env["res.users"].browse(user_id or [])
-        self._check_board_day(day, user, self.company_id)
-        self._check_works_in_sales(user)
-        vals = {}
-        if day != self.date_planned:
-            vals["date_planned"] = day
-        if user != self.user_id:
-            vals["user_id"] = user.id
-        if vals:
-            self.write(vals)
-        return True
 
     @api.model
     def _to_day(self, date):
@@ -122,7 +102,7 @@ class KeyAccountVisit(models.Model):
         return day
 
     @api.model
-    def _check_board_day(self, day, user, company):
+    def _check_day(self, day, user, company):
         """Refuse days that have passed where the salesperson is."""
         if not day:
             raise UserError(self.env._("Choose the day of the visit."))
@@ -161,7 +141,7 @@ class KeyAccountVisit(models.Model):
         return planned | done
 
     @api.model
-    def _get_board_users(self, teams, team_id):
+    def _get_users(self, teams, team_id):
         """Return the salespeople of the teams, and a domain of what the board shows."""
         domain = Domain.TRUE
         chosen = teams.filtered(lambda team: team.id == team_id)
@@ -196,7 +176,7 @@ class KeyAccountVisit(models.Model):
         return shown or list(dates)
 
     @api.model
-    def _get_board_rows(self, users, days, unassigned):
+    def _get_rows(self, users, days, unassigned):
         """Return a row for each of the users, and one for what nobody is responsible
         for, with the visits that fit on their working days."""
         # sudo: how many visits fit on a colleague's day tells nothing of the reasons
@@ -234,10 +214,11 @@ class KeyAccountVisit(models.Model):
             rows.insert(0, {**nobody, "capacities": {}})
         return rows
 
-    def _get_board_cards(self, today):
+    @api.model
+    def _get_cards(self, visits, today):
         """Return what the board shows of visits, the most important first."""
         # sudo: whoever may read the visit may read its tier, and when its meeting is
-        visits = self.sudo()
+        visits = visits.sudo()
 
         def get_key(visit):
             event = visit.calendar_event_id
@@ -250,7 +231,7 @@ class KeyAccountVisit(models.Model):
                 visit.id,
             )
 
-        tracks = dict(self._fields["track"]._description_selection(self.env))
+        tracks = dict(visits._fields["track"]._description_selection(self.env))
         return [
             {
                 "id": visit.id,
@@ -275,65 +256,13 @@ class KeyAccountVisit(models.Model):
             for visit in visits.sorted(get_key)
         ]
 
-    def _get_meeting_hour(self):
-        """Return when the meeting starts, in words, where the salesperson is."""
-        event = self.calendar_event_id
-        if not event or event.allday:
-            return False
-        tz = clock.get_timezone(self.company_id, self.user_id)
-        return format_time(self.env, event.start, tz=tz.zone, time_format="short")
-
-
-class KeyAccountDue(models.Model):
-    _inherit = "key.account.due"
-
-    def action_plan(self, date, user_id):
-        """Plan what waits for a day on one, as a person's decision.
-
-        :param date: the day, ``YYYY-MM-DD``
-        :param int user_id: the salesperson; ``False`` for nobody
-        :return: the id of the visit
-        :raise UserError: if the day has passed, or the visit isn't due any more
-        :raise AccessError: if the user may not plan visits to this customer
-        """
-        self.ensure_one()
-        # Another one may have planned it, or the reason is gone.
-        if not self.exists():
-            raise UserError(self._get_gone_text())
-        self.check_access("read")
-        visits = self.env["key.account.visit"]
-        visits.check_access("create")
-        day = visits._to_day(date)
-        user = self.env["res.users"].browse(user_id or [])
-        visits._check_board_day(day, user, self.company_id)
-        visits._check_works_in_sales(user)
-        row = self.sudo()
-        row._refresh_touched(row.partner_id.ids, row.lead_id.ids, row.company_id)
-        if not row.exists() or row.visit_id:
-            raise UserError(self._get_gone_text())
-        # sudo: planning fills in what no client may write
-        visit = (
-            visits.sudo()
-            .with_company(row.company_id)
-            .create(row._prepare_visit_values(day, user))
-        )
-        visit.with_user(self.env.user).with_context(
-            allowed_company_ids=self.env.companies.ids
-        ).check_access("write")
-        return visit.id
-
     @api.model
-    def _get_gone_text(self):
-        return self.env._(
-            "This visit is planned already, or not due any more: refresh the page."
-        )
-
-    def _get_board_cards(self):
+    def _get_backlog_cards(self, rows):
         """Return what the board shows of the backlog."""
         # sudo: whoever may read the row may read its tier
-        rows = self.sudo()
-        reasons = dict(self._fields["reason"]._description_selection(self.env))
-        tracks = dict(self._fields["track"]._description_selection(self.env))
+        rows = rows.sudo()
+        reasons = dict(rows._fields["reason"]._description_selection(self.env))
+        tracks = dict(rows._fields["track"]._description_selection(self.env))
         return [
             {
                 "id": row.id,
