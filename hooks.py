@@ -1,7 +1,5 @@
 from odoo.tools import SQL
 
-from .const import INTERNAL
-
 
 def uninstall_hook(env):
     """Take planned activities along, and let go of the tiers.
@@ -10,9 +8,10 @@ def uninstall_hook(env):
     the references when it deletes the tiers of the data files. Done activities stay in
     the customers' history.
     """
-    env["mail.activity"].search([("is_key_account_visit", "=", True)]).with_context(
-        key_account_visit_sync=INTERNAL
-    ).unlink()
+    activities = env["mail.activity"].search([("key_account_role", "!=", False)])
+    # nobody's any more: deleting them cancels no visit
+    activities.write({"key_account_visit_id": False, "key_account_role": False})
+    activities.unlink()
     env.flush_all()
     env.cr.execute(
         "UPDATE crm_lead SET account_tier_id = NULL WHERE account_tier_id IS NOT NULL"

@@ -561,10 +561,10 @@ class TestActivityAttacks(KeyAccountCommon):
     def test_flags_are_not_for_clients(self):
         activity = self.visit.activity_id
         activity.with_user(self.rep).write(
-            {"is_key_account_visit": False, "is_key_account_task": True}
+            {"key_account_role": "follow_up", "key_account_visit_id": False}
         )
-        self.assertTrue(activity.is_key_account_visit)
-        self.assertFalse(activity.is_key_account_task)
+        self.assertEqual(activity.key_account_role, "visit")
+        self.assertEqual(activity.key_account_visit_id, self.visit)
 
     def test_the_customers_chatter_tells_nothing(self):
         self.visit.with_user(self.rep).action_done("Fine")
@@ -852,7 +852,7 @@ class TestActivityAttacks(KeyAccountCommon):
         # its salesperson is told, once
         task = logged.sudo().promise_activity_id
         self.assertEqual(task.user_id, self.rep)
-        self.assertTrue(task.is_key_account_visit)
+        self.assertEqual(task.key_account_role, "promise")
         self.assertIn("New machines", task.summary)
         self.assertIn("26 Jun", task.summary)
         tasks = self.partner.activity_ids

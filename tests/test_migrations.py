@@ -235,3 +235,98 @@ class TestMigrations(KeyAccountCommon):
             ),
             count,
         )
+
+    def test_19_0_1_4_0(self):
+        """Activities that visits and commitments named name these, with what they are
+        to them; the rule and filters go on."""
+        partner = self._create_partner("Kestrel")
+        self._set_tier(partner, self.tier_a)
+        visit = self._visit(partner, 3)
+        values = {"document": partner, "user_id": self.rep.id}
+        activities = self.env["mail.activity"]
+        by_role = {
+            role: activities._create_for_visits(
+                role,
+                [{**values, "summary": role, "key_account_visit_id": visit.id}],
+            )
+            for role in (
+                "visit",
+                "follow_up",
+                "promise",
+                "support",
+                "commitment",
+                "escalation",
+            )
+        }
+        commitment = self.env["key.account.commitment"].create(
+            {"visit_id": visit.id, "name": "Samples"}
+        )
+        commitment.activity_id = by_role["commitment"]
+        rule = self.env.ref("crm_key_account.mail_activity_rule_visit")
+        rule.domain_force = rule.domain_force.replace(
+            "key_account_role", "is_key_account_visit"
+        )
+        saved = self.env["ir.filters"].create(
+            {
+                "name": "Visits",
+                "model_id": "mail.activity",
+                "domain": "[('is_key_account_visit', '=', True)]",
+            }
+        )
+        self.env.flush_all()
+        # as 19.0.1.3.0 had them
+        self.cr.execute(
+            """
+            ALTER TABLE key_account_visit
+                  ADD COLUMN activity_id integer,
+                  ADD COLUMN follow_up_activity_id integer,
+                  ADD COLUMN promise_activity_id integer,
+                  ADD COLUMN support_activity_id integer;
+            ALTER TABLE mail_activity
+                  ADD COLUMN is_key_account_visit boolean,
+                  ADD COLUMN is_key_account_task boolean;
+            UPDATE mail_activity
+               SET is_key_account_visit = TRUE,
+                   is_key_account_task = key_account_role != 'visit'
+             WHERE key_account_role IS NOT NULL;
+            UPDATE mail_activity
+               SET key_account_role = NULL, key_account_visit_id = NULL;
+            """
+        )
+        self.cr.execute(
+            """
+            UPDATE key_account_visit
+               SET activity_id = %s, follow_up_activity_id = %s,
+                   promise_activity_id = %s, support_activity_id = %s
+             WHERE id = %s
+            """,
+            [
+                *(
+                    by_role[role].id
+                    for role in ("visit", "follow_up", "promise", "support")
+                ),
+                visit.id,
+            ],
+        )
+        self._migrate("19.0.1.4.0/pre-activity-link.py")
+        for role, activity in by_role.items():
+            self.assertEqual(activity.key_account_role, role)
+            self.assertEqual(
+                activity.key_account_visit_id,
+                visit if role != "escalation" else visit.browse(),
+            )
+        self.assertEqual(visit.activity_id, by_role["visit"])
+        self.assertEqual(visit.support_activity_id, by_role["support"])
+        other = activities.create(
+            {
+                "res_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "res_id": partner.id,
+            }
+        )
+        self.assertFalse(other.key_account_role)
+        self.assertIn("('key_account_role', '=', False)", rule.domain_force)
+        self.assertNotIn("is_key_account_visit", rule.domain_force)
+        self.assertEqual(saved.domain, "[('key_account_role', '!=', False)]")
+        # a second time changes nothing
+        self._migrate("19.0.1.4.0/pre-activity-link.py")
+        self.assertEqual(by_role["escalation"].key_account_role, "escalation")

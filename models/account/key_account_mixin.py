@@ -7,6 +7,17 @@ def get_account_key(partner_id, lead_id, company_id, track):
     return (partner_id or 0, 0 if partner_id else lead_id or 0, company_id, track)
 
 
+def get_readonly_names(model, vals_list):
+    """Return the names of read-only fields in ``vals_list``: what no form writes, no
+    client writes."""
+    return {
+        name
+        for vals in vals_list
+        for name in vals
+        if name in model._fields and model._fields[name].readonly
+    }
+
+
 class KeyAccountMixin(models.AbstractModel):
     """What visits, due dates and targets share: ``partner_id``, or ``lead_id`` while
     the lead has no customer, ``company_id`` and ``track``."""

@@ -6,7 +6,6 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 
-from ...const import INTERNAL
 from ..account import clock
 
 # How many of the latest visits a team leader is told of.
@@ -67,7 +66,10 @@ class KeyAccountEscalation(models.AbstractModel):
             name = record.user_id.name or texts.env._("nobody")
             vals_list.append(
                 {
-                    **Visits._get_document_values(record.partner_id or record.lead_id),
+                    "document": record.partner_id or record.lead_id,
+                    "key_account_visit_id": (
+                        record.id if record._name == visits._name else False
+                    ),
                     "activity_type_id": todo.id,
                     "summary": texts.env._(
                         "Visit overdue for %(days)s days; salesperson: %(name)s",
@@ -81,7 +83,7 @@ class KeyAccountEscalation(models.AbstractModel):
                     "user_id": leader.id,
                 }
             )
-        Visits._create_tasks(vals_list)
+        self.env["mail.activity"]._create_for_visits("escalation", vals_list)
         by_day = defaultdict(list)
         for record, _, record_today, _ in overdue:
             by_day[record_today].append(record)
@@ -89,7 +91,7 @@ class KeyAccountEscalation(models.AbstractModel):
             for model in (visits, rows):
                 model.browse(
                     record.id for record in records if record._name == model._name
-                ).with_context(key_account_visit_sync=INTERNAL).date_escalated = day
+                ).date_escalated = day
 
     @api.model
     def _get_escalation_history(self, company, records):

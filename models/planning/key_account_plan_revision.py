@@ -4,7 +4,7 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
-from ...const import BATCH_SIZE, INTERNAL
+from ...const import BATCH_SIZE
 from ...engine import planner
 from ..account import clock
 
@@ -43,12 +43,10 @@ class KeyAccountPlanRevision(models.AbstractModel):
         )
         if missed:
             activities = missed.activity_id
-            missed.with_context(key_account_visit_sync=INTERNAL).write(
-                {"state": "missed"}
-            )
+            missed.write({"state": "missed"})
             # The next visit must not meet them in the unique indexes.
             missed.flush_recordset()
-            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
+            activities.unlink()
 
     @api.model
     def _close_outdated(self, company, partner_ids=None):

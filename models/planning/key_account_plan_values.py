@@ -238,96 +238,6 @@ class KeyAccountPlanValues(models.AbstractModel):
             date_format="d MMM" if day.year == this_year else "d MMM y",
         )
 
-    def _plan_activities(self, plans):
-        """Create the activities of ``plans``; return values of the visits with them.
-
-        Before the visits, so that neither needs an UPDATE; what core would compute
-        and write afterwards is given along.
-        """
-        lines = self.env["key.account.cadence"].sudo()
-        types = {
-            key: lines.browse(key[0])._get_activity_type(key[1]).id
-            for key in {(plan["cadence_id"], plan["track"]) for plan in plans}
-        }
-        Users = self.env["res.users"].sudo()
-        models = {"partner_id": "res.partner", "lead_id": "crm.lead"}
-        model_ids = {
-            column: self.env["ir.model"]._get_id(model)
-            for column, model in models.items()
-        }
-        names = {}
-        for column, model in models.items():
-            records = (
-                self.env[model]
-                .sudo()
-                .browse({plan[column] for plan in plans if plan[column]})
-            )
-            names[column] = {record.id: record.display_name for record in records}
-        vals_list = []
-        summaries = self._get_planned_summaries(plans)
-        for plan_number, plan in enumerate(plans):
-            column = "partner_id" if plan["partner_id"] else "lead_id"
-            vals_list.append(
-                {
-                    "res_model_id": model_ids[column],
-                    # else core makes a new record of each to know it
-                    "res_model": models[column],
-                    "res_id": plan[column],
-                    "res_name": names[column][plan[column]],
-                    "activity_type_id": types[plan["cadence_id"], plan["track"]],
-                    "summary": summaries[plan_number],
-                    "note": False,
-                    "date_deadline": plan["date_planned"],
-                    "user_id": plan["user_id"],
-                    "user_tz": Users.browse(plan["user_id"] or []).tz,
-                    "automated": True,
-                    "is_key_account_visit": True,
-                }
-            )
-        activities = (
-            self.env["mail.activity"]
-            .sudo()
-            .with_context(mail_activity_quick_update=True)
-            .create(vals_list)
-        )
-        return [
-            {
-                **plan,
-                "activity_id": activity.id,
-                "mode": TRACK_MODES[plan["track"]],
-            }
-            for plan, activity in zip(plans, activities, strict=True)
-        ]
-
-    def _get_planned_summaries(self, plans):
-        """Return the activities' summaries: the reason and whom to see."""
-        contacts = self.env["res.partner"].sudo()
-        # all names by one query
-        contacts.browse(
-            {
-                plan["target_contact_id"]
-                for plan in plans
-                if plan.get("target_contact_id")
-            }
-        ).mapped("name")
-        summaries = []
-        for plan in plans:
-            user = self.env["res.users"].browse(plan["user_id"] or [])
-            visits = self.env["key.account.visit"].with_context(
-                lang=user.lang or self.env.lang
-            )
-            target = visits._get_target_text(
-                contacts.browse(plan.get("target_contact_id") or []),
-                visits.env["key.account.buying.role"].browse(
-                    plan.get("target_role_id") or []
-                ),
-                plan.get("target_level"),
-            )
-            summaries.append(
-                "; ".join(text for text in (plan["summary"], target) if text)
-            )
-        return summaries
-
     def _create_batch(self, company, plans):
         """Create visits. Those that another transaction has planned in the meantime
         are left out: the unique indexes tell."""
@@ -335,7 +245,9 @@ class KeyAccountPlanValues(models.AbstractModel):
         try:
             # The conflict is expected: no error in the server's log.
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                return visits.create(self._plan_activities(plans))
+                return visits.create(
+                    [{**plan, "mode": TRACK_MODES[plan["track"]]} for plan in plans]
+                )
         except (
             psycopg2.errors.UniqueViolation,
             psycopg2.errors.SerializationFailure,

@@ -1,7 +1,5 @@
 from odoo import api, fields, models
 
-from ...const import INTERNAL
-
 # What decides on which day a meeting is.
 TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
 
@@ -24,20 +22,19 @@ class CalendarEvent(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         events = super().create(vals_list)
-        if not self._is_meeting_sync():
-            # scheduled from the activity, with Odoo's own button
-            activities = events.sudo().activity_ids.filtered("is_key_account_visit")
-            activities._get_key_account_visits()._adopt_meetings()
+        # scheduled from the activity, with Odoo's own button
+        activities = events.sudo().activity_ids._filter_key_account_role("visit")
+        activities._get_key_account_visits()._adopt_meetings()
         return events
 
     def write(self, vals):
         # core takes some out
         keys = set(vals)
-        if vals.get("active") is False and not self._is_meeting_sync():
+        if vals.get("active") is False:
             self._free_key_account_visits()
         res = super().write(vals)
-        if keys & TIME_FIELDS and not self._is_meeting_sync():
-            self._get_key_account_visits()._follow_meetings()
+        if keys & TIME_FIELDS:
+            self._get_key_account_visits()._write_from_meetings()
         return res
 
     def unlink(self):
@@ -46,14 +43,13 @@ class CalendarEvent(models.Model):
 
     def _sync_activities(self, fields):
         # Core would put the meeting's name over the reason of the visit, and work out
-        # the day in the time zone of whoever moves the meeting.
-        return super(
-            CalendarEvent, self.with_context(key_account_event_sync=INTERNAL)
-        )._sync_activities(fields)
-
-    def _is_meeting_sync(self):
-        """Return whether the change comes from the visit."""
-        return self.env.context.get("key_account_meeting_sync") is INTERNAL
+        # the day in the time zone of whoever moves the meeting: ours stand aside.
+        own = self.sudo().activity_ids.filtered("key_account_role")
+        events = {activity: activity.calendar_event_id for activity in own}
+        own._write_quietly({"calendar_event_id": False})
+        super()._sync_activities(fields)
+        for activity, event in events.items():
+            activity._write_quietly({"calendar_event_id": event.id})
 
     def _get_key_account_visits(self):
         return (

@@ -3,24 +3,20 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import clean_context
 
-from ...const import INTERNAL
 from ..account import clock
+from ..account.key_account_mixin import get_readonly_names
 
-# Follow from the visit and from the activity.
-SYSTEM_FIELDS = {
-    "account_user_id",
-    "activity_id",
-    "company_id",
-    "date_done",
-    "lead_id",
-    "partner_id",
-    "state",
-    "visit_user_id",
-}
 # What the report says of a commitment; whoever is responsible may move it.
 REPORT_FIELDS = {"name", "visit_id"}
 # What the visit's log tells of a given report's commitments.
 LOG_FIELDS = {"date_deadline", "name", "visit_id"}
+# What a commitment's activity says, and under which name
+CARRIED_FIELDS = {
+    "date_deadline": "date_deadline",
+    "name": "summary",
+    "user_id": "user_id",
+    "visit_id": "key_account_visit_id",
+}
 
 
 class KeyAccountCommitment(models.Model):
@@ -162,7 +158,7 @@ class KeyAccountCommitment(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        self._check_system_fields(vals_list)
+        self._check_client_values(vals_list)
         if not self.env.su:
             # Defaults from a client's context are values of the client.
             self = self.with_context(clean_context(self.env.context))
@@ -175,7 +171,7 @@ class KeyAccountCommitment(models.Model):
         return commitments
 
     def write(self, vals):
-        self._check_system_fields([vals])
+        self._check_client_values([vals])
         if REPORT_FIELDS & vals.keys():
             self._check_visits()
         if LOG_FIELDS & vals.keys():
@@ -185,8 +181,7 @@ class KeyAccountCommitment(models.Model):
         res = super().write(vals)
         if REPORT_FIELDS & vals.keys():
             self._check_visits()
-        if self.env.context.get("key_account_visit_sync") is not INTERNAL:
-            self._carry_to_activities(vals)
+        self._carry_to_activities(vals)
         return res
 
     def unlink(self):
@@ -208,8 +203,8 @@ class KeyAccountCommitment(models.Model):
         visit_ids = {vals["visit_id"] for vals in vals_list if vals.get("visit_id")}
         return self.env["key.account.visit"].browse(visit_ids).exists()
 
-    def _check_system_fields(self, vals_list):
-        if not self.env.su and any(SYSTEM_FIELDS & vals.keys() for vals in vals_list):
+    def _check_client_values(self, vals_list):
+        if not self.env.su and get_readonly_names(self, vals_list):
             raise AccessError(
                 self.env._(
                     "A commitment's status and customer follow from its activity and "
@@ -242,7 +237,7 @@ class KeyAccountCommitment(models.Model):
         """
         self.check_access("write")
         self._check_open()
-        # Archives, which brings us to _follow_activities
+        # Archives, which brings us to _write_from_activities
         # sudo: the activity may be hidden from whoever may keep the commitment
         self.sudo().activity_id.filtered("active").action_feedback()
         self.sudo().filtered(lambda commitment: commitment.state == "open")._keep()
@@ -286,51 +281,64 @@ class KeyAccountCommitment(models.Model):
         if not commitments:
             return
         todo = self.env.ref("mail.mail_activity_data_todo")
-        activities = self.env["key.account.visit"]._create_tasks(
+        activities = self.env["mail.activity"]._create_for_visits(
+            "commitment",
             [
                 {
-                    **commitment.visit_id._prepare_document_values(),
+                    "document": commitment.visit_id._get_document(),
+                    "key_account_visit_id": commitment.visit_id.id,
                     "activity_type_id": todo.id,
                     "summary": commitment.name,
                     "date_deadline": commitment.date_deadline,
                     "user_id": commitment.user_id.id,
                 }
                 for commitment in commitments
-            ]
+            ],
         )
-        synced = commitments.with_context(key_account_visit_sync=INTERNAL)
-        for commitment, activity in zip(synced, activities, strict=True):
+        for commitment, activity in zip(commitments, activities, strict=True):
             commitment.activity_id = activity
 
     def _carry_to_activities(self, vals):
-        """Carry what a person changed to the activities."""
-        names = {"name": "summary", "date_deadline": "date_deadline"}
-        names["user_id"] = "user_id"
-        activity_vals = {names[key]: vals[key] for key in names if key in vals}
-        if not activity_vals:
+        """Bring the activities in step with what ``vals`` changed."""
+        names = {name: CARRIED_FIELDS[name] for name in CARRIED_FIELDS if name in vals}
+        if not names:
             return
         if "date_deadline" in vals and not vals["date_deadline"]:
             self._unlink_activities()
             return
-        self.sudo().activity_id.filtered("active").with_context(
-            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-        ).write(activity_vals)
+        for commitment in self.sudo():
+            values = {
+                to: self._fields[name].convert_to_write(commitment[name], commitment)
+                for name, to in names.items()
+            }
+            activity = commitment.activity_id.filtered("active")
+            activity._get_differing(values)._write_quietly(values)
         self._create_activities()
 
-    def _follow_activities(self, vals):
-        """Do with the commitments what was done with their activities."""
-        synced = self.with_context(key_account_visit_sync=INTERNAL)
-        followed = {
-            key: vals[key] for key in ("date_deadline", "user_id") if vals.get(key)
-        }
-        if followed:
-            synced.filtered(lambda commitment: commitment.state == "open").write(
-                followed
-            )
+    def _write_from_activities(self, vals):
+        """Do with the commitments what was done with their activities, where that
+        differs.
+
+        :param dict vals: what was written on the activities
+        """
+        is_open = self.filtered(lambda commitment: commitment.state == "open")
+        day = fields.Date.to_date(vals.get("date_deadline"))
+        if day:
+            is_open.filtered(
+                lambda commitment: commitment.date_deadline != day
+            ).date_deadline = day
+        if vals.get("user_id"):
+            is_open.filtered(
+                lambda commitment: commitment.user_id.id != vals["user_id"]
+            ).user_id = vals["user_id"]
         if vals.get("active") is False:
-            synced.filtered(lambda commitment: commitment.state == "open")._keep()
+            is_open._keep()
         elif vals.get("active"):
-            synced._reopen()
+            self._reopen()
+
+    def _drop_from_activities(self):
+        """Give up the open commitments whose activities were deleted."""
+        self.filtered(lambda commitment: commitment.state == "open")._close("dropped")
 
     def _keep(self):
         self._close("kept")
@@ -357,6 +365,7 @@ class KeyAccountCommitment(models.Model):
             ).write({"user_id": user_id})
 
     def _unlink_activities(self):
-        self.sudo().activity_id.filtered("active").with_context(
-            key_account_visit_sync=INTERNAL
-        ).unlink()
+        activities = self.sudo().activity_id.filtered("active")
+        # what they promise stays as it is
+        self.sudo().activity_id = False
+        activities.unlink()

@@ -1,6 +1,6 @@
 import logging
 from datetime import timedelta
-from urllib.parse import urlencode
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -11,42 +11,22 @@ from ...const import (
     BATCH_SIZE,
     DECISION_LEVELS,
     ENGAGEMENT_STAGES,
-    INTERNAL,
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
 from ...engine import cadence as engine
 from ..account import clock
+from ..account.key_account_mixin import get_readonly_names
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
 
-# Written by planning and by the buttons, never by a client.
-SYSTEM_FIELDS = {
-    "account_user_id",
-    "activity_id",
-    "cadence_id",
-    "calendar_event_id",
-    "close_reason",
-    "date_cancelled",
-    "date_due",
-    "date_escalated",
-    "date_latest",
-    "date_resume",
-    "engagement_stage",
-    "follow_up_activity_id",
-    "is_date_fixed",
-    "relationship_level",
-    "report_date",
-    "report_uid",
-    "service_quadrant",
-    "promise_activity_id",
-    "support_activity_id",
-    "target_level",
-    "target_role_id",
-    "team_id",
-    "loss_id",
-    "tier_id",
+# The activities of a visit, by what they are to it
+ACTIVITY_ROLES = {
+    "activity_id": "visit",
+    "follow_up_activity_id": "follow_up",
+    "promise_activity_id": "promise",
+    "support_activity_id": "support",
 }
 # Persons who work at the visit's customer, or the customer, if it is a person.
 CONTACT_DOMAIN = (
@@ -90,6 +70,52 @@ HISTORY_FIELDS = {
 }
 
 
+# What a planned visit's activity says
+CARRIED_FIELDS = {
+    "date_planned",
+    "lead_id",
+    "partner_id",
+    "target_contact_id",
+    "user_id",
+}
+# What decides on which day, with whom and whether a meeting takes place.
+MEETING_FIELDS = {"date_planned", "lead_id", "partner_id", "state", "user_id"}
+# What the report says: corrected by its author for a week.
+REPORT_FIELDS = {
+    "contact_ids",
+    "feedback",
+    "is_manager_needed",
+    "mode",
+    "needs",
+    "next_date",
+    "next_step",
+    "next_theme",
+    "objections",
+    "objective",
+    "objective_reached",
+    "service_attitude",
+    "service_speed",
+    "support_needed",
+}
+PROMISE_FIELDS = {"next_date", "next_theme"}
+
+
+class Before(NamedTuple):
+    """What visits were before something was written on them."""
+
+    accounts: models.Model
+    leads: models.Model
+    companies: models.Model
+    # those who were named, by visit id; empty: nobody names any
+    contacts: dict
+    # planned day and salesperson of visits with a meeting
+    meetings: dict
+    # planned visits that go to another day
+    moved: models.Model
+    # day and theme that reports promised
+    promises: dict
+
+
 class KeyAccountVisit(models.Model):
     """Who met whom, or is going to. While it is planned, a visit owns exactly one
     activity on the customer (or on the lead, while that has no customer): the rep
@@ -97,7 +123,7 @@ class KeyAccountVisit(models.Model):
     """
 
     _name = "key.account.visit"
-    _inherit = ["key.account.mixin"]
+    _inherit = ["key.account.mixin", "mail.thread"]
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
 
@@ -132,7 +158,12 @@ class KeyAccountVisit(models.Model):
         default=lambda self: self.env.user,
         domain=[("share", "=", False)],
     )
-    team_id = fields.Many2one("crm.team", string="Sales Team", ondelete="set null")
+    team_id = fields.Many2one(
+        "crm.team",
+        string="Sales Team",
+        readonly=True,
+        ondelete="set null",
+    )
     tier_id = fields.Many2one(
         "key.account.tier",
         readonly=True,
@@ -299,12 +330,20 @@ class KeyAccountVisit(models.Model):
     objective = fields.Char(help="What the visit is to achieve.")
     feedback = fields.Text(copy=False, help="What came of the visit.")
     close_reason = fields.Char(readonly=True, copy=False)
-    activity_id = fields.Many2one(
+    task_ids = fields.One2many(
         "mail.activity",
+        "key_account_visit_id",
+        string="Activities",
         readonly=True,
         copy=False,
-        index="btree_not_null",
-        ondelete="set null",
+        context={"active_test": False},
+    )
+    activity_id = fields.Many2one(
+        "mail.activity",
+        compute="_compute_activities",
+        search="_search_activity_id",
+        # sudo: whoever may read the visit may know that there is one
+        compute_sudo=True,
     )
 
     # Computed when a planned visit is opened, with the rights of whoever opens it. No
@@ -313,19 +352,6 @@ class KeyAccountVisit(models.Model):
         compute="_compute_brief",
         # rendered here, every value escaped
         sanitize=False,
-    )
-    # sudo: whoever may read the visit may know where it is
-    city = fields.Char(compute="_compute_place", compute_sudo=True)
-    phone = fields.Char(
-        compute="_compute_place",
-        compute_sudo=True,
-        help="Of the contact to see, else of the customer or the lead.",
-    )
-    map_url = fields.Char(
-        string="Map",
-        compute="_compute_place",
-        compute_sudo=True,
-        help="A link to the customer's address on a map; opened by a tap only.",
     )
 
     _account_or_lead = models.Constraint(
@@ -352,6 +378,26 @@ class KeyAccountVisit(models.Model):
         for visit in self:
             record = visit.partner_id or visit.lead_id
             visit.name = visit._is_shown(record) and record.display_name
+
+    @api.depends("task_ids.key_account_role")
+    def _compute_activities(self):
+        for visit in self:
+            tasks = visit.task_ids.sorted("id")
+            for name, role in ACTIVITY_ROLES.items():
+                visit[name] = tasks.filtered(
+                    lambda task, role=role: task.key_account_role == role
+                )[-1:]
+
+    def _search_activity_id(self, operator, value):
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        domain = Domain("key_account_role", "=", "visit")
+        if operator == "in" and False in value:
+            value = set(value) - {False}
+            return ~Domain("task_ids", "any", domain) | Domain(
+                "task_ids", "any", domain & Domain("id", "in", value)
+            )
+        return Domain("task_ids", "any", domain & Domain("id", operator, value))
 
     @api.depends("target_contact_id.name")
     def _compute_target_name(self):
@@ -424,34 +470,6 @@ class KeyAccountVisit(models.Model):
                 visit.engagement_strategy = lines._match(
                     account.account_value_type, account.industry_id, company
                 )._get_html()
-
-    @api.depends(
-        "partner_id.city",
-        "partner_id.phone",
-        "partner_id.contact_address_inline",
-        "target_contact_id.phone",
-        "lead_id.city",
-        "lead_id.phone",
-    )
-    def _compute_place(self):
-        for visit in self:
-            record = visit.partner_id or visit.lead_id
-            visit.city = visit.phone = visit.map_url = False
-            if not visit._is_shown(record):
-                continue
-            visit.city = record.city
-            visit.phone = record.phone
-            target = visit.target_contact_id
-            if target.phone and visit._is_shown(target):
-                visit.phone = target.phone
-            parts = [record.street, record.zip, record.city]
-            if any(parts):
-                parts += [record.state_id.name, record.country_id.name]
-                place = ", ".join(part for part in parts if part)
-                # As in the invitations of Odoo's own calendar and events.
-                visit.map_url = "https://maps.google.com/maps?" + urlencode(
-                    {"q": place}
-                )
 
     @api.depends(
         "state",
@@ -606,20 +624,141 @@ class KeyAccountVisit(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        self._check_system_fields(vals_list)
+        """Create visits that are planned or have taken place. People, planning and
+        imports come this way: first what a client must not do is refused, then what
+        follows from the values is filled in; activities, accounts, due dates and what
+        was planned before follow."""
         if not self.env.su:
+            self._check_client_values(vals_list)
+            self._check_new_states(vals_list)
             # Defaults from a client's context are values of the client.
             self = self.with_context(clean_context(self.env.context))
-            if any(
-                vals.get("state", "planned") not in ("planned", "done")
-                for vals in vals_list
-            ):
-                raise UserError(
-                    self.env._(
-                        "A new visit is planned or done: cancel it once it is planned."
-                    )
+        vals_list = self._complete_new_values(vals_list)
+        # The log is for corrections of reports: no message and no follower here.
+        untracked = self.with_context(tracking_disable=True)
+        visits = super(KeyAccountVisit, untracked).create(vals_list).with_env(self.env)
+        visits._check_new_contacts()
+        visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
+        visits._create_activities()
+        visits._update_accounts()
+        visits._update_dues()
+        visits._update_relationships()
+        visits.filtered(
+            lambda visit: visit.user_id and not visit.team_id and not visit.cadence_id
+        )._copy_team()
+        done = visits.filtered(lambda visit: visit.state == "done").sudo()
+        done._replace_missed()
+        done._replace_planned()
+        return visits
+
+    def write(self, vals):
+        """Change visits, and whatever follows from them: each step writes only what
+        differs. What a client writes is checked first; a state of a client goes the way
+        of the buttons."""
+        if not self:
+            return True
+        vals = self._take_visited_day(dict(vals))
+        state = None
+        if not self.env.su:
+            self._check_client_write(vals)
+            state = vals.pop("state", None)
+        self._complete_values(vals)
+        before = self._remember(vals)
+        res = super().write(vals) if vals else True
+        if before.contacts:
+            self.with_context(active_test=False)._check_contacts(before.contacts)
+        self._carry_to_activities(vals.keys())
+        self._update_accounts_after(vals, before)
+        if vals.get("user_id") and "team_id" not in vals:
+            # the leader of another team has to know
+            self.filtered(lambda visit: visit.state == "planned")._copy_team()
+        self._follow_report(vals, before)
+        self._carry_to_meetings(vals, before)
+        if state:
+            self._change_state(state)
+        return res
+
+    def unlink(self):
+        """Delete visits that didn't take place, with their activities, what they
+        promised, and their meetings."""
+        if not self:
+            return True
+        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
+        self.filtered(lambda visit: visit.state == "planned")._remove_meetings()
+        visits = self.sudo()
+        visits.commitment_ids.unlink()
+        # what a leader was told stays
+        tasks = visits.task_ids.filtered(
+            lambda task: task.active and task.key_account_role != "escalation"
+        )
+        tasks.key_account_visit_id = False
+        tasks.unlink()
+        res = super().unlink()
+        self.env["key.account"].sudo()._update_visit_dates(accounts.ids)
+        self.browse()._update_dues(accounts, leads, companies)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_done(self):
+        if any(visit.state == "done" for visit in self):
+            raise UserError(
+                self.env._("A done visit is part of the customer's history: keep it.")
+            )
+
+    # What a client may write ------------------------------------------------
+
+    def _check_client_values(self, vals_list):
+        """Refuse what a client must not write, and leads that the user can't read."""
+        if get_readonly_names(self, vals_list):
+            raise AccessError(
+                self.env._(
+                    "Planning alone writes a visit's activity, tier and reasons."
                 )
-        vals_list = [dict(vals) for vals in vals_list]
+            )
+        if any(
+            "company_id" in vals and set(self.company_id.ids) - {vals["company_id"]}
+            for vals in vals_list
+        ):
+            raise UserError(
+                self.env._("A visit stays in its company: plan another one there.")
+            )
+        self.env["crm.lead"].browse(
+            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
+        ).check_access("read")
+
+    @api.model
+    def _check_new_states(self, vals_list):
+        if any(
+            vals.get("state", "planned") not in ("planned", "done")
+            for vals in vals_list
+        ):
+            raise UserError(
+                self.env._(
+                    "A new visit is planned or done: cancel it once it is planned."
+                )
+            )
+
+    def _check_client_write(self, vals):
+        if REPORT_FIELDS & vals.keys():
+            self._check_correction()
+        self._check_client_values([vals])
+        closed = self.filtered(lambda visit: visit.state != "planned")
+        if closed and HISTORY_FIELDS & vals.keys():
+            raise UserError(
+                self.env._(
+                    "The visit to %s is closed: its customer, date and salesperson "
+                    "stay as they are.",
+                    closed[0].name,
+                )
+            )
+
+    # What follows from the values -------------------------------------------
+
+    @api.model
+    def _complete_new_values(self, vals_list):
+        """Return ``vals_list`` with the accounts of contacts and leads, and the days of
+        done visits."""
+        vals_list = [self._name_day(vals) for vals in vals_list]
         partners = self.env["res.partner"].browse(
             vals["partner_id"] for vals in vals_list if vals.get("partner_id")
         )
@@ -642,150 +781,109 @@ class KeyAccountVisit(models.Model):
             if vals.get("state") == "done" and not vals.get("date_done"):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = clock.get_today(company, user)
-        # The log is for corrections of reports: no message and no follower here.
-        untracked = self.with_context(tracking_disable=True)
-        visits = super(KeyAccountVisit, untracked).create(vals_list).with_env(self.env)
-        # what planning chose is right
-        visits.filtered(
-            lambda visit: (
-                visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
-            )
-        )._check_contacts()
-        visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
-        visits._create_activities()
-        visits._update_accounts()
-        visits._update_dues()
-        visits._update_relationships()
-        return visits
-
-    def write(self, vals):
-        if self.env.context.get("key_account_visit_sync") is INTERNAL:
-            accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
-            res = super().write(vals)
-            if ACCOUNT_FIELDS & vals.keys():
-                self._update_accounts(accounts)
-            if DUE_FIELDS & vals.keys():
-                self._update_dues(accounts, leads, companies)
-            if RELATIONSHIP_FIELDS & vals.keys():
-                self._update_relationships(accounts, vals)
-            return res
-        vals = dict(vals)
-        self._check_system_fields([vals])
-        state = vals.pop("state", None)
-        closed = self.filtered(lambda visit: visit.state != "planned")
-        if closed and HISTORY_FIELDS & vals.keys() and not self.env.su:
-            raise UserError(
-                self.env._(
-                    "The visit to %s is closed: its customer, date and salesperson "
-                    "stay as they are.",
-                    closed[0].name,
-                )
-            )
-        self._complete_values(vals)
-        known = {}
-        if {"contact_ids", "target_contact_id"} & vals.keys():
-            known = {
-                visit.id: visit.contact_ids | visit.target_contact_id
-                for visit in self.sudo().with_context(active_test=False)
-            }
-        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
-        res = super().write(vals) if vals else True
-        if known:
-            self.with_context(active_test=False)._check_contacts(known)
-        self.filtered(lambda visit: visit.state == "planned")._carry_to_activities(vals)
-        if ACCOUNT_FIELDS & vals.keys():
-            self._update_accounts(accounts)
-        if DUE_FIELDS & vals.keys():
-            self._update_dues(accounts, leads, companies)
-        if RELATIONSHIP_FIELDS & vals.keys():
-            self._update_relationships(accounts, vals)
-        if state:
-            self._change_state(state)
-        return res
+        return vals_list
 
     def _complete_values(self, vals):
-        """Add to ``vals`` what follows from what a person writes."""
+        """Add to ``vals`` what follows from what is written."""
         if vals.get("partner_id"):
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals["partner_id"] = partner.commercial_partner_id.id
-            if self.partner_id.ids not in ([], [vals["partner_id"]]):
+            planned = self.filtered(lambda visit: visit.state == "planned")
+            if planned.partner_id.ids not in ([], [vals["partner_id"]]):
                 # They work for the former customer.
                 vals.setdefault("target_contact_id", False)
                 vals.setdefault("contact_ids", [fields.Command.clear()])
         if "date_planned" in vals:
-            vals["is_date_fixed"] = True
+            vals.setdefault("is_date_fixed", True)
         if "target_contact_id" in vals:
             # Chosen by a person, and so for no cell.
-            vals.update(target_role_id=False, target_level=False)
+            vals.setdefault("target_role_id", False)
+            vals.setdefault("target_level", False)
 
-    def _carry_to_activities(self, vals):
-        if {"date_planned", "user_id"} & vals.keys():
-            self._update_activities(vals)
-        if {"partner_id", "lead_id"} & vals.keys():
-            self._move_activities()
-        if "target_contact_id" in vals:
-            self._update_activity_summaries()
+    def _remember(self, vals):
+        """Return what the visits are before ``vals`` are written, as far as something
+        may follow from it."""
+        visits = self.sudo()
+        contacts = meetings = {}
+        if {"contact_ids", "target_contact_id"} & vals.keys() and not self.env.su:
+            contacts = {
+                visit.id: visit.contact_ids | visit.target_contact_id
+                for visit in visits.with_context(active_test=False)
+            }
+        if MEETING_FIELDS & vals.keys():
+            meetings = {
+                visit: (visit.date_planned, visit.user_id)
+                for visit in visits
+                if visit.calendar_event_id
+            }
+        reported = self.browse()
+        if PROMISE_FIELDS & vals.keys():
+            reported = visits.filtered("report_date")
+        return Before(
+            self.partner_id,
+            self.lead_id,
+            self.company_id,
+            contacts,
+            meetings,
+            visits._filter_moved(vals),
+            {visit: (visit.next_date, visit.next_theme) for visit in reported},
+        )
 
-    def unlink(self):
-        accounts, leads, companies = self.partner_id, self.lead_id, self.company_id
-        self.sudo().activity_id.filtered("active").with_context(
-            key_account_visit_sync=INTERNAL
-        ).unlink()
-        res = super().unlink()
-        self.env["key.account"].sudo()._update_visit_dates(accounts.ids)
-        self.browse()._update_dues(accounts, leads, companies)
-        return res
+    # What follows -----------------------------------------------------------
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_done(self):
-        if any(visit.state == "done" for visit in self):
-            raise UserError(
-                self.env._("A done visit is part of the customer's history: keep it.")
+    def _check_new_contacts(self):
+        # what planning chose is right
+        self.filtered(
+            lambda visit: (
+                visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
             )
+        )._check_contacts()
 
-    def _check_system_fields(self, vals_list):
-        """Refuse what a client must not write, and leads that the user can't read."""
-        if self.env.su:
-            return
-        if any(SYSTEM_FIELDS & vals.keys() for vals in vals_list):
-            raise AccessError(
-                self.env._(
-                    "Planning alone writes a visit's activity, tier and reasons."
-                )
-            )
-        if any(
-            "company_id" in vals and set(self.company_id.ids) - {vals["company_id"]}
-            for vals in vals_list
-        ):
-            raise UserError(
-                self.env._("A visit stays in its company: plan another one there.")
-            )
-        self.env["crm.lead"].browse(
-            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
-        ).check_access("read")
+    def _update_accounts_after(self, vals, before):
+        """Bring what depends on visits up to date, where ``vals`` may have changed
+        it."""
+        if ACCOUNT_FIELDS & vals.keys():
+            self._update_accounts(before.accounts)
+        if DUE_FIELDS & vals.keys():
+            self._update_dues(before.accounts, before.leads, before.companies)
+        if RELATIONSHIP_FIELDS & vals.keys():
+            self._update_relationships(before.accounts, vals)
 
     def _copy_tier(self):
         """Note the customer's tier on visits that a person planned or logged."""
-        synced = self.sudo().with_context(key_account_visit_sync=INTERNAL)
         cards = self.env["key.account"].sudo()
         stages = {
             (card.partner_id, card.company_id): card.engagement_stage
             for card in cards.search([("partner_id", "in", self.partner_id.ids)])
         }
-        for visit in synced.filtered(lambda visit: not visit.tier_id):
+        for visit in self.sudo().filtered(lambda visit: not visit.tier_id):
             account = visit.partner_id.with_company(visit.company_id)
-            visit.tier_id = account.account_tier_id or visit.lead_id.account_tier_id
-            visit.relationship_level = account.relationship_level
+            vals = {
+                "tier_id": (
+                    account.account_tier_id or visit.lead_id.account_tier_id
+                ).id,
+                "relationship_level": account.relationship_level,
+            }
             if visit.state == "planned":
-                visit.engagement_stage = (
+                vals["engagement_stage"] = (
                     visit.engagement_stage
                     or stages.get((visit.partner_id, visit.company_id))
                     or (not visit.partner_id and visit.lead_id.engagement_stage)
                     or "target"
                 )
+            visit.write(vals)
+
+    def _copy_team(self):
+        """Note the salesperson's team on visits that a person planned or logged: who
+        changes teams later takes no figures along."""
+        for company, visits in self.sudo().grouped("company_id").items():
+            teams = self.env["crm.team.member"]._get_user_teams(company, visits.user_id)
+            for user, group in visits.grouped("user_id").items():
+                if team := teams.get(user.id):
+                    group.team_id = team
 
     def _change_state(self, state):
-        """Written from outside, a state takes the same way as the buttons."""
+        """Written by a client, a state takes the same way as the buttons."""
         changed = self.filtered(lambda visit: visit.state != state)
         if not changed:
             return
@@ -816,12 +914,12 @@ class KeyAccountVisit(models.Model):
         # write the visit; the message is still by whoever marks it done
         activities = self.sudo().activity_id.filtered("active")
         if activities:
-            # Posts the message and archives, which brings us to _follow_activities
+            # Posts the message and archives, which brings us to _write_from_activities
             activities.action_feedback(feedback=feedback)
         rest = self.sudo().filtered(lambda visit: visit.state == "planned")
         rest._mark_done()
         if feedback:
-            rest.with_context(key_account_visit_sync=INTERNAL).feedback = feedback
+            rest.feedback = feedback
         return True
 
     def action_cancel(self, date_resume=False, reason=False):
@@ -907,104 +1005,32 @@ class KeyAccountVisit(models.Model):
             )
 
     # -------------------------------------------------------------------------
-    # Visits and activities
+    # Life of a visit
     # -------------------------------------------------------------------------
 
     def _get_today(self):
         """Return today's date for the visit's salesperson."""
         return clock.get_today(self.company_id, self.user_id)
 
-    def _create_activities(self):
-        """Give each planned visit without an activity one, in batches.
+    def _mark_done(self, maker=None):
+        """Close planned visits as done today in their salesperson's time zone, and
+        plan the next ones at once, however far away they are.
 
-        No mail goes out: ``mail_activity_quick_update`` keeps core from telling
-        everybody about every activity; the daily digest does.
+        :param dict maker: values that say who made them, if it wasn't the salesperson
         """
-        visits = self.filtered(
-            lambda visit: visit.state == "planned" and not visit.activity_id
-        )
-        if not visits:
-            return
-        for batch in split_every(BATCH_SIZE, visits.ids, visits.browse):
-            batch = batch.sudo()
-            # Core reads the name of each record on its own, unless it is known.
-            batch.partner_id.mapped("display_name")
-            batch.lead_id.mapped("display_name")
-            types = {
-                key: key[0]._get_activity_type(key[1])
-                for key in {(visit.cadence_id, visit.track) for visit in batch}
-            }
-            activities = (
-                self.env["mail.activity"]
-                .sudo()
-                .with_context(mail_activity_quick_update=True)
-                .create(
-                    [
-                        {
-                            **visit._prepare_document_values(),
-                            "activity_type_id": types[visit.cadence_id, visit.track].id,
-                            "summary": visit._get_activity_summary(),
-                            "note": visit.objective,
-                            "date_deadline": visit.date_planned,
-                            "user_id": visit.user_id.id,
-                            "automated": bool(visit.cadence_id),
-                            "is_key_account_visit": True,
-                        }
-                        for visit in batch
-                    ]
-                )
-            )
-            synced = batch.with_context(key_account_visit_sync=INTERNAL)
-            for visit, activity in zip(synced, activities, strict=True):
-                visit.activity_id = activity
-
-    def _prepare_document_values(self):
-        """Return the activity's link to the document that the visit is about."""
-        return self._get_document_values(self.partner_id or self.lead_id)
-
-    @api.model
-    def _get_document_values(self, record):
-        return {
-            "res_model_id": self.env["ir.model"]._get_id(record._name),
-            "res_id": record.id,
-        }
-
-    def _update_activities(self, vals):
-        """Carry a new date or salesperson from the visits to their activities."""
-        activity_vals = {}
-        if "date_planned" in vals:
-            activity_vals["date_deadline"] = vals["date_planned"]
-        if "user_id" in vals:
-            activity_vals["user_id"] = vals["user_id"]
-        self.sudo().activity_id.with_context(
-            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-        ).write(activity_vals)
-
-    def _move_activities(self):
-        for visit in self.sudo():
-            visit.activity_id.with_context(
-                key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-            ).write(visit._prepare_document_values())
-
-    def _follow_activities(self, vals):
-        """Do with the visits what was done with their activities."""
-        synced = self.with_context(key_account_visit_sync=INTERNAL)
-        planned = synced.filtered(lambda visit: visit.state == "planned")
-        if vals.get("date_deadline"):
-            planned.write(
-                {"date_planned": vals["date_deadline"], "is_date_fixed": True}
-            )
-        if "user_id" in vals:
-            planned.write({"user_id": vals["user_id"]})
-        if vals.get("feedback"):
-            synced._add_feedback(vals["feedback"])
-        if vals.get("active") is False:
-            planned._mark_done()
-        elif vals.get("active"):
-            synced.filtered(lambda visit: visit.state == "done")._reopen()
+        # A day that was named goes before today.
+        for day, visits in self.grouped(
+            lambda visit: visit.date_done or visit._get_today()
+        ).items():
+            visits.write({"state": "done", "date_done": day, **(maker or {})})
+        self._plan_next()
+        self._replace_missed()
+        self.commitment_ids._create_activities()
+        self.env["key.account.visit.task"]._create_follow_ups(self)
 
     def _reopen(self):
         """Plan done visits again, because their activities were restored."""
+        self._check_correction()
         for visit in self:
             document = [("partner_id", "=", visit.partner_id.id)]
             if not visit.partner_id:
@@ -1026,18 +1052,20 @@ class KeyAccountVisit(models.Model):
                     )
                 )
             visit.write({"state": "planned", "date_done": False})
-            visit._update_activity_summaries()
+        # done, its activity says nothing to others
+        self._carry_to_activities({"target_contact_id"})
+        self.env["key.account.visit.task"]._unlink_follow_ups(self)
+        self.commitment_ids._unlink_activities()
+        self.write({"report_date": False, "report_uid": False})
 
-    def _mark_done(self):
-        """Close planned visits as done today in their salesperson's time zone, and
-        plan the next ones at once, however far away they are."""
-        synced = self.with_context(key_account_visit_sync=INTERNAL)
-        # A day that was named goes before today.
-        for day, visits in synced.grouped(
-            lambda visit: visit.date_done or visit._get_today()
+    def _cancel(self, reason, date_resume=None):
+        """Cancel on a person's behalf: the account is due again on ``date_resume``,
+        by default one interval after the planned date, so that the next run doesn't
+        undo the cancellation."""
+        for day, visits in self.grouped(
+            lambda visit: date_resume or visit._get_default_resume()
         ).items():
-            visits.write({"state": "done", "date_done": day})
-        self._plan_next()
+            visits._close(reason, day)
 
     def _plan_next(self):
         """Plan what follows done visits."""
@@ -1054,15 +1082,6 @@ class KeyAccountVisit(models.Model):
         """See :meth:`key.account.planner._cron_generate`."""
         self.env["key.account.planner"]._cron_generate()
 
-    def _cancel(self, reason, date_resume=None, unlink_activities=True):
-        """Cancel on a person's behalf: the account is due again on ``date_resume``,
-        by default one interval after the planned date, so that the next run doesn't
-        undo the cancellation."""
-        for day, visits in self.grouped(
-            lambda visit: date_resume or visit._get_default_resume()
-        ).items():
-            visits._close(reason, day, unlink_activities=unlink_activities)
-
     def _get_default_resume(self):
         line = self.cadence_id
         day = max(self.date_planned, self._get_today())
@@ -1074,8 +1093,7 @@ class KeyAccountVisit(models.Model):
         """Cancel visits. Without ``date_resume`` the cadence goes on from the last
         done visit, as if this one had never been planned."""
         activities = self.activity_id
-        synced = self.with_context(key_account_visit_sync=INTERNAL)
-        for today, visits in synced.grouped(lambda visit: visit._get_today()).items():
+        for today, visits in self.grouped(lambda visit: visit._get_today()).items():
             visits.write(
                 {
                     "state": "cancelled",
@@ -1087,7 +1105,7 @@ class KeyAccountVisit(models.Model):
         # What takes their place must not meet them in the unique indexes.
         self.flush_recordset()
         if unlink_activities:
-            activities.with_context(key_account_visit_sync=INTERNAL).unlink()
+            activities.unlink()
 
     def _update_accounts(self, others=None):
         """Keep the scorecards of the visited accounts in step."""
@@ -1119,6 +1137,94 @@ class KeyAccountVisit(models.Model):
         if accounts:
             self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
 
+    # -------------------------------------------------------------------------
+    # Visits and activities
+    # -------------------------------------------------------------------------
+
+    def _create_activities(self):
+        """Give each planned visit without an activity one, in batches."""
+        visits = self.sudo().filtered(
+            lambda visit: visit.state == "planned" and not visit.activity_id
+        )
+        activities = self.env["mail.activity"]
+        for batch in split_every(BATCH_SIZE, visits.ids, visits.browse):
+            # Core reads the name of each record on its own, unless it is known.
+            batch.partner_id.mapped("display_name")
+            batch.lead_id.mapped("display_name")
+            batch.target_contact_id.mapped("name")
+            types = {
+                key: key[0]._get_activity_type(key[1]).id
+                for key in {(visit.cadence_id, visit.track) for visit in batch}
+            }
+            activities._create_for_visits(
+                "visit",
+                [
+                    {
+                        "document": visit._get_document(),
+                        "key_account_visit_id": visit.id,
+                        "res_name": visit._get_document().display_name,
+                        "activity_type_id": types[visit.cadence_id, visit.track],
+                        "summary": visit._get_activity_summary(),
+                        "note": visit.objective,
+                        "date_deadline": visit.date_planned,
+                        "user_id": visit.user_id.id,
+                        "user_tz": visit.user_id.tz,
+                        "automated": bool(visit.cadence_id),
+                    }
+                    for visit in batch
+                ],
+            )
+
+    def _get_document(self):
+        """Return the customer, or the lead while it has none."""
+        return self.partner_id or self.lead_id
+
+    def _carry_to_activities(self, names):
+        """Bring the activities of planned visits in step with the fields ``names``."""
+        if not CARRIED_FIELDS & names:
+            return
+        for visit in self.sudo().filtered(lambda visit: visit.state == "planned"):
+            values = {}
+            if "date_planned" in names:
+                values["date_deadline"] = visit.date_planned
+            if "user_id" in names:
+                values["user_id"] = visit.user_id.id
+            if {"partner_id", "lead_id"} & names:
+                document = visit._get_document()
+                values["res_model_id"] = self.env["ir.model"]._get_id(document._name)
+                values["res_id"] = document.id
+            if "target_contact_id" in names:
+                values["summary"] = visit._get_activity_summary()
+            visit.activity_id._get_differing(values)._write_quietly(values)
+
+    def _write_from_activities(self, vals):
+        """Do with the visits what was done with their activities, where that differs.
+
+        :param dict vals: what was written on the activities
+        """
+        planned = self.filtered(lambda visit: visit.state == "planned")
+        day = fields.Date.to_date(vals.get("date_deadline"))
+        if day:
+            planned.filtered(lambda visit: visit.date_planned != day).write(
+                {"date_planned": day, "is_date_fixed": True}
+            )
+        if "user_id" in vals:
+            planned.filtered(lambda visit: visit.user_id.id != vals["user_id"]).write(
+                {"user_id": vals["user_id"]}
+            )
+        if vals.get("feedback"):
+            self._add_feedback(vals["feedback"])
+        if vals.get("active") is False:
+            planned._mark_done()
+        elif vals.get("active"):
+            self.filtered(lambda visit: visit.state == "done")._reopen()
+
+    def _cancel_from_activities(self):
+        """Cancel the planned visits whose activities were deleted."""
+        self.filtered(lambda visit: visit.state == "planned")._cancel(
+            self.env._("Activity cancelled")
+        )
+
     def _get_activity_summary(self):
         """Return why the customer is to be seen, and whom to see there, in the language
         of the salesperson."""
@@ -1140,12 +1246,6 @@ class KeyAccountVisit(models.Model):
         if name:
             return self.env._("see %s", name)
         return cell and self.env._("find out who it is: %s", cell)
-
-    def _update_activity_summaries(self):
-        for visit in self.sudo():
-            visit.activity_id.with_context(
-                key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-            ).summary = visit._get_activity_summary()
 
     # -------------------------------------------------------------------------
     # Digest

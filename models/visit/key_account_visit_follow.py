@@ -3,8 +3,6 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ...const import INTERNAL
-
 
 class KeyAccountVisit(models.Model):
     """Visits follow their customers, leads, contacts and salespersons when these
@@ -34,7 +32,7 @@ class KeyAccountVisit(models.Model):
         visits = self.search([("partner_id", "in", partners.ids)])
         visits = visits.filtered(
             lambda visit: visit.partner_id != visit.partner_id.commercial_partner_id
-        ).with_context(key_account_visit_sync=INTERNAL)
+        )
         for account, moved in visits.grouped(
             lambda visit: visit.partner_id.commercial_partner_id
         ).items():
@@ -74,18 +72,14 @@ class KeyAccountVisit(models.Model):
                     visit._close(
                         self.env._("%s has a visit planned", account.display_name)
                     )
-            visit.with_context(key_account_visit_sync=INTERNAL).partner_id = account
-            if visit.state == "planned":
-                visit._move_activities()
+            visit.partner_id = account
 
     @api.model
     def _follow_lead_company(self, leads):
         """Move the planned visits of leads without customer to the leads' companies."""
         for visit in self.search(self._get_planned_lead_domain(leads)):
             if visit.lead_id.company_id != visit.company_id:
-                visit.with_context(
-                    key_account_visit_sync=INTERNAL
-                ).company_id = visit.lead_id.company_id
+                visit.company_id = visit.lead_id.company_id
 
     @api.model
     def _hand_over_leads(self, leads, previous_users):
@@ -93,7 +87,9 @@ class KeyAccountVisit(models.Model):
         see :meth:`_hand_over_partners`."""
         visits = self.search(self._get_planned_lead_domain(leads))
         visits._filter_to_hand_over("lead_id", previous_users)._assign_responsibles()
-        self._hand_over_tasks(leads, "lead_id", previous_users)
+        self.env["key.account.visit.task"]._hand_over_tasks(
+            leads, "lead_id", previous_users
+        )
 
     @api.model
     def _get_planned_lead_domain(self, leads):
@@ -114,9 +110,8 @@ class KeyAccountVisit(models.Model):
         for group in alone.grouped("track").values():
             own = group.filtered(lambda visit: visit.lead_id == head)
             (group - (own or group)[:1])._close(self.env._("Merged into %s", head.name))
-        visits.with_context(key_account_visit_sync=INTERNAL).lead_id = head
+        visits.lead_id = head
         self.env["key.account.target"]._merge(leads, head)
-        visits.filtered(lambda visit: visit.state == "planned")._move_activities()
         if account:
             self._follow_lead_customer(head)
 
@@ -133,7 +128,9 @@ class KeyAccountVisit(models.Model):
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
         visits._filter_to_hand_over("partner_id", previous_users)._assign_responsibles()
-        self._hand_over_tasks(partners, "partner_id", previous_users)
+        self.env["key.account.visit.task"]._hand_over_tasks(
+            partners, "partner_id", previous_users
+        )
 
     def _filter_to_hand_over(self, column, previous_users):
         """Return the visits that the former salesperson had, or that somebody else had
@@ -158,15 +155,12 @@ class KeyAccountVisit(models.Model):
                 or visit.company_id not in visit.user_id.company_ids
             )
         )._assign_responsibles()
-        self._hand_over_lost_tasks(users)
+        self.env["key.account.visit.task"]._hand_over_lost_tasks(users)
 
     def _assign_responsibles(self):
         """Give the visits, with their activities, to whoever is responsible now."""
         for (user_id, team_id), visits in self._group_by_responsible().items():
-            visits.with_context(key_account_visit_sync=INTERNAL).write(
-                {"user_id": user_id, "team_id": team_id}
-            )
-            visits._update_activities({"user_id": user_id})
+            visits.write({"user_id": user_id, "team_id": team_id})
 
     def _group_by_responsible(self):
         """Return {(user id, team id): visits} by who is responsible for them now."""
@@ -227,7 +221,6 @@ class KeyAccountVisit(models.Model):
                 for visit in group
             ]
             self.env["key.account.plan.values"]._choose_targets(company, plans)
-            changed = self.browse()
             for visit, plan in zip(group, plans, strict=True):
                 target = {
                     "target_contact_id": plan.get("target_contact_id") or False,
@@ -240,9 +233,7 @@ class KeyAccountVisit(models.Model):
                     visit.target_level,
                 ]
                 if before != list(target.values()):
-                    visit.with_context(key_account_visit_sync=INTERNAL).write(target)
-                    changed |= visit
-            changed._update_activity_summaries()
+                    visit.write(target)
 
     def _is_target_right(self):
         """Return whether whoever the planned visit names is there, and in the cell for

@@ -1,27 +1,25 @@
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 import pytz
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tools import clean_context, format_date, format_time, groupby
 from odoo.tools.intervals import Intervals
 
-from ...const import INTERNAL
 from ..account import clock
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
 # So far an overdue visit moves to become a meeting.
 LOOK_AHEAD_DAYS = 14
-# What decides on which day, with whom and whether a meeting takes place.
-MEETING_FIELDS = {"date_planned", "lead_id", "partner_id", "state", "user_id"}
 
 
 class KeyAccountVisit(models.Model):
-    """A planned visit may have a meeting in its salesperson's calendar. Both are kept
-    in step from either side; see ``calendar.event`` for the other one.
+    """When and where. A planned visit may have a meeting in its salesperson's calendar:
+    both are kept in step from either side; see ``calendar.event`` for the other one.
 
     Nobody is invited, and no mail goes out, unless a person does that in the calendar.
     """
@@ -32,27 +30,47 @@ class KeyAccountVisit(models.Model):
         related="calendar_event_id.start",
         string="Meeting Starts",
     )
+    # sudo: whoever may read the visit may know where it is
+    city = fields.Char(compute="_compute_place", compute_sudo=True)
+    phone = fields.Char(
+        compute="_compute_place",
+        compute_sudo=True,
+        help="Of the contact to see, else of the customer or the lead.",
+    )
+    map_url = fields.Char(
+        string="Map",
+        compute="_compute_place",
+        compute_sudo=True,
+        help="A link to the customer's address on a map; opened by a tap only.",
+    )
 
-    # -------------------------------------------------------------------------
-    # CRUD
-    # -------------------------------------------------------------------------
-
-    def write(self, vals):
-        previous = {}
-        if MEETING_FIELDS & vals.keys() and not self._is_meeting_sync():
-            previous = {
-                visit: (visit.date_planned, visit.user_id)
-                for visit in self.sudo()
-                if visit.calendar_event_id
-            }
-        res = super().write(vals)
-        for visit, (day, user) in previous.items():
-            visit._carry_to_meeting(day, user, vals)
-        return res
-
-    def unlink(self):
-        self.filtered(lambda visit: visit.state == "planned")._remove_meetings()
-        return super().unlink()
+    @api.depends(
+        "partner_id.city",
+        "partner_id.phone",
+        "partner_id.contact_address_inline",
+        "target_contact_id.phone",
+        "lead_id.city",
+        "lead_id.phone",
+    )
+    def _compute_place(self):
+        for visit in self:
+            record = visit.partner_id or visit.lead_id
+            visit.city = visit.phone = visit.map_url = False
+            if not visit._is_shown(record):
+                continue
+            visit.city = record.city
+            visit.phone = record.phone
+            target = visit.target_contact_id
+            if target.phone and visit._is_shown(target):
+                visit.phone = target.phone
+            parts = [record.street, record.zip, record.city]
+            if any(parts):
+                parts += [record.state_id.name, record.country_id.name]
+                place = ", ".join(part for part in parts if part)
+                # As in the invitations of Odoo's own calendar and events.
+                visit.map_url = "https://maps.google.com/maps?" + urlencode(
+                    {"q": place}
+                )
 
     # -------------------------------------------------------------------------
     # Actions
@@ -89,10 +107,6 @@ class KeyAccountVisit(models.Model):
     # Visits and meetings
     # -------------------------------------------------------------------------
 
-    def _is_meeting_sync(self):
-        """Return whether the change comes from the meeting."""
-        return self.env.context.get("key_account_meeting_sync") is INTERNAL
-
     def _create_meeting(self):
         if not self.user_id:
             raise UserError(
@@ -121,9 +135,7 @@ class KeyAccountVisit(models.Model):
 
     def _link_meeting(self, event):
         """Take ``event`` for the visit's meeting: a person chose this day."""
-        self.with_context(key_account_visit_sync=INTERNAL).write(
-            {"calendar_event_id": event.id, "is_date_fixed": True}
-        )
+        self.write({"calendar_event_id": event.id, "is_date_fixed": True})
 
     def _accept_meeting(self, event):
         """Mark the salesperson as coming, also if a manager plans the visit."""
@@ -204,7 +216,6 @@ class KeyAccountVisit(models.Model):
                 for key, value in clean_context(self.env.context).items()
                 if key not in ("active_id", "active_ids", "active_model")
             },
-            "key_account_meeting_sync": INTERNAL,
             "no_mail_to_attendees": True,
             # for Google's calendar
             "send_updates": False,
@@ -216,6 +227,12 @@ class KeyAccountVisit(models.Model):
         env = self.env(context=self._get_meeting_context())
         return self.calendar_event_id.with_env(env)
 
+    def _carry_to_meetings(self, vals, before):
+        """Do with the meetings what ``vals`` did with their visits."""
+        for visit, (day, user) in before.meetings.items():
+            if visit.calendar_event_id:
+                visit._carry_to_meeting(day, user, vals)
+
     def _carry_to_meeting(self, previous_day, previous_user, vals):
         """Do with the meeting what was done with its visit.
 
@@ -224,12 +241,7 @@ class KeyAccountVisit(models.Model):
         :param vals: what was written
         """
         if self.state == "done":
-            event = self.calendar_event_id
-            tz = clock.get_timezone(self.company_id, self.user_id)
-            if (
-                self.env["key.account.agenda"]._get_event_period(event, tz)[0].date()
-                > self.date_done
-            ):
+            if self._get_meeting_day() > self.date_done:
                 # it took place before
                 self._remove_meetings()
             return
@@ -257,6 +269,8 @@ class KeyAccountVisit(models.Model):
     def _get_moved_period(self, event, previous_user):
         """Return values for the meeting on the planned day: at the same hour, of the
         same length, also where clocks have changed in between."""
+        if event.allday and event.start_date == self.date_planned:
+            return {}
         if event.allday:
             days = event.stop_date - event.start_date
             return {
@@ -290,16 +304,13 @@ class KeyAccountVisit(models.Model):
     def _release_meetings(self, events):
         """Cut the links to meetings that are going to be archived or deleted: deleting
         would take the visits' activities along."""
-        synced = self.with_context(
-            key_account_meeting_sync=INTERNAL, key_account_visit_sync=INTERNAL
-        )
-        planned = synced.filtered(lambda visit: visit.state == "planned")
+        planned = self.filtered(lambda visit: visit.state == "planned")
         planned.write({"calendar_event_id": False, "is_date_fixed": False})
-        (synced - planned).write({"calendar_event_id": False})
+        (self - planned).write({"calendar_event_id": False})
         self.env["mail.activity"].sudo().with_context(active_test=False).search(
             [
                 ("calendar_event_id", "in", events.ids),
-                ("is_key_account_visit", "=", True),
+                ("key_account_role", "!=", False),
             ]
         ).write({"calendar_event_id": False})
 
@@ -309,20 +320,21 @@ class KeyAccountVisit(models.Model):
             event = visit.activity_id.calendar_event_id
             if visit.state == "planned" and event and not visit.calendar_event_id:
                 visit._link_meeting(event)
-                visit._follow_meetings()
+                visit._write_from_meetings()
 
-    def _follow_meetings(self):
+    def _write_from_meetings(self):
         """Move planned visits to the days of their meetings, where their salespersons
         are."""
         for visit in self.filtered(lambda visit: visit.state == "planned"):
-            event = visit.calendar_event_id
-            tz = clock.get_timezone(visit.company_id, visit.user_id)
-            day = self.env["key.account.agenda"]._get_event_period(event, tz)[0].date()
+            day = visit._get_meeting_day()
             if day != visit.date_planned:
-                visit.with_context(
-                    key_account_meeting_sync=INTERNAL, key_account_visit_sync=INTERNAL
-                ).write({"date_planned": day, "is_date_fixed": True})
-                visit._update_activities({"date_planned": day})
+                visit.write({"date_planned": day, "is_date_fixed": True})
+
+    def _get_meeting_day(self):
+        """Return the day of the meeting where the salesperson is."""
+        tz = clock.get_timezone(self.company_id, self.user_id)
+        agenda = self.env["key.account.agenda"]
+        return agenda._get_event_period(self.calendar_event_id, tz)[0].date()
 
     def _get_meeting_hour(self):
         """Return when the meeting starts, in words, where the salesperson is."""

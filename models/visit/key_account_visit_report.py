@@ -6,32 +6,12 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import format_date, plaintext2html
 
-from ...const import INTERNAL
-from ...engine import cadence as engine
 from ..account import clock
 from ..account.key_account_mixin import get_account_key
+from .key_account_visit import REPORT_FIELDS
+from .key_account_visit_task import CALL_MODES
 
-# What the report says: corrected by its author for a week.
-REPORT_FIELDS = {
-    "contact_ids",
-    "feedback",
-    "is_manager_needed",
-    "mode",
-    "needs",
-    "next_date",
-    "next_step",
-    "next_theme",
-    "objections",
-    "objective",
-    "objective_reached",
-    "service_attitude",
-    "service_speed",
-    "support_needed",
-}
 CORRECTION_DAYS = 7
-CALL_MODES = ("phone", "mail")
-# For visits that no cadence line asked for.
-FOLLOW_UP_DAYS = 2
 QUADRANTS = {
     ("fast", "friendly"): "quality",
     ("fast", "unfriendly"): "factory",
@@ -59,16 +39,15 @@ PLAN_FIELDS = [
     "target_level",
     "target_role_id",
 ]
-# These too, but where there are none the logged visit keeps its own.
-LINK_FIELDS = ["activity_id", "calendar_event_id", "support_activity_id"]
+# These activities too, but where there are none the logged visit keeps its own.
+LINK_ROLES = ("visit", "support")
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"
 
 
 class KeyAccountVisit(models.Model):
     """After the visit: the report, and what follows from it."""
 
-    _name = "key.account.visit"
-    _inherit = ["key.account.visit", "mail.thread"]
+    _inherit = "key.account.visit"
 
     # Tracked are corrections of a report, see _track_prepare
     contact_ids = fields.Many2many(tracking=True)
@@ -192,27 +171,21 @@ class KeyAccountVisit(models.Model):
     follow_up_activity_id = fields.Many2one(
         "mail.activity",
         string="Follow-up",
-        readonly=True,
-        copy=False,
-        index="btree_not_null",
-        ondelete="set null",
+        compute="_compute_activities",
+        compute_sudo=True,
     )
     promise_activity_id = fields.Many2one(
         "mail.activity",
         string="Colleague's Activity",
-        readonly=True,
-        copy=False,
-        index="btree_not_null",
-        ondelete="set null",
+        compute="_compute_activities",
+        compute_sudo=True,
         help="Tells the customer's salesperson what was promised there.",
     )
     support_activity_id = fields.Many2one(
         "mail.activity",
         string="Leader's Activity",
-        readonly=True,
-        copy=False,
-        index="btree_not_null",
-        ondelete="set null",
+        compute="_compute_activities",
+        compute_sudo=True,
     )
 
     _to_report_idx = models.Index(
@@ -256,7 +229,9 @@ class KeyAccountVisit(models.Model):
     def _inverse_commitments(self):
         vals_list = []
         dropped = self.env["key.account.commitment"]
-        days = self.sudo()._get_follow_up_days()
+        days = (
+            self.env["key.account.visit.task"].sudo()._get_follow_up_days(self.sudo())
+        )
         for visit in self:
             lines = [line.strip() for line in (visit.commitments or "").splitlines()]
             lines = list(dict.fromkeys(line for line in lines if line))
@@ -364,47 +339,42 @@ class KeyAccountVisit(models.Model):
             )
 
     # -------------------------------------------------------------------------
-    # CRUD
+    # What follows from what is written
     # -------------------------------------------------------------------------
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        visits = super().create([self._name_day(vals) for vals in vals_list])
-        done = visits.filtered(lambda visit: visit.state == "done").sudo()
-        done._replace_missed()
-        done._replace_planned()
-        return visits
-
-    def write(self, vals):
-        vals = dict(vals)
-        if not self.env.su and REPORT_FIELDS & vals.keys():
-            self._check_correction()
-        missed = self.browse()
-        if "date_visited" in vals:
-            missed = self.filtered(lambda visit: visit.state == "missed")
+    def _take_visited_day(self, vals):
+        """Return ``vals`` with the day that the report asks for. Missed visits are
+        closed, but may turn out to have taken place: they get it here."""
+        if "date_visited" not in vals:
+            return vals
+        missed = self.filtered(lambda visit: visit.state == "missed")
         if missed:
-            # closed, but it may turn out to have taken place
             missed.check_access("write")
             day = vals.pop("date_visited")
-            missed.sudo().with_context(key_account_visit_sync=INTERNAL).date_done = day
+            missed.sudo().date_done = day
             (self - missed).write({"date_visited": day})
-        vals = self._name_day(vals)
+        return self._name_day(vals)
+
+    def _follow_report(self, vals, before):
+        """Do with drafts, promises and tasks what ``vals`` say."""
         visits = self.sudo()
-        moved = visits._filter_moved(vals)
-        reported = visits.filtered("report_date")
-        before = {visit: (visit.next_date, visit.next_theme) for visit in reported}
-        res = super().write(vals)
-        moved._forget_day()
+        before.moved._forget_day()
         if vals.get("state") in ("cancelled", "missed"):
             visits._withdraw_draft()
-        if {"next_date", "next_theme"} & vals.keys():
-            reported._follow_promises(before)
+        if before.promises:
+            visits.browse(visit.id for visit in before.promises)._follow_promises(
+                before.promises
+            )
+        tasks = self.env["key.account.visit.task"]
         if {"is_manager_needed", "support_needed"} & vals.keys():
-            reported._follow_support(vals)
+            tasks._follow_support(visits.filtered("report_date"), vals)
         if vals.get("mode") in CALL_MODES:
             # nobody thanks for a call
-            visits.filtered("follow_up_activity_id.active")._unlink_tasks()
-        return res
+            tasks._unlink_follow_ups(visits.filtered("follow_up_activity_id.active"))
+
+    def _forget_day(self):
+        """Forget the day that a draft named: the visit didn't take place then."""
+        self.filtered("date_done").date_done = False
 
     def _filter_moved(self, vals):
         """Return the planned visits that ``vals`` move to another day."""
@@ -412,12 +382,6 @@ class KeyAccountVisit(models.Model):
         return self.filtered(
             lambda visit: day and visit.state == "planned" and visit.date_planned != day
         )
-
-    def _forget_day(self):
-        """Forget the day that a draft named: the visit didn't take place then."""
-        self.filtered("date_done").with_context(
-            key_account_visit_sync=INTERNAL
-        ).date_done = False
 
     def _withdraw_draft(self):
         """Drop what was to be promised at visits that didn't take place."""
@@ -432,22 +396,13 @@ class KeyAccountVisit(models.Model):
             lambda commitment: commitment.state == "dropped"
         )._reopen()
 
-    def unlink(self):
-        visits = self.sudo()
-        visits.commitment_ids.unlink()
-        visits._unlink_tasks()
-        tasks = visits.support_activity_id | visits.promise_activity_id
-        tasks.filtered("active").unlink()
-        return super().unlink()
-
     @api.model
     def _name_day(self, vals):
         """The report asks for the day under another name, with today as its default:
         while a visit is planned, it has none."""
-        if "date_visited" not in vals:
-            return vals
         vals = dict(vals)
-        vals["date_done"] = vals.pop("date_visited")
+        if "date_visited" in vals:
+            vals["date_done"] = vals.pop("date_visited")
         return vals
 
     # -------------------------------------------------------------------------
@@ -508,11 +463,12 @@ class KeyAccountVisit(models.Model):
         self._make_done()
         # sudo: the checks above are the right to report
         visit = self.sudo()
+        tasks = visit.env["key.account.visit.task"]
         visit.write({"report_date": fields.Datetime.now(), "report_uid": self.env.uid})
-        visit._create_follow_ups()
+        tasks._create_follow_ups(visit)
         visit._plan_next()
         visit._keep_promises({"next_date", "next_theme"})
-        untold = visit._notify_managers()
+        untold = tasks._notify_managers(visit)
         return visit._get_next_notification(
             self.env._("Report saved."),
             untold and self.env._("There is nobody to tell that you need support."),
@@ -543,46 +499,55 @@ class KeyAccountVisit(models.Model):
         self.check_access("write")
         self._check_reportable()
         self._check_correction()
-        if not self.report_date:
+        if not self.report_date and self.state != "planned":
             self._take_over()
         self.write(values or {})
         return self
 
     def _take_over(self):
-        """Note who made the visit: whoever reports it, but a manager, who reports on
-        behalf of the salesperson."""
+        """Note who made the visit, if it isn't its salesperson."""
+        vals = self._get_maker_values()
+        if vals:
+            self._take_over_commitments()
+            self.sudo().write(vals)
+
+    def _get_maker_values(self):
+        """Return who made the visit, if it isn't its salesperson: whoever reports it,
+        but a manager, who reports on behalf of the salesperson."""
         user = self.env.user
         previous = self.user_id
         stays = previous and (self.state == "done" or user.has_group(SALES_ALL))
         if stays or user == previous or user._is_superuser():
-            return
-        team = (
-            self.env["crm.team.member"]
-            ._get_user_teams(self.company_id, user)
-            .get(user.id)
-        )
-        visit = self.sudo()
-        # The meeting stays in the calendar of whoever planned it
-        visit.with_context(
-            key_account_visit_sync=INTERNAL, key_account_meeting_sync=INTERNAL
-        ).write({"user_id": user.id, "team_id": (team or visit.team_id).id})
-        visit.commitment_ids.filtered(
+            return {}
+        teams = self.env["crm.team.member"]._get_user_teams(self.company_id, user)
+        team = teams.get(user.id) or self.sudo().team_id
+        return {"user_id": user.id, "team_id": team.id}
+
+    def _take_over_commitments(self):
+        """Give what the salesperson was to keep to whoever made the visit."""
+        self.sudo().commitment_ids.filtered(
             lambda commitment: (
-                commitment.state == "open" and commitment.user_id == previous
+                commitment.state == "open" and commitment.user_id == self.user_id
             )
-        ).user_id = user
+        ).user_id = self.env.user
 
     def _make_done(self):
         """Mark the visit done that somebody reports, on the day that was named."""
-        if self.state == "planned":
-            self.action_done(self.feedback)
-        elif self.state == "missed":
+        if self.state == "missed":
             self.sudo()._make_up()
+        elif self.state == "planned" and (vals := self._get_maker_values()):
+            # Done at once: activity and meeting stay with whoever planned the visit
+            self._take_over_commitments()
+            visit = self.sudo()
+            visit._mark_done(vals)
+            visit.activity_id.filtered("active").action_feedback(feedback=self.feedback)
+        elif self.state == "planned":
+            self.action_done(self.feedback)
 
     def _make_up(self):
         """Mark missed visits as done: they were made in time and reported late. What
         was planned in their place is outdated."""
-        for visit in self.with_context(key_account_visit_sync=INTERNAL):
+        for visit in self:
             visit.write(
                 {"state": "done", "date_done": visit.date_done or visit._get_today()}
             )
@@ -748,25 +713,12 @@ class KeyAccountVisit(models.Model):
     # What follows
     # -------------------------------------------------------------------------
 
-    def _mark_done(self):
-        res = super()._mark_done()
-        self._replace_missed()
-        self.commitment_ids._create_activities()
-        self._create_follow_ups()
-        return res
-
-    def _reopen(self):
-        self._check_correction()
-        res = super()._reopen()
-        self._unlink_tasks()
-        self.commitment_ids._unlink_activities()
-        self.write({"report_date": False, "report_uid": False})
-        return res
-
     def _add_feedback(self, feedback):
         """Take over what was typed into Odoo's own feedback box; a report that was
-        given stays as it is."""
-        for visit in self.filtered(lambda visit: not visit.report_date):
+        given stays as it is, and so does a visit that didn't take place."""
+        for visit in self.filtered(
+            lambda visit: not visit.report_date and visit.state != "cancelled"
+        ):
             if feedback.strip() not in (visit.feedback or ""):
                 visit.feedback = "\n".join(filter(None, [visit.feedback, feedback]))
 
@@ -905,10 +857,6 @@ class KeyAccountVisit(models.Model):
             name: other._fields[name].convert_to_write(other[name], other)
             for name in (PLAN_FIELDS if within_reach else ASKED_FIELDS)
         }
-        sync = {
-            "key_account_meeting_sync": INTERNAL,
-            "key_account_visit_sync": INTERNAL,
-        }
         activity = other.activity_id.filtered("active")
         other._remove_later_meeting(self.date_done)
         if within_reach:
@@ -916,21 +864,18 @@ class KeyAccountVisit(models.Model):
             if other.state == "missed":
                 other._restore_draft()
             # What is detached doesn't go with the visit
-            other.with_context(**sync).write(dict.fromkeys(LINK_FIELDS, False))
-            other.commitment_ids.with_context(**sync).visit_id = self
+            other.calendar_event_id = False
+            self._take_tasks_of(other)
+            other.commitment_ids.visit_id = self
             self._take_log_of(other)
             other.unlink()
         else:
             # the meeting of that day took place, and the leader need not go after it
-            other.with_context(**sync).write(
-                {"calendar_event_id": False, "date_escalated": False}
-            )
+            other.write({"calendar_event_id": False, "date_escalated": False})
             other._close_visited(self.date_done, unlink_activities=False)
-        self.with_context(**sync).write(vals)
+        self.write(vals)
         self.commitment_ids._create_activities()
-        activity.with_context(key_account_visit_sync=INTERNAL).action_feedback(
-            feedback=self.feedback
-        )
+        activity.action_feedback(feedback=self.feedback)
 
     def _get_draft_values(self, other):
         """Return what is noted on ``other`` and not here, to be written here."""
@@ -942,12 +887,19 @@ class KeyAccountVisit(models.Model):
         day = vals.get("next_date")
         if day and (day < self._get_today() or day <= self.date_done):
             del vals["next_date"]
-        vals.update(
-            (name, other[name].id)
-            for name in LINK_FIELDS
-            if other[name] and not self[name]
-        )
+        if other.calendar_event_id and not self.calendar_event_id:
+            vals["calendar_event_id"] = other.calendar_event_id.id
         return vals
+
+    def _take_tasks_of(self, other):
+        """Move the activities of ``other`` here, that are not here yet."""
+        tasks = other.task_ids.filtered(
+            lambda task: task.key_account_role in LINK_ROLES
+        )
+        own = set(self.task_ids.mapped("key_account_role"))
+        taken = tasks.filtered(lambda task: task.key_account_role not in own)
+        taken.key_account_visit_id = self
+        (tasks - taken).key_account_visit_id = False
 
     def _take_log_of(self, other):
         """Move messages, attachments and followers of ``other`` here."""
@@ -984,7 +936,7 @@ class KeyAccountVisit(models.Model):
         self.filtered(
             lambda visit: visit.next_theme != before[visit][1]
         )._keep_promises({"next_theme"})
-        self._tell_of_promises(
+        self.env["key.account.visit.task"]._tell_of_promises(
             {
                 visit: visit.promise_activity_id.user_id
                 for visit in self.filtered("promise_activity_id")
@@ -1008,9 +960,7 @@ class KeyAccountVisit(models.Model):
                 and planned.date_planned == days[visit]
                 and not planned.calendar_event_id
             ):
-                planned.with_context(
-                    key_account_visit_sync=INTERNAL
-                ).is_date_fixed = False
+                planned.is_date_fixed = False
                 if visit.company_id.key_account_planning:
                     settled |= visit
                     outdated |= planned
@@ -1057,65 +1007,11 @@ class KeyAccountVisit(models.Model):
                 vals["is_date_fixed"] = True
             if "next_theme" in names and visit.next_theme:
                 vals["objective"] = visit.next_theme
-                planned.activity_id.with_context(
-                    key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-                ).note = plaintext2html(visit.next_theme)
-            planned.write(vals)
-        self._tell_of_promises(told)
-
-    def _tell_of_promises(self, users):
-        """Tell salespersons what colleagues promised at their customers': they decide
-        whether to move the next visit. One activity per report, which follows what is
-        corrected there.
-
-        :param users: {visit: salesperson of the next visit}
-        """
-        todo = self.env.ref("mail.mail_activity_data_todo")
-        vals_list = []
-        told = self.browse()
-        for visit, user in users.items():
-            activity = visit.promise_activity_id.filtered("active").with_context(
-                key_account_visit_sync=INTERNAL
-            )
-            summary = visit._get_promise_summary(user)
-            if activity and summary:
-                activity.summary = summary
-            elif activity:
-                activity.unlink()
-            elif summary and user.active:
-                told |= visit
-                vals_list.append(
-                    {
-                        **visit._prepare_document_values(),
-                        "activity_type_id": todo.id,
-                        "summary": summary,
-                        "date_deadline": clock.get_today(visit.company_id, user),
-                        "user_id": user.id,
-                    }
+                planned.activity_id._write_quietly(
+                    {"note": plaintext2html(visit.next_theme)}
                 )
-        activities = self._create_tasks(vals_list)
-        synced = told.with_context(key_account_visit_sync=INTERNAL)
-        for visit, activity in zip(synced, activities, strict=True):
-            visit.promise_activity_id = activity
-
-    def _get_promise_summary(self, user):
-        """Return what was promised, in the language of ``user``, or nothing."""
-        visit = self.with_context(lang=user.lang or self.env.lang)
-        day = visit.next_date
-        promise = [
-            day
-            and day >= visit._get_today()
-            and format_date(visit.env, day, date_format="EEE d MMM"),
-            visit.next_theme,
-        ]
-        if not any(promise):
-            return ""
-        return visit.env._(
-            "%(colleague)s promised %(customer)s a visit: %(promise)s",
-            colleague=visit.user_id.name,
-            customer=visit.name,
-            promise=", ".join(filter(None, promise)),
-        )
+            planned.write(vals)
+        self.env["key.account.visit.task"]._tell_of_promises(told)
 
     def _plan_promised(self, day, row):
         """Plan the visit that was promised for ``day``: what waits in the backlog, or
@@ -1140,253 +1036,6 @@ class KeyAccountVisit(models.Model):
         vals["objective"] = self.next_theme
         return self.with_company(self.company_id).create(vals)
 
-    def _get_follow_up_days(self):
-        """Return {visit id: day to follow up}: the cadence's working days of the
-        salesperson after the visit, not before today. False: no follow-up."""
-        days = {}
-        for company, visits in self.grouped("company_id").items():
-            start = min(visit.date_done or visit._get_today() for visit in visits)
-            end = max(visit.date_done or visit._get_today() for visit in visits)
-            working_days = self.env["key.account.agenda"]._get_working_days(
-                visits.user_id,
-                company,
-                start,
-                end + timedelta(days=engine.MAX_SEARCH_DAYS),
-            )
-            for visit in visits:
-                count = FOLLOW_UP_DAYS
-                if visit.cadence_id:
-                    count = visit.cadence_id.follow_up_days
-                today = visit._get_today()
-                day = visit.date_done or today
-                following = sorted(
-                    other for other in working_days[visit.user_id.id] if other > day
-                )
-                # Away for all of the search: no working day would come
-                after = (
-                    following[count - 1]
-                    if 0 < count <= len(following)
-                    else day + timedelta(days=count)
-                )
-                days[visit.id] = count > 0 and max(after, today)
-        return days
-
-    def _create_follow_ups(self):
-        """Remind the salespersons to thank and recap. Calls and mails need none."""
-        visits = self.sudo().filtered(
-            lambda visit: (
-                visit.state == "done"
-                and visit.track in ("visit", "executive")
-                and visit.mode not in CALL_MODES
-                and visit.user_id.active
-                and (not visit.partner_id or visit.partner_id.active)
-                and not visit.follow_up_activity_id
-            )
-        )
-        if not visits:
-            return
-        days = visits._get_follow_up_days()
-        visits = visits.filtered(lambda visit: days[visit.id])
-        activity_type = self.env.ref(
-            "mail.mail_activity_data_call", raise_if_not_found=False
-        ) or self.env.ref("mail.mail_activity_data_todo")
-        activities = self._create_tasks(
-            [
-                {
-                    **visit._prepare_document_values(),
-                    "activity_type_id": activity_type.id,
-                    "summary": visit.with_context(
-                        lang=visit.user_id.lang or self.env.lang
-                    ).env._("Thank and recap: %s", visit.name),
-                    "date_deadline": days[visit.id],
-                    "user_id": visit.user_id.id,
-                }
-                for visit in visits
-            ]
-        )
-        synced = visits.with_context(key_account_visit_sync=INTERNAL)
-        for visit, activity in zip(synced, activities, strict=True):
-            visit.follow_up_activity_id = activity
-
-    @api.model
-    def _create_tasks(self, vals_list):
-        """Create activities that go with visits but are none. No mail goes out, as for
-        visits; nobody outside sales reads them."""
-        return (
-            self.env["mail.activity"]
-            .sudo()
-            .with_context(mail_activity_quick_update=True)
-            .create(
-                [
-                    {
-                        "note": False,
-                        "automated": True,
-                        **vals,
-                        "is_key_account_visit": True,
-                        "is_key_account_task": True,
-                    }
-                    for vals in vals_list
-                ]
-            )
-        )
-
-    def _unlink_tasks(self):
-        """Take back what a visit that didn't take place asked for."""
-        activities = self.sudo().follow_up_activity_id
-        activities.filtered("active").unlink()
-        self.sudo().with_context(
-            key_account_visit_sync=INTERNAL
-        ).follow_up_activity_id = False
-
-    def _follow_support(self, vals):
-        """Do with the activities for support what was corrected in reports."""
-        for visit in self.with_context(key_account_visit_sync=INTERNAL):
-            activity = visit.support_activity_id.filtered("active")
-            if activity and not visit.is_manager_needed:
-                visit.support_activity_id = False
-                activity.unlink()
-            elif activity and "support_needed" in vals:
-                activity.summary = visit._get_support_summary(activity.user_id)
-        self._notify_managers()
-
-    def _notify_managers(self):
-        """Tell the leader of the sales team, or whoever stands in, once, that support
-        is needed.
-
-        :return: the visits of which nobody could be told
-        """
-        visits = self.filtered(
-            lambda visit: visit.is_manager_needed and not visit.support_activity_id
-        )
-        vals_list = []
-        noted = self.browse()
-        todo = self.env.ref("mail.mail_activity_data_todo")
-        for visit, user in visits._get_support_users(self.env.user).items():
-            if not user:
-                continue
-            noted |= visit
-            vals_list.append(
-                {
-                    **visit._prepare_document_values(),
-                    "activity_type_id": todo.id,
-                    "summary": visit._get_support_summary(user),
-                    "date_deadline": clock.get_today(visit.company_id, user),
-                    "user_id": user.id,
-                }
-            )
-        activities = self._create_tasks(vals_list)
-        synced = noted.with_context(key_account_visit_sync=INTERNAL)
-        for visit, activity in zip(synced, activities, strict=True):
-            visit.support_activity_id = activity
-        return visits - noted
-
-    def _get_support_summary(self, user):
-        return self.with_context(lang=user.lang or self.env.lang).env._(
-            "Support needed: %s", self.support_needed or self.name
-        )
-
-    def _get_support_users(self, asking):
-        """Return {visit: who is to help}: the leader of the team; where there is none,
-        or it is the leader who asks, a sales administrator of the company."""
-        result = {}
-        administrators = self.env.ref("sales_team.group_sale_manager")
-        for company, visits in self.grouped("company_id").items():
-            teams = self.env["crm.team.member"]._get_user_teams(company, visits.user_id)
-            others = self.env["res.users"].search(
-                [
-                    ("all_group_ids", "in", administrators.ids),
-                    ("company_ids", "in", company.ids),
-                    ("share", "=", False),
-                    ("id", "!=", asking.id),
-                ],
-                order="id",
-                limit=1,
-            )
-            for visit in visits:
-                team = visit.team_id or teams.get(visit.user_id.id)
-                leader = team.user_id if team else others.browse()
-                can_help = (
-                    leader.active and company in leader.company_ids and leader != asking
-                )
-                result[visit] = leader if can_help else others
-        return result
-
     # -------------------------------------------------------------------------
     # Hand-over
     # -------------------------------------------------------------------------
-
-    @api.model
-    def _hand_over_lost_tasks(self, users):
-        """Give on what users who left, or left the company, promised or were to do
-        after visits."""
-
-        def is_lost(user, company):
-            return not user.active or company not in user.company_ids
-
-        commitments = self.env["key.account.commitment"].search(
-            [("user_id", "in", users.ids), ("state", "=", "open")]
-        )
-        commitments.filtered(
-            lambda commitment: is_lost(commitment.user_id, commitment.company_id)
-        )._assign_responsibles()
-        tasks = self.env["mail.activity"].search(
-            [("user_id", "in", users.ids), ("is_key_account_task", "=", True)]
-        )
-        visits = self.search([("follow_up_activity_id", "in", tasks.ids)])
-        visits.filtered(
-            lambda visit: is_lost(visit.follow_up_activity_id.user_id, visit.company_id)
-        )._assign_follow_ups()
-        visits = self.search([("support_activity_id", "in", tasks.ids)]).filtered(
-            lambda visit: is_lost(visit.support_activity_id.user_id, visit.company_id)
-        )
-        for asking, group in visits.grouped("user_id").items():
-            for visit, user in group._get_support_users(asking).items():
-                self._assign_tasks(visit.support_activity_id, user.id)
-
-    @api.model
-    def _hand_over_tasks(self, records, column, previous_users):
-        """Give what the former salesperson of ``records`` promised there, and was to do
-        after visits, to the new one; also what went to somebody else or nobody when the
-        former one left.
-
-        :param records: customers, or leads without a customer
-        :param column: the column of visits that names them
-        :param dict previous_users: id of the salesperson before, per record id
-        """
-        domain = Domain(column, "in", records.ids)
-        if column == "lead_id":
-            domain &= Domain("partner_id", "=", False)
-        users = self.env["res.users"].browse(set(previous_users.values()) - {False})
-        present = users.with_context(active_test=False).filtered("active")
-
-        def is_former(visit, user):
-            previous = previous_users[visit[column].id]
-            left = previous not in (*present.ids, False)
-            return user.id in (previous, False) or (
-                left and visit.user_id.id == previous
-            )
-
-        commitments = self.env["key.account.commitment"].search(
-            domain & Domain("state", "=", "open")
-        )
-        commitments.filtered(
-            lambda commitment: is_former(commitment.visit_id, commitment.user_id)
-        )._assign_responsibles()
-        visits = self.search(domain & Domain("follow_up_activity_id", "!=", False))
-        visits.filtered(
-            lambda visit: (
-                visit.follow_up_activity_id.active
-                and is_former(visit, visit.follow_up_activity_id.user_id)
-            )
-        )._assign_follow_ups()
-
-    def _assign_follow_ups(self):
-        """Give the follow-ups of the visits to whoever is responsible now."""
-        for (user_id, _team_id), visits in self._group_by_responsible().items():
-            self._assign_tasks(visits.follow_up_activity_id, user_id)
-
-    @api.model
-    def _assign_tasks(self, activities, user_id):
-        activities.filtered("active").with_context(
-            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-        ).write({"user_id": user_id})

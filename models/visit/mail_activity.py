@@ -3,49 +3,70 @@ from odoo.exceptions import UserError
 
 from odoo.addons.mail.tools.discuss import Store
 
-from ...const import INTERNAL
-
 # Set by the addon alone: they decide who reads an activity.
-FLAGS = {"is_key_account_visit", "is_key_account_task"}
+LINK_FIELDS = {"key_account_role", "key_account_visit_id"}
 
 
 class MailActivity(models.Model):
-    """Keeps visits in step with their activities, wherever Odoo lets people handle
-    activities: popover, list, kanban, chatter, systray. All of them end in ``write``
-    or ``unlink``; done is archived, cancelled is deleted."""
+    """What is to be done about a visit: the visit itself, and what follows from it.
+
+    Visits and commitments are kept in step with their activities wherever Odoo lets
+    people handle these: popover, list, kanban, chatter, systray. All of them end in
+    ``write`` or ``unlink``; done is archived, cancelled is deleted. Each side writes
+    the other one only where it differs, so that both come to rest.
+    """
 
     _inherit = "mail.activity"
 
-    is_key_account_visit = fields.Boolean(
+    key_account_visit_id = fields.Many2one(
+        "key.account.visit",
+        string="Customer Visit",
         readonly=True,
-        help="Belongs to a customer visit: hidden outside sales, and from colleagues "
-        "who see their own documents only.",
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        groups="sales_team.group_sale_salesman",
     )
-    is_key_account_task = fields.Boolean(
+    key_account_role = fields.Selection(
+        [
+            ("visit", "Visit"),
+            ("follow_up", "Follow-up"),
+            ("commitment", "Commitment"),
+            ("support", "Support"),
+            ("promise", "Promise of a colleague"),
+            ("escalation", "Escalation"),
+        ],
+        string="Role in a Customer Visit",
         readonly=True,
-        help="Follows from a customer visit, but is none.",
+        copy=False,
+        index="btree_not_null",
+        help="What the activity is to a customer visit. With a role it is hidden "
+        "outside sales, and from colleagues who see their own documents only.",
     )
     can_report_key_account_visit = fields.Boolean(
         compute="_compute_can_report_key_account_visit"
     )
 
-    @api.depends("active", "is_key_account_visit", "is_key_account_task")
+    @api.depends("active", "key_account_role")
     @api.depends_context("uid")
     def _compute_can_report_key_account_visit(self):
         is_sales = self.env.user.has_group("sales_team.group_sale_salesman")
         for activity in self:
             activity.can_report_key_account_visit = (
-                is_sales
-                and activity.active
-                and activity.is_key_account_visit
-                and not activity.is_key_account_task
+                is_sales and activity.active and activity.key_account_role == "visit"
             )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
         if not self.env.su:
             # explicitly, as a client's context may hold a default
-            vals_list = [{**vals, **dict.fromkeys(FLAGS, False)} for vals in vals_list]
+            vals_list = [
+                {**vals, **dict.fromkeys(LINK_FIELDS, False)} for vals in vals_list
+            ]
         return super().create(vals_list)
 
     def _check_access(self, operation):
@@ -55,7 +76,7 @@ class MailActivity(models.Model):
         if operation not in ("write", "unlink"):
             return result
         allowed = self - result[0] if result else self
-        flagged = allowed.sudo().filtered("is_key_account_visit").sudo(False)
+        flagged = allowed.sudo().filtered("key_account_role").sudo(False)
         hidden = flagged._check_access("read") if flagged else None
         if not hidden:
             return result
@@ -65,46 +86,38 @@ class MailActivity(models.Model):
 
     def write(self, vals):
         if not self.env.su:
-            vals = {key: value for key, value in vals.items() if key not in FLAGS}
-        visits = self._filter_key_account_visits()
-        if visits and self.env.context.get("key_account_event_sync") is INTERNAL:
-            # what a meeting would say over the reason of its visit
-            self -= visits
-        elif visits and "date_deadline" in vals:
+            vals = {key: val for key, val in vals.items() if key not in LINK_FIELDS}
+        visits = self._filter_key_account_role("visit")
+        if visits and "date_deadline" in vals:
             # The visits move their meetings themselves, where their salespersons are.
             if others := self - visits:
                 others.write(vals)
             self = visits.with_context(calendar_event_meeting_update=True)
         res = super().write(vals)
         if {"active", "date_deadline", "user_id", "feedback"} & vals.keys():
-            self._get_key_account_visits()._follow_activities(vals)
-            self._get_key_account_commitments()._follow_activities(vals)
+            visits._get_key_account_visits()._write_from_activities(vals)
+            self._get_key_account_commitments()._write_from_activities(vals)
+        return res
+
+    def unlink(self):
+        visits = self._filter_key_account_role("visit")._get_key_account_visits()
+        commitments = self._get_key_account_commitments()
+        res = super().unlink()
+        visits._cancel_from_activities()
+        commitments._drop_from_activities()
         return res
 
     def unlink_w_meeting(self):
         # the visits take their meetings along
-        self._filter_key_account_visits().sudo().calendar_event_id = False
+        self._filter_key_account_role("visit").sudo().calendar_event_id = False
         return super().unlink_w_meeting()
-
-    def unlink(self):
-        visits = self._get_key_account_visits().filtered(
-            lambda visit: visit.state == "planned"
-        )
-        visits._cancel(self.env._("Activity cancelled"), unlink_activities=False)
-        commitments = self._get_key_account_commitments().filtered(
-            lambda commitment: commitment.state == "open"
-        )
-        res = super().unlink()
-        commitments.with_context(key_account_visit_sync=INTERNAL)._close("dropped")
-        return res
 
     def _action_done(self, feedback=False, attachment_ids=None):
         # Core posts summary and note on the customer, and the feedback on the meeting,
         # where everybody reads them: they stay with the visit.
-        flagged = self.sudo().filtered("is_key_account_visit")
-        flagged.with_context(
-            key_account_visit_sync=INTERNAL, mail_activity_quick_update=True
-        ).write({"summary": False, "note": False, "calendar_event_id": False})
+        self.sudo().filtered("key_account_role")._write_quietly(
+            {"summary": False, "note": False, "calendar_event_id": False}
+        )
         return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
 
     def _to_store_defaults(self, target):
@@ -112,6 +125,74 @@ class MailActivity(models.Model):
             *super()._to_store_defaults(target),
             Store.Attr("can_report_key_account_visit"),
         ]
+
+    # -------------------------------------------------------------------------
+    # The life of a visit's activities
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _create_for_visits(self, role, vals_list):
+        """Create activities of visits, the one that is the visit or what follows from
+        it. No mail goes out: ``mail_activity_quick_update`` keeps core from telling
+        everybody about every activity; the daily digest does.
+
+        :param str role: what they are to the visits, see ``key_account_role``
+        :param list vals_list: ``document``, the customer or lead, with the other values
+        """
+        models_ = self.env["ir.model"]
+        prepared = []
+        for vals in vals_list:
+            document = vals.pop("document")
+            prepared.append(
+                {
+                    "note": False,
+                    "automated": True,
+                    # else core makes a new record of each to know it
+                    "res_model": document._name,
+                    "res_model_id": models_._get_id(document._name),
+                    "res_id": document.id,
+                    "key_account_role": role,
+                    **vals,
+                }
+            )
+        return (
+            self.sudo().with_context(mail_activity_quick_update=True).create(prepared)
+        )
+
+    def _write_quietly(self, vals):
+        """Write what the visit or the commitment says; no mail goes out."""
+        return self.sudo().with_context(mail_activity_quick_update=True).write(vals)
+
+    def _get_differing(self, vals):
+        """Return the activities that don't say ``vals`` yet."""
+        return self.filtered(
+            lambda activity: any(
+                activity._fields[name].convert_to_write(activity[name], activity)
+                != value
+                for name, value in vals.items()
+            )
+        )
+
+    def _filter_key_account_role(self, role):
+        # sudo: whoever may write the activity
+        return (
+            self.sudo()
+            .filtered(lambda activity: activity.key_account_role == role)
+            .sudo(self.env.su)
+        )
+
+    def _get_key_account_visits(self):
+        # sudo: whoever may handle the activity keeps its visit in step. By ids: visits
+        # are read together, also when their activities are gone.
+        visits = self.sudo().key_account_visit_id
+        return visits.browse(visits.ids)
+
+    def _get_key_account_commitments(self):
+        commitments = self.env["key.account.commitment"].sudo()
+        activities = self._filter_key_account_role("commitment")
+        if not activities:
+            return commitments
+        return commitments.search([("activity_id", "in", activities.ids)])
 
     def action_report_key_account_visit(self, feedback=False):
         """Open the report of the visit to which the activity belongs.
@@ -123,7 +204,10 @@ class MailActivity(models.Model):
         """
         self.ensure_one()
         self.check_access("read")
-        visit = self.env["key.account.visit"].search([("activity_id", "=", self.id)])
+        activity = self._filter_key_account_role("visit")
+        visit = self.env["key.account.visit"].search(
+            [("id", "in", activity._get_key_account_visits().ids)]
+        )
         if not visit:
             raise UserError(
                 self.env._("The visit of this activity is gone: refresh the page.")
@@ -132,39 +216,3 @@ class MailActivity(models.Model):
         if feedback:
             visit._add_feedback(feedback)
         return action
-
-    def _filter_key_account_visits(self):
-        """Return the activities that are visits; what follows from a visit is one like
-        any other."""
-        # sudo: whoever may write the activity
-        return (
-            self.sudo()
-            .filtered(
-                lambda activity: (
-                    activity.is_key_account_visit and not activity.is_key_account_task
-                )
-            )
-            .sudo(self.env.su)
-        )
-
-    def _is_key_account_sync(self):
-        """Return whether the change comes from the visit itself."""
-        return self.env.context.get("key_account_visit_sync") is INTERNAL
-
-    def _get_key_account_visits(self):
-        """Return the visits that these activities stand for, unless the change comes
-        from a visit."""
-        # sudo: whoever may handle the activity keeps its visit in step
-        visits = self.env["key.account.visit"].sudo()
-        if self._is_key_account_sync():
-            return visits
-        return visits.search([("activity_id", "in", self.ids)])
-
-    def _get_key_account_commitments(self):
-        """Return the commitments that are these activities, unless the change comes
-        from a commitment."""
-        commitments = self.env["key.account.commitment"].sudo()
-        tasks = self.sudo().filtered("is_key_account_task")
-        if not tasks or self._is_key_account_sync():
-            return commitments
-        return commitments.search([("activity_id", "in", tasks.ids)])

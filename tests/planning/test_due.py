@@ -365,12 +365,7 @@ class TestDue(DueCommon):
             "visit done": lambda: next(visits).action_done(),
             "visit cancelled": lambda: next(visits).action_cancel(day(20)),
             "visit moved": lambda: next(visits).write({"date_planned": day(9)}),
-            "visit missed": lambda: (
-                next(visits)
-                .with_context(key_account_visit_sync=None)
-                .sudo()
-                ._close("Gone")
-            ),
+            "visit missed": lambda: next(visits).sudo()._close("Gone"),
             "visit deleted": lambda: next(visits).sudo().unlink(),
             "activity done": lambda: next(visits).activity_id.action_feedback(),
             "windows passed": lambda: self.env[

@@ -348,24 +348,26 @@ class TestCapacity(PlanningCommon):
         partners = self._create_accounts(3)
         for partner in partners:
             self._visit(partner, 10)
-        Values = self.env["key.account.plan.values"]
-        create = type(Values)._plan_activities
-
-        def fail(values, plans):
-            if any(plan["partner_id"] == partners[1].id for plan in plans):
-                raise UserError(self.env._("Another addon says no."))
-            return create(values, plans)
-
+        values = self.env["key.account.plan.values"]
         planner = self.env["key.account.planner"]
+        create = type(self.Visit)._create_activities
+
+        def fail(visits):
+            if partners[1] in visits.partner_id:
+                raise UserError(self.env._("Another addon says no."))
+            return create(visits)
+
         plans = planner._get_plans(self.company, ["visit"], partners.ids, [])
-        with patch.object(type(Values), "_plan_activities", fail):
-            visits = Values._create_batch(self.company, plans)
+        with patch.object(type(self.Visit), "_create_activities", fail):
+            visits = values._create_batch(self.company, plans)
         self.assertEqual(visits.partner_id, partners[0] | partners[2])
         with (
-            patch.object(type(Values), "_plan_activities", side_effect=KeyError("bug")),
+            patch.object(
+                type(self.Visit), "_create_activities", side_effect=KeyError("bug")
+            ),
             self.assertLogs("odoo.addons.crm_key_account", "ERROR") as logs,
         ):
-            planner._try("Planning visits", Values._create_batch, self.company, plans)
+            planner._try("Planning visits", values._create_batch, self.company, plans)
         self.assertIn("Planning visits of company", logs.output[0])
 
     # --- backlog follows ------------------------------------------------------------

@@ -7,7 +7,6 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.service.model import call_kw
 from odoo.tests import Form, tagged
 
-from ...const import INTERNAL
 from ...hooks import uninstall_hook
 from ..common import SALES_ADMIN, SALES_ALL, TODAY, KeyAccountCommon
 from ..test_rights import RightsCommon
@@ -42,7 +41,7 @@ class ReportCommon(PlannedVisitCommon):
             [
                 ("res_model", "=", "res.partner"),
                 ("res_id", "=", (partner or self.partner).id),
-                ("is_key_account_task", "=", True),
+                ("key_account_role", "not in", ["visit", False]),
             ]
         )
 
@@ -429,7 +428,7 @@ class TestReport(ReportCommon):
         self.assertEqual(activity.summary, "Thank and recap: Customer")
         self.assertEqual(activity.date_deadline, date(2026, 3, 20))
         self.assertEqual(activity.user_id, self.rep)
-        self.assertTrue(activity.is_key_account_visit)
+        self.assertEqual(activity.key_account_role, "follow_up")
         self.assertEqual(
             (activity.res_model, activity.res_id), ("res.partner", self.partner.id)
         )
@@ -667,7 +666,7 @@ class TestCommitments(ReportCommon):
         self.assertEqual(self.task.summary, "Samples")
         self.assertEqual(self.task.date_deadline, date(2026, 3, 23))
         self.assertEqual(self.task.user_id, self.rep)
-        self.assertTrue(self.task.is_key_account_visit)
+        self.assertEqual(self.task.key_account_role, "commitment")
         self.assertEqual(self.commitment.partner_id, self.partner)
         self.assertEqual(self.commitment.company_id, self.company)
 
@@ -1439,16 +1438,16 @@ class TestReportRights(RightsCommon):
         activity = (
             self.env["mail.activity"]
             .with_user(self.rep)
-            .with_context(default_is_key_account_task=True)
+            .with_context(default_key_account_role="follow_up")
             .create(
                 {
                     "res_model_id": self.env["ir.model"]._get_id("res.partner"),
                     "res_id": self.own.id,
-                    "is_key_account_task": True,
+                    "key_account_role": "follow_up",
                 }
             )
         )
-        self.assertFalse(activity.is_key_account_task)
+        self.assertFalse(activity.key_account_role)
 
     def test_contacts(self):
         role = self.env.ref("crm_key_account.buying_role_decision_maker")
@@ -1524,12 +1523,10 @@ class TestReportBatch(KeyAccountCommon):
         counts = []
         for size in (2, 20):
             visits = self._create_visits(size)
-            visits.with_context(key_account_visit_sync=INTERNAL).write(
-                {"state": "done", "date_done": TODAY}
-            )
+            visits.write({"state": "done", "date_done": TODAY})
             self.env.flush_all()
             before = self.cr.sql_log_count
-            visits._create_follow_ups()
+            self.env["key.account.visit.task"]._create_follow_ups(visits)
             self.env.flush_all()
             counts.append(self.cr.sql_log_count - before)
             self.assertEqual(len(visits.follow_up_activity_id), size)
