@@ -115,7 +115,7 @@ def _end(process):
 
 
 # ---------------------------------------------------------------------------
-# make shell, make bench
+# make shell, make walk, make bench
 # ---------------------------------------------------------------------------
 def shell(_options):
     """Odoo's shell; a script may come from standard input."""
@@ -136,6 +136,21 @@ def shell(_options):
         return _in_front(
             [*found.command, "shell", "-d", name, "--no-http"], found.environ()
         )
+
+
+def walk(_options):
+    """Which files a click goes through, on the demo data; nothing of it is kept."""
+    base.Output.stream = sys.stderr
+    with environment() as found:
+        with making_databases():
+            databases.make(found, databases.DEMO)
+        with open(base.DEV / "walk.py") as script:
+            return _in_front(
+                [*found.command, "shell", "-d", databases.DEMO, "--no-http"]
+                + ["--log-level=warn"],
+                found.environ(),
+                stdin=script,
+            )
 
 
 def bench(_options):
@@ -159,9 +174,14 @@ def bench(_options):
         )
 
 
-def _in_front(command, env):
-    """Run a command with our own input and output, and give its exit code."""
-    process = subprocess.Popen([str(part) for part in command], env=env, cwd=HOME)
+def _in_front(command, env, stdin=None):
+    """Run a command with our own input and output, and give its exit code.
+
+    :param stdin: a file to be its input instead
+    """
+    process = subprocess.Popen(
+        [str(part) for part in command], env=env, cwd=HOME, stdin=stdin
+    )
     try:
         return process.wait()
     except BaseException:
@@ -288,5 +308,17 @@ def lock(_options):
 
 COMMANDS = {
     function.__name__: function
-    for function in (run, test, shell, lint, format, bench, dist, clean, setup, lock)
+    for function in (
+        run,
+        test,
+        shell,
+        walk,
+        lint,
+        format,
+        bench,
+        dist,
+        clean,
+        setup,
+        lock,
+    )
 }
