@@ -132,21 +132,12 @@ class KeyAccountLoss(models.Model):
                     )
                 )
 
-    # -------------------------------------------------------------------------
-    # CRUD
-    # -------------------------------------------------------------------------
+    @api.model
+    def _check_editable(self, vals):
+        """Refuse to change what happened.
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        losses = super().create([self._prepare_values(vals) for vals in vals_list])
-        cards = self.env["key.account"].sudo()
-        for company, lost in losses.sudo().grouped("company_id").items():
-            cards._ensure(lost.partner_id.ids, company)
-        cards._update_losses(losses.partner_id.ids)
-        losses.sudo().filtered(lambda loss: loss.state == "lost")._stop_visits()
-        return losses
-
-    def write(self, vals):
+        :raise AccessError: if ``vals`` changes it
+        """
         if not self.env.su and vals.keys() - EDITABLE_FIELDS:
             raise AccessError(
                 self.env._(
@@ -154,22 +145,6 @@ class KeyAccountLoss(models.Model):
                     "changed."
                 )
             )
-        partners = self.partner_id
-        if vals.get("partner_id"):
-            partner = self.env["res.partner"].browse(vals["partner_id"])
-            vals = {**vals, "partner_id": partner.commercial_partner_id.id}
-        res = super().write(vals)
-        if {"company_id", "date", "date_returned", "partner_id"} & vals.keys():
-            self.env["key.account"].sudo()._update_losses(
-                (partners | self.partner_id).ids
-            )
-        return res
-
-    def unlink(self):
-        partners = self.partner_id
-        res = super().unlink()
-        self.env["key.account"].sudo()._update_losses(partners.ids)
-        return res
 
     @api.model
     def _prepare_values(self, vals):
@@ -235,21 +210,6 @@ class KeyAccountLoss(models.Model):
         """Return why visits of the customer are closed."""
         return self.env._("Account lost: %s", self.reason_id.name)
 
-    def _stop_visits(self):
-        """Close the planned visits and plan the one to win the customer back."""
-        visits = self.env["key.account.visit"]
-        for loss in self:
-            company = loss.company_id
-            visits._close_for_partners(
-                loss.partner_id,
-                loss._get_visit_reason(),
-                [("company_id", "=", company.id)],
-            )
-            if loss.date_win_back and company.key_account_planning:
-                self.env["key.account.planner"]._plan(
-                    company, ["visit"], loss.partner_id.ids, [], horizon=False
-                )
-
     def _mark_returned(self):
         """Close the losses as of today."""
         today = fields.Date.context_today(self)
@@ -258,20 +218,8 @@ class KeyAccountLoss(models.Model):
             losses.write({"date_returned": day, "returned_user_id": self.env.uid})
 
     def _return(self):
-        """Close the losses, and let the cadence go on in place of what was planned to
-        win the customers back."""
+        """Close the losses as of today: the customers came back."""
         self._mark_returned()
-        visits = self.env["key.account.visit"]
-        visits.search(
-            [
-                ("loss_id", "in", self.ids),
-                ("state", "=", "planned"),
-                ("is_date_fixed", "=", False),
-            ]
-        )._close(self.env._("The customer came back"))
-        for company, losses in self.grouped("company_id").items():
-            if company.key_account_planning:
-                visits._generate(losses.partner_id, company)
 
     @api.model
     def _follow_commercial_entity(self, partners):

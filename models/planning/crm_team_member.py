@@ -33,6 +33,29 @@ class CrmTeamMember(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        members = super().create(vals_list)
+        members.user_id._refresh_key_account_dues()
+        return members
+
+    def write(self, vals):
+        if not self:
+            return super().write(vals)
+        users = self.user_id
+        res = super().write(vals)
+        if {"active", "crm_team_id", "user_id"} & vals.keys():
+            (users | self.user_id)._refresh_key_account_dues()
+        return res
+
+    def unlink(self):
+        if not self:
+            return super().unlink()
+        users = self.user_id
+        res = super().unlink()
+        users._refresh_key_account_dues()
+        return res
+
     @api.model
     def _get_daily_capacities(self, users, company):
         """Return {user id: visits on a full working day in ``company``}; ``False`` for

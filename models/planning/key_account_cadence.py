@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 
@@ -8,6 +9,8 @@ TRACKS = [
     ("contact", "Call or mail"),
     ("executive", "Executive visit"),
 ]
+# What moves no due date of a line
+SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 TRACK_MODES = {"visit": "on_site", "contact": "phone", "executive": "on_site"}
 
 
@@ -119,6 +122,64 @@ class KeyAccountCadence(models.Model):
             line.display_name = (
                 f"{who}: {tracks.get(line.track)}, {line._get_interval_text()}"
             )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not vals_list:
+            return super().create(vals_list)
+        lines = super().create(vals_list)
+        lines._refresh_dues(lines.company_id, not all(lines.mapped("company_id")))
+        return lines
+
+    def write(self, vals):
+        if not self:
+            return super().write(vals)
+        companies, everywhere = self.company_id, not all(self.mapped("company_id"))
+        order = self._get_order()
+        res = super().write(vals)
+        if self.env.context.get("key_account_resequence"):
+            return res
+        if vals.keys() - {"sequence", *SILENT_FIELDS} or order != self._get_order():
+            self._refresh_dues(
+                companies | self.company_id,
+                everywhere or not all(self.mapped("company_id")),
+            )
+        return res
+
+    def web_resequence(self, *args, **kwargs):
+        # Dragging a line writes one after the other: refreshed once, at the end
+        order = self._get_order()
+        lines = self.with_context(key_account_resequence=True)
+        res = super(KeyAccountCadence, lines).web_resequence(*args, **kwargs)
+        if order != self._get_order():
+            self._refresh_dues(self.company_id, not all(self.mapped("company_id")))
+        return res
+
+    def unlink(self):
+        if not self:
+            return super().unlink()
+        # First, so that other lines take over what is known; then nothing is left that
+        # would go along.
+        self.filtered("active").write({"active": False})
+        return super().unlink()
+
+    @api.model
+    def _get_order(self):
+        return self.sudo().search(Domain.TRUE).ids
+
+    @api.model
+    def _refresh_dues(self, companies, everywhere):
+        if everywhere:
+            companies = companies.sudo().search([("key_account_planning", "=", True)])
+        self.env["key.account.due"].sudo()._refresh_companies(companies)
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
 
     @api.model
     def _get_lines(self, company):

@@ -973,6 +973,28 @@ class KeyAccountDue(models.Model):
             if company.key_account_planning:
                 self._refresh(company, partner_ids, lead_ids)
 
+    def _refresh_rows(self):
+        """Refresh the accounts and leads of these rows."""
+        for company, group in self.grouped("company_id").items():
+            leads = group.filtered(lambda row: not row.partner_id).lead_id
+            self._refresh_touched(group.partner_id.ids, leads.ids, company)
+
+    @api.model
+    def _refresh_companies(self, companies):
+        """Refresh all rows of the companies that plan."""
+        for company in companies.sudo():
+            if company.key_account_planning:
+                self._refresh(company)
+
+    @api.model
+    def _forget(self, companies):
+        """Delete all rows of the companies: at once, there may be many."""
+        self.flush_model()
+        self.env.cr.execute(
+            SQL("DELETE FROM key_account_due WHERE company_id = ANY(%s)", companies.ids)
+        )
+        self._invalidate_refreshed()
+
     @api.model
     def _get_companies(self, partner_ids, lead_ids):
         """Return the companies in which customers and leads are, or were, asked for:

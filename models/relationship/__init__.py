@@ -1,3 +1,4 @@
+from . import crm_lead
 from . import key_account_buying_role
 from . import key_account_relationship_change
 from . import key_account_relationship_criterion

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ...const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ..account.res_partner import LOWEST_LEVEL
 
 SALES = "sales_team.group_sale_salesman"
 
@@ -13,6 +14,17 @@ class ResPartner(models.Model):
     # A file for each concern: in one, they would be more than anybody reads.
     _inherit = "res.partner"
 
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_relationship_level",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="How deep the relationship is, in this company. Salespeople set it up to "
+        "preferred supplier and propose what lies above; evidence supports it.",
+    )
     suggested_relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,
         string="Evidence Supports",
@@ -86,6 +98,25 @@ class ResPartner(models.Model):
             partner.key_account_is_single_threaded = card.is_single_threaded
             partner.key_account_thread_text = card._get_thread_text()
 
+    def _search_relationship_level(self, operator, value):
+        if operator == "in" and not {LOWEST_LEVEL, False} & set(value):
+            # Few accounts, found by an index; COALESCE would have to look at all.
+            accounts = (
+                self.env["key.account"]
+                .sudo()
+                ._search(
+                    [
+                        ("company_id", "=", self.env.company.id),
+                        ("relationship_level", "in", value),
+                        ("relationship_level", "!=", LOWEST_LEVEL),
+                    ]
+                )
+            )
+            return Domain(
+                "commercial_partner_id", "in", accounts.subselect("partner_id")
+            )
+        return Domain("relationship_level", operator, value)
+
     def _search_suggested_relationship_level(self, operator, value):
         if operator != "in":
             return NotImplemented
@@ -126,14 +157,21 @@ class ResPartner(models.Model):
         numbers = {LEVEL_NUMBERS.get(level, 1), LEVEL_NUMBERS.get(from_level, 1)}
         return len(numbers) == 1 or max(numbers) <= HIGHEST_FREE_LEVEL
 
-    def _refuse_level(self):
-        raise AccessError(
-            self.env._(
-                "Levels above preferred supplier are decided by a sales administrator: "
-                "propose the change of %s with “Change Level”.",
-                self.display_name,
-            )
-        )
+    def _check_can_set_level(self, level, from_level=None):
+        """Refuse a level that the user may only propose.
+
+        :param str from_level: the level before, default: the one in force
+        :raise AccessError: if it takes a sales administrator
+        """
+        for partner in self:
+            if not partner._can_set_level(level, from_level):
+                raise AccessError(
+                    self.env._(
+                        "Levels above preferred supplier are decided by a sales "
+                        "administrator: propose the change of %s with “Change Level”.",
+                        partner.display_name,
+                    )
+                )
 
     # -------------------------------------------------------------------------
     # Actions
@@ -260,14 +298,21 @@ class ResPartner(models.Model):
             )
         }
 
+    def _reject_level_changes(self, note):
+        """Reject the changes of level that are proposed for these customers.
+
+        :param str note: why
+        """
+        self.env["key.account.relationship.change"].search(
+            [("partner_id", "in", self.ids), ("state", "=", "proposed")]
+        ).write({"state": "rejected", "note": note})
+
     def _move_relationship_to_account(self):
         """Give what was said about accounts that became contacts to their account."""
         contacts = self.sudo().filtered(lambda p: p != p.commercial_partner_id)
         if not contacts:
             return
-        self.env["key.account.relationship.change"].sudo().search(
-            [("partner_id", "in", contacts.ids), ("state", "=", "proposed")]
-        ).write({"state": "rejected", "note": self.env._("Now a contact")})
+        contacts._reject_level_changes(self.env._("Now a contact"))
         cards = self.env["key.account"].sudo()
         self.env["key.account.relationship.change"].sudo().create(
             [

@@ -120,46 +120,6 @@ class ResPartner(models.Model):
         )
 
     # -------------------------------------------------------------------------
-    # CRUD
-    # -------------------------------------------------------------------------
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        partners = super().create(vals_list)
-        placed = (
-            partners.filtered("parent_id")
-            .sudo()
-            .filtered(lambda contact: contact.stance or contact.buying_role_ids)
-        )
-        placed._refresh_buying_center(placed.commercial_partner_id)
-        return partners
-
-    def write(self, vals):
-        accounts = self.browse()
-        if CONTACT_FIELDS & vals.keys():
-            accounts = self.sudo().commercial_partner_id
-        res = super().write(vals)
-        if CONTACT_FIELDS & vals.keys():
-            self._refresh_buying_center(accounts | self.sudo().commercial_partner_id)
-        return res
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_met(self):
-        visit = (
-            self.env["key.account.visit"]
-            .sudo()
-            .search([("contact_ids", "in", self.ids), ("state", "=", "done")], limit=1)
-        )
-        if visit:
-            contact = visit.contact_ids & self.sudo()
-            raise UserError(
-                self.env._(
-                    "%s was met at a visit: archive the contact to keep the history.",
-                    contact[0].display_name,
-                )
-            )
-
-    # -------------------------------------------------------------------------
     # Actions
     # -------------------------------------------------------------------------
 
@@ -303,6 +263,21 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------
+
+    def _enter_buying_center(self):
+        """Keep accounts in step with new contacts that have a place in the map."""
+        placed = (
+            self.filtered("parent_id")
+            .sudo()
+            .filtered(lambda contact: contact.stance or contact.buying_role_ids)
+        )
+        placed._refresh_buying_center(placed.commercial_partner_id)
+
+    def _get_buying_centers(self, vals):
+        """Return the accounts whose buying centres ``vals`` changes."""
+        if CONTACT_FIELDS & vals.keys():
+            return self.sudo().commercial_partner_id
+        return self.browse()
 
     def _refresh_buying_center(self, accounts):
         """Keep coverage, ladder and planned visits in step with changed contacts."""

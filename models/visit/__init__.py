@@ -12,3 +12,8 @@ from . import key_account_week_board
 from . import key_account_visit_brief
 from . import mail_activity
 from . import res_users
+from . import core_overrides
+from . import crm_lead
+from . import key_account_loss
+from . import partner_merge
+from . import res_partner

@@ -16,22 +16,6 @@ class ResUsers(models.Model):
         help="Day of the last visit digest, in the user's time zone.",
     )
 
-    def write(self, vals):
-        res = super().write(vals)
-        if vals.get("active") is False or "company_ids" in vals:
-            self.env["key.account.visit"].sudo()._hand_over_lost_users(self)
-        return res
-
-    def action_archive(self):
-        # Archive, and so hand over, before core cancels the users' activities.
-        self.filtered("active").write({"active": False})
-        return super().action_archive()
-
-    def unlink(self):
-        # Activities go with their user: hand over before.
-        self.filtered("active").write({"active": False})
-        return super().unlink()
-
     def _is_visit_digest_due(self):
         """Return whether it is past six in the morning where the user is, on a day
         whose digest wasn't sent yet."""

@@ -1,0 +1,114 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+# Decisions that move a due date
+DECIDED_COLUMNS = {
+    "executive_sponsor_id",
+    "relationship_level",
+    "tier_id",
+    "visit_interval_days",
+}
+
+
+class KeyAccount(models.Model):
+    _inherit = "key.account"
+
+    due_ids = fields.One2many("key.account.due", "account_id", readonly=True)
+    is_overdue = fields.Boolean(
+        compute="_compute_is_overdue",
+        search="_search_is_overdue",
+        help="On a track the due date has passed, whether a visit is planned or not; "
+        "or the day has of a visit that a person planned.",
+    )
+    next_due_date = fields.Date(
+        string="Next Due",
+        compute="_compute_next_due_date",
+        search="_search_next_due_date",
+        help="The earliest day that the cadence asks for, on any track.",
+    )
+
+    @api.depends("due_ids.date_due")
+    def _compute_next_due_date(self):
+        for card in self:
+            card.next_due_date = min(card.due_ids.mapped("date_due"), default=False)
+
+    def _search_next_due_date(self, operator, value):
+        # _field_to_sql makes a column of it
+        return Domain("next_due_date", operator, value)
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if field_expr == "next_due_date":
+            self._check_field_access(self._fields["next_due_date"], "read")
+            return SQL(
+                "(SELECT MIN(due.date_due) FROM key_account_due due"
+                " WHERE due.account_id = %s)",
+                SQL.identifier(alias, "id"),
+            )
+        return super()._field_to_sql(alias, field_expr, query)
+
+    @api.depends("due_ids.date_due", "next_visit_date")
+    @api.depends_context("tz")
+    def _compute_is_overdue(self):
+        self.env["key.account.visit"].flush_model()
+        self.env["key.account.due"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id FROM %s AS overdue WHERE id = ANY(%s)",
+                self._get_overdue_sql(),
+                self.ids,
+            )
+        )
+        overdue = {row[0] for row in rows}
+        for card in self:
+            card.is_overdue = card.id in overdue
+
+    def _search_is_overdue(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        self.env["key.account.visit"].flush_model()
+        self.env["key.account.due"].flush_model()
+        return Domain("id", "in", self._get_overdue_sql())
+
+    @api.model
+    def _get_overdue_sql(self):
+        """Return a query for the accounts that are overdue: on a track the due date has
+        passed, or that of a planned visit; what a person planned has its day alone."""
+        today = fields.Date.context_today(self)
+        return SQL(
+            """(
+            SELECT account_id AS id
+              FROM key_account_due
+             WHERE account_id IS NOT NULL AND date_due < %(today)s
+             UNION
+            SELECT card.id
+              FROM key_account_visit visit
+              JOIN key_account card
+                ON card.partner_id = visit.partner_id
+               AND card.company_id = visit.company_id
+             WHERE visit.state = 'planned'
+               AND COALESCE(visit.date_due, visit.date_planned) < %(today)s
+            )""",
+            today=today,
+        )
+
+    def _follow_decisions(self, columns):
+        # before visits are planned by it
+        if DECIDED_COLUMNS & columns:
+            self.env["key.account.due"]._refresh_touched(
+                self.partner_id.ids, companies=self.company_id
+            )
+        return super()._follow_decisions(columns)
+
+    @api.model
+    def _update_losses(self, partner_ids):
+        res = super()._update_losses(partner_ids)
+        self.env["key.account.due"].sudo()._refresh_touched(partner_ids)
+        return res
+
+    @api.model
+    def _update_engagement_stages(self, company, partner_ids=None):
+        changed = super()._update_engagement_stages(company, partner_ids)
+        if company.sudo().key_account_planning:
+            self.env["key.account.due"].sudo()._refresh(company, changed, [])
+        return changed

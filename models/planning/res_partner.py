@@ -1,0 +1,57 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+# What moves a due date, or changes who is responsible
+DUE_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
+
+
+class ResPartner(models.Model):
+    """When customers are to be visited."""
+
+    _inherit = "res.partner"
+
+    visit_interval_days = fields.Integer(
+        string="Own Visit Interval (days)",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_visit_interval_days",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="Plan visits to this customer every so many days; 0: by the cadence.",
+    )
+    is_visit_overdue = fields.Boolean(
+        compute="_compute_is_visit_overdue",
+        search="_search_is_visit_overdue",
+        groups="sales_team.group_sale_salesman",
+        help="The due date of a visit has passed in this company.",
+    )
+
+    @api.depends_context("company", "uid", "tz")
+    def _compute_is_visit_overdue(self):
+        overdue = self.with_context(active_test=False).search(
+            [("id", "in", self.ids), ("is_visit_overdue", "=", True)]
+        )
+        for partner in self:
+            partner.is_visit_overdue = partner in overdue
+
+    def _search_is_visit_overdue(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        # the rules of accounts apply: a rep sees the dates of own ones
+        accounts = self.env["key.account"]._search(
+            [("company_id", "=", self.env.company.id), ("is_overdue", "=", True)]
+        )
+        return Domain("commercial_partner_id", "in", accounts.subselect("partner_id"))
+
+    def _search_visit_interval_days(self, operator, value):
+        return Domain("visit_interval_days", operator, value)
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    def _refresh_key_account_dues(self, vals):
+        """Refresh what is due at these customers, if ``vals`` moved it."""
+        if DUE_FIELDS & vals.keys():
+            self.env["key.account.due"].sudo()._refresh_touched(self.ids)

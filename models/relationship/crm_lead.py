@@ -1,0 +1,31 @@
+from odoo import api, fields, models
+
+from ...const import RELATIONSHIP_LEVELS
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    relationship_level = fields.Selection(
+        RELATIONSHIP_LEVELS,
+        compute="_compute_relationship_level",
+        store=True,
+        groups="sales_team.group_sale_salesman",
+        help="Level of the customer. Without a customer: transactional.",
+    )
+
+    @api.depends(
+        "partner_id.commercial_partner_id.key_account_ids.relationship_level",
+        "company_id",
+        "team_id",
+        "user_id",
+    )
+    def _compute_relationship_level(self):
+        for company, leads in self.grouped(
+            lambda lead: lead._get_key_account_company()
+        ).items():
+            for lead in leads:
+                account = lead.partner_id.sudo().with_company(company)
+                lead.relationship_level = (
+                    account.commercial_partner_id.relationship_level or "transactional"
+                )

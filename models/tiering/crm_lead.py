@@ -1,0 +1,53 @@
+from odoo import api, fields, models
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    account_tier_id = fields.Many2one(
+        "key.account.tier",
+        compute="_compute_account_tier_id",
+        store=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        groups="sales_team.group_sale_salesman",
+        help="Tier of the customer. Without a customer: the tier that the expected "
+        "revenue would have, so a prospective one.",
+    )
+    account_tier_color = fields.Integer(
+        related="account_tier_id.color",
+        aggregator=None,
+        groups="sales_team.group_sale_salesman",
+    )
+
+    @api.depends(
+        "partner_id.commercial_partner_id.key_account_ids.tier_id",
+        "company_id",
+        "team_id",
+        "user_id",
+        "expected_revenue",
+    )
+    def _compute_account_tier_id(self):
+        policies = self.env["key.account.policy"].sudo()
+        for company, leads in self.grouped(
+            lambda lead: lead._get_key_account_company()
+        ).items():
+            for lead in leads.filtered("partner_id"):
+                account = lead.partner_id.sudo().with_company(company)
+                lead.account_tier_id = account.commercial_partner_id.account_tier_id
+            prospects = leads.filtered(lambda lead: not lead.partner_id)
+            policy = policies._get_for_company(company)
+            if not prospects or not policy:
+                prospects.account_tier_id = False
+                continue
+            cutoffs = policy._get_cutoffs(company)
+            last_tier = policy._get_tiers()[-1:]
+            for lead in prospects:
+                lead.account_tier_id = cutoffs and next(
+                    (
+                        tier
+                        for tier, figure in cutoffs
+                        if lead.expected_revenue > 0 and lead.expected_revenue >= figure
+                    ),
+                    last_tier,
+                )

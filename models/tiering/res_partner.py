@@ -1,0 +1,204 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+
+from ..account.key_account import DECISIONS, TIER_DECISIONS
+
+
+class ResPartner(models.Model):
+    """The tier that customers show, and why they are in it."""
+
+    _inherit = "res.partner"
+
+    account_tier_id = fields.Many2one(
+        "key.account.tier",
+        compute="_compute_account_tier",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_tier_id",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="Class of the customer in this company. Set by the tiering policy, or by "
+        "hand by a sales administrator.",
+    )
+    account_tier_color = fields.Integer(
+        related="account_tier_id.color",
+        aggregator=None,
+        groups="sales_team.group_sale_salesman",
+    )
+    account_tier_locked_until = fields.Date(
+        string="Tier Locked Until",
+        compute="_compute_account_tier",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_tier_locked_until",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="Until this day, included, the tiering run leaves the tier alone.",
+    )
+    account_tier_lock_reason = fields.Char(
+        string="Lock Reason",
+        compute="_compute_account_tier",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_tier_lock_reason",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+    )
+    # The figures of the key-account tab. Not Monetary: rounding would read the currency
+    # for each opened form.
+    key_account_currency_id = fields.Many2one(
+        "res.currency",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_revenue = fields.Float(
+        string="Revenue",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_previous_revenue = fields.Float(
+        string="Previous Revenue",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_margin = fields.Float(
+        string="Margin",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_expected_revenue = fields.Float(
+        string="Expected Revenue",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_rank = fields.Integer(
+        string="Rank",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_share = fields.Float(
+        string="Share (%)",
+        digits=(16, 2),
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_cumulative_share = fields.Float(
+        string="Cumulative Share (%)",
+        digits=(16, 2),
+        compute="_compute_key_account_cumulative_share",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_explanation = fields.Char(
+        string="Why This Tier",
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+
+    # Apart from the other decisions: lists show it alone.
+    @api.depends("parent_id")
+    @api.depends_context("company")
+    def _compute_account_tier(self):
+        for partner in self:
+            account = partner.key_account_id
+            for name in TIER_DECISIONS:
+                partner[name] = account[DECISIONS[name]]
+
+    @api.depends("key_account_id", "account_tier_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        # All tiers at once, as the sentence below and the badge need their names.
+        # sudo: a policy may have gone to another company meanwhile.
+        (readable.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
+        for partner in self:
+            account = partner.key_account_id & readable
+            partner.key_account_currency_id = self.env.company.currency_id
+            partner.key_account_revenue = account.revenue
+            partner.key_account_previous_revenue = account.previous_revenue
+            partner.key_account_margin = account.margin
+            partner.key_account_expected_revenue = account.expected_revenue
+            partner.key_account_rank = account.rank
+            partner.key_account_share = account.share
+            partner.key_account_explanation = partner._get_key_account_explanation(
+                account
+            )
+
+    @api.depends("key_account_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account_cumulative_share(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        for partner in self:
+            account = partner.key_account_id & readable
+            partner.key_account_cumulative_share = account.cumulative_share
+
+    def _get_key_account_explanation(self, card):
+        """Return one sentence that says why the customer is in its tier."""
+        if self.key_account_id and not card:
+            return self.env._("The figures are shown to those who serve the customer.")
+        if not card.rank:
+            return self.env._("Not measured yet: the tiering run fills in the figures.")
+        text = self.env._(
+            "Rank %(rank)s, with %(share).2f %% of the total.",
+            rank=card.rank,
+            share=card.share,
+        )
+        if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
+            text += " " + self.env._(
+                "The figures alone suggest %s.", card.suggested_tier_id.sudo().name
+            )
+        return text
+
+    def _search_account_tier_id(self, operator, value):
+        return Domain("account_tier_id", operator, value)
+
+    def _search_account_tier_locked_until(self, operator, value):
+        return Domain("account_tier_locked_until", operator, value)
+
+    def _search_account_tier_lock_reason(self, operator, value):
+        return Domain("account_tier_lock_reason", operator, value)
+
+    def _check_can_set_tier(self):
+        if not self.env.su and not self.env.user.has_group(
+            "sales_team.group_sale_manager"
+        ):
+            raise AccessError(
+                self.env._("Only a sales administrator sets or locks account tiers.")
+            )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_set_account_tier(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Set Tier"),
+            "res_model": "key.account.tier.set",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_id": self.commercial_partner_id.id},
+        }
+
+    def action_view_tier_changes(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_tier_change_action"
+        )
+        action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
+        action["context"] = {}
+        return action
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    def _reject_tier_changes(self, note):
+        """Reject the changes of tier that are proposed for these customers.
+
+        :param str note: why
+        """
+        self.env["key.account.tier.change"].search(
+            [("partner_id", "in", self.ids), ("state", "=", "proposed")]
+        ).write({"state": "rejected", "note": note})

@@ -1,0 +1,284 @@
+"""What this addon changes of core for everybody's partners, leads and users.
+
+Each model's ``create``, ``write`` and ``unlink`` stand here, once: check, super, then
+the steps of the rooms, in this order. Nothing of ours runs on an empty set. What they
+rely on is tested by ``tests/test_core_overrides.py``.
+"""
+
+from odoo import api, fields, models
+
+from ..account.key_account import DECISIONS, TIER_DECISIONS
+from ..account.res_partner import GUARDED_FIELDS, LOWEST_LEVEL
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    # Core lets searches through this field past the rules of activities, which here
+    # hide those of visits.
+    activity_ids = fields.One2many(bypass_search_access=False)
+    # And reads these as superuser.
+    activity_summary = fields.Char(related_sudo=False)
+    activity_type_id = fields.Many2one(related_sudo=False)
+    activity_type_icon = fields.Char(related_sudo=False)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Decisions go to the account, past core: it hides the fields of an inverse
+        method from all that follows from it."""
+        if not vals_list:
+            return super().create(vals_list)
+        decided_list = self._take_new_decisions(vals_list)
+        self._check_new_decisions(decided_list)
+        partners = super().create([self._leave_decisions(vals) for vals in vals_list])
+        decided = dict(zip(partners, decided_list, strict=True))
+        self._check_first_decisions(decided)
+        self._write_decisions(decided)
+        partners._enter_buying_center()
+        return partners
+
+    def write(self, vals):
+        """Core archives without a word to activities: visits are closed, while their
+        customer is still active."""
+        if not self:
+            return super().write(vals)
+        decided = self._take_decisions(vals)
+        rest = self._leave_decisions(vals)
+        # Whoever stops being a contact decides as what it becomes.
+        becomes = not {"parent_id", "is_company"}.isdisjoint(vals)
+        if decided and not becomes:
+            self._check_decisions(decided)
+        if vals.get("active") is False:
+            self.env["key.account.visit"].sudo()._close_for_partners(
+                self, self.env._("Customer archived")
+            )
+        previous_users = self._get_previous_users(vals)
+        centers = self._get_buying_centers(vals)
+        accounts = self.browse()
+        if becomes:
+            accounts = self.filtered(lambda p: p == p.commercial_partner_id)
+            self.env["key.account"]._touch(self)
+        res = super().write(rest) if rest or not decided else True
+        if decided and becomes:
+            self._check_decisions(decided)
+        self._write_decisions(dict.fromkeys(self, decided))
+        self._follow_salesperson(previous_users)
+        if vals.get("company_id"):
+            self.env["key.account.visit"].sudo()._close_for_partners(
+                self,
+                self.env._("Customer moved to another company"),
+                [("company_id", "!=", vals["company_id"])],
+            )
+        if becomes:
+            self._forget_key_accounts()
+            accounts.sudo()._become_contacts()
+        if vals.get("parent_id") or vals.get("is_company") is not None:
+            self.env["key.account.visit"].sudo()._follow_commercial_entity(self)
+            self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
+            self.env["key.account.target"].sudo()._follow_commercial_entity(self)
+        self._refresh_buying_center(centers | self._get_buying_centers(vals))
+        self._refresh_key_account_dues(vals)
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_visited(self):
+        """The database deletes visits along with their customer: refused before."""
+        self._check_not_met()
+        self._check_not_visited()
+
+    def unlink(self):
+        if not self:
+            return super().unlink()
+        accounts = self.sudo().commercial_partner_id - self
+        res = super().unlink()
+        self._forget_key_accounts()
+        self.env["key.account"].sudo()._refresh_relationships(accounts.exists().ids)
+        return res
+
+    @api.model
+    def _check_new_decisions(self, decided_list):
+        """Refuse decisions that the user may not write, before customers are created.
+
+        :param decided_list: values of the customers' fields, a dict for each
+        :raise AccessError: for want of rights
+        """
+        if any(TIER_DECISIONS & decided.keys() for decided in decided_list):
+            self._check_can_set_tier()
+        for name in set().union(*decided_list):
+            self._check_field_access(self._fields[name], "write")
+
+    @api.model
+    def _check_first_decisions(self, decided):
+        """Refuse decisions about new customers whom the user may not decide about.
+
+        :param dict decided: values of the customers' fields by customer
+        :raise AccessError: for want of rights
+        :raise ValidationError: if one of the customers is a contact
+        """
+        for partner, values in decided.items():
+            level = values.get("relationship_level") or LOWEST_LEVEL
+            if (
+                values.get("account_value_type")
+                or values.get("executive_sponsor_id")
+                or level != LOWEST_LEVEL
+            ):
+                partner._check_can_decide_on_account()
+                partner._check_can_set_level(level, from_level=LOWEST_LEVEL)
+
+    def _check_decisions(self, decided):
+        """Refuse decisions that the user may not write.
+
+        :param dict decided: values of the customers' fields
+        :raise AccessError: for want of rights
+        :raise ValidationError: if one of the customers is a contact
+        """
+        self.check_access("write")
+        for name in decided:
+            self._check_field_access(self._fields[name], "write")
+        if TIER_DECISIONS & decided.keys():
+            self._check_can_set_tier()
+        if GUARDED_FIELDS & decided.keys():
+            self._check_own_account()
+        self._check_decided_on_accounts()
+        if "relationship_level" in decided:
+            self._check_can_set_level(decided["relationship_level"])
+
+    def _become_contacts(self):
+        """End what was decided about accounts that are contacts now: whoever they
+        belong to decides for them."""
+        contacts = self.filtered(lambda p: p != p.commercial_partner_id)
+        if contacts:
+            contacts._move_relationship_to_account()
+            contacts._reject_tier_changes(self.env._("Now a contact"))
+            contacts._take_back_decisions()
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        """Core asks here for the column to search, sort and group by: that of a
+        decision is the account's."""
+        if field_expr in DECISIONS:
+            return self._get_decision_sql(alias, field_expr, query)
+        return super()._field_to_sql(alias, field_expr, query)
+
+    def _search_activity_state(self, operator, value):
+        """Core's statement counts activities that the user may not read."""
+        if operator not in ("in", "not in") or self._is_every_activity_shown():
+            return super()._search_activity_state(operator, value)
+        return self._get_activity_state_domain(operator, value)
+
+    def _read_group_groupby(self, alias, groupby_spec, query):
+        """Core's statement counts activities that the user may not read."""
+        if groupby_spec != "activity_state" or self._is_every_activity_shown():
+            return super()._read_group_groupby(alias, groupby_spec, query)
+        return self._get_activity_state_sql(alias)
+
+
+class MergePartnerAutomatic(models.TransientModel):
+    _inherit = "base.partner.merge.automatic.wizard"
+
+    def _merge(self, partner_ids, dst_partner=None, extra_checks=True):
+        """Settle what both partners can't keep, before the merge redirects everything
+        else: on a violated unique index core deletes *all* rows of the partner that
+        goes, done visits included."""
+        partners = self.env["res.partner"].browse(partner_ids).exists()
+        target = dst_partner or self._get_ordered_partner(partner_ids)[-1:]
+        inherited = self.env["key.account"].sudo()
+        if target in partners:
+            merged = (partners - target).sudo()
+            inherited = merged._prepare_key_account_merge(target.sudo())
+        accounts = partners.sudo().commercial_partner_id
+        res = super()._merge(partner_ids, dst_partner, extra_checks)
+        target = target.exists().commercial_partner_id
+        if target:
+            target.sudo()._follow_merge(accounts.exists(), inherited.exists())
+        return res
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not vals_list:
+            return super().create(vals_list)
+        leads = super().create(vals_list)
+        leads.filtered(lambda lead: not lead.partner_id)._refresh_key_account_dues()
+        return leads
+
+    def write(self, vals):
+        """Core archives without a word to activities: visits are closed, while their
+        lead is still active."""
+        if not self:
+            return super().write(vals)
+        self._check_following_fields(vals)
+        visits = self.env["key.account.visit"].sudo()
+        if vals.get("active") is False:
+            visits._close_for_leads(self, self.env._("Lead archived"))
+        previous_users = self._get_previous_users(vals)
+        due = self._filter_due(vals)
+        if "partner_id" in vals:
+            self.env["key.account"]._touch(self.partner_id)
+        res = super().write(vals)
+        if vals.get("partner_id"):
+            visits._follow_lead_customer(self)
+        if vals.get("company_id"):
+            visits._follow_lead_company(self)
+        self._follow_salesperson(previous_users)
+        if {"stage_id", "probability"} & vals.keys():
+            visits._close_for_leads(
+                self.filtered(lambda lead: lead.won_status == "won"),
+                self.env._("Lead won"),
+            )
+        (due | self._filter_due(vals))._refresh_key_account_dues()
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_visited(self):
+        """The database deletes visits along with their lead: customers keep theirs."""
+        self.env["key.account"]._touch(self.partner_id)
+        self._release_visits()
+
+    def action_set_lost(self, **additional_values):
+        """Core archives the leads first: the reason to close visits is another."""
+        if self:
+            self.env["key.account.visit"].sudo()._close_for_leads(
+                self, self.env._("Lead lost")
+            )
+        return super().action_set_lost(**additional_values)
+
+    def _merge_dependences(self, opportunities):
+        """Core asks here for what the remaining lead takes over, before it deletes the
+        others, and their visits and due dates with them."""
+        dues = self.env["key.account.due"].sudo()
+        dues._merge(opportunities, self)
+        self.env["key.account.visit"].sudo()._merge_leads(self, opportunities)
+        res = super()._merge_dependences(opportunities)
+        self._refresh_key_account_dues()
+        return res
+
+
+class ResUsers(models.Model):
+    _inherit = "res.users"
+
+    def write(self, vals):
+        if not self:
+            return super().write(vals)
+        shared = self.filtered("share") if "group_ids" in vals else self.browse()
+        res = super().write(vals)
+        # whose accounts went to a leader may have them back
+        self._filter_changed(vals, shared)._refresh_key_account_dues(
+            sponsors=vals.get("active") is not False
+        )
+        if vals.get("active") is False or "company_ids" in vals:
+            self.env["key.account.visit"].sudo()._hand_over_lost_users(self)
+        return res
+
+    def action_archive(self):
+        """Core deletes the users' activities, and only then archives: archived, and so
+        handed over, before."""
+        self.filtered("active").write({"active": False})
+        return super().action_archive()
+
+    def unlink(self):
+        """The database deletes activities along with their user: handed over before."""
+        self.filtered("active").write({"active": False})
+        return super().unlink()

@@ -1,0 +1,157 @@
+from collections import defaultdict
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    last_visit_date = fields.Date(
+        string="Last Visit",
+        compute="_compute_visit_dates",
+        search="_search_last_visit_date",
+        groups="sales_team.group_sale_salesman",
+    )
+    next_visit_date = fields.Date(
+        string="Next Visit",
+        compute="_compute_visit_dates",
+        search="_search_next_visit_date",
+        groups="sales_team.group_sale_salesman",
+    )
+
+    @api.depends("partner_id.commercial_partner_id", "company_id")
+    @api.depends_context("uid")
+    def _compute_visit_dates(self):
+        # The rules of scorecards and visits apply: a rep sees the dates of own
+        # accounts and leads.
+        accounts = self.partner_id.commercial_partner_id
+        dates = defaultdict(lambda: (False, False))
+        if accounts:
+            cards = self.env["key.account"].search_fetch(
+                [("partner_id", "in", accounts.ids)],
+                ["partner_id", "company_id", "last_visit_date", "next_visit_date"],
+            )
+            for card in cards:
+                dates[card.partner_id, card.company_id] = (
+                    card.last_visit_date,
+                    card.next_visit_date,
+                )
+        alone = self.filtered(lambda lead: not lead.partner_id and lead._origin)
+        if alone:
+            groups = self.env["key.account.visit"]._read_group(
+                [("lead_id", "in", alone._origin.ids), ("partner_id", "=", False)],
+                ["lead_id", "state"],
+                ["date_done:max", "date_planned:min"],
+            )
+            for lead, state, last_date, next_date in groups:
+                last, next_ = dates[lead]
+                if state == "done":
+                    dates[lead] = (last_date, next_)
+                elif state == "planned":
+                    dates[lead] = (last, next_date)
+        for lead in self:
+            key = lead._origin
+            if lead.partner_id:
+                company = lead.company_id or self.env.company
+                key = (lead.partner_id.commercial_partner_id, company)
+            lead.last_visit_date, lead.next_visit_date = dates[key]
+
+    def _search_last_visit_date(self, operator, value):
+        return self._search_visit_date("last_visit_date", operator, value)
+
+    def _search_next_visit_date(self, operator, value):
+        return self._search_visit_date("next_visit_date", operator, value)
+
+    def _search_visit_date(self, field, operator, value):
+        """Search by the dates of the customer, or of the lead while it has none."""
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        state, visit_field = {
+            "last_visit_date": ("done", "date_done"),
+            "next_visit_date": ("planned", "date_planned"),
+        }[field]
+        visits = Domain("partner_id", "=", False) & Domain("state", "=", state)
+        leads = self.env["key.account.visit"]._search(
+            visits & Domain("lead_id", "!=", False)
+            if operator == "in" and False in value
+            else visits & Domain(visit_field, operator, value)
+        )
+        alone = Domain("partner_id", "=", False)
+        if operator == "in" and False in value:
+            alone &= Domain("id", "not in", leads.subselect("lead_id"))
+        else:
+            alone &= Domain("id", "in", leads.subselect("lead_id"))
+        return alone | (
+            Domain("partner_id", "!=", False)
+            & Domain(f"partner_id.{field}", operator, value)
+        )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_view_key_account_visits(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_visit_action"
+        )
+        account = self.partner_id.commercial_partner_id
+        if account:
+            action["domain"] = [("partner_id", "=", account.id)]
+            action["context"] = {
+                "default_partner_id": account.id,
+                "default_lead_id": self.id,
+            }
+        else:
+            action["domain"] = [("lead_id", "=", self.id)]
+            action["context"] = {"default_lead_id": self.id}
+        return action
+
+    def action_log_key_account_visit(self):
+        """Open the report of a visit that just took place.
+
+        :raise UserError: if the customer is archived
+        """
+        self.ensure_one()
+        return self.env["key.account.visit"]._get_log_action(self.partner_id, self)
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    def _follow_salesperson(self, previous_users):
+        """Hand the planned visits of the leads over whose salesperson isn't the
+        previous one.
+
+        :param dict previous_users: the salesperson's id before, by lead id
+        """
+        changed = self.filtered(
+            lambda lead: lead.user_id.id != previous_users.get(lead.id, lead.user_id.id)
+        )
+        if changed:
+            self.env["key.account.visit"].sudo()._hand_over_leads(
+                changed, previous_users
+            )
+
+    def _release_visits(self):
+        """Leave the visits of customers to these when the leads are deleted.
+
+        :raise UserError: if a lead without a customer was visited
+        """
+        visits = (
+            self.env["key.account.visit"].sudo().search([("lead_id", "in", self.ids)])
+        )
+        # These belong to the customer, and stay there.
+        visits.filtered("partner_id").lead_id = False
+        visited = visits.filtered(
+            lambda visit: visit.state == "done" and not visit.partner_id
+        )
+        if visited:
+            raise UserError(
+                self.env._(
+                    "%s has been visited: archive the lead to keep the history.",
+                    visited[0].lead_id.name,
+                )
+            )

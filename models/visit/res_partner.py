@@ -1,0 +1,167 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+
+class ResPartner(models.Model):
+    """The visits of customers, and their activities, which tell of visits."""
+
+    _inherit = "res.partner"
+
+    last_visit_date = fields.Date(
+        string="Last Visit",
+        compute="_compute_visit_dates",
+        search="_search_last_visit_date",
+        groups="sales_team.group_sale_salesman",
+    )
+    next_visit_date = fields.Date(
+        string="Next Visit",
+        compute="_compute_visit_dates",
+        search="_search_next_visit_date",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_visit_ids = fields.One2many(
+        "key.account.visit",
+        "partner_id",
+        groups="sales_team.group_sale_salesman",
+    )
+
+    # Apart from the figures: the list shows the dates alone.
+    @api.depends("key_account_id")
+    @api.depends_context("company", "uid")
+    def _compute_visit_dates(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        for partner in self:
+            account = partner.key_account_id & readable
+            partner.last_visit_date = account.last_visit_date
+            partner.next_visit_date = account.next_visit_date
+
+    def _search_last_visit_date(self, operator, value):
+        return self._search_scorecard_date("last_visit_date", operator, value)
+
+    def _search_next_visit_date(self, operator, value):
+        return self._search_scorecard_date("next_visit_date", operator, value)
+
+    def _get_activity_state_domains(self):
+        """Return {state: domain}, by the activities that the user may read."""
+        today = fields.Date.context_today(self)
+        late, due, later = (
+            Domain("activity_ids", "any", [("date_deadline", compare, today)])
+            for compare in ("<", "=", ">")
+        )
+        return {
+            "overdue": late,
+            "today": due & ~late,
+            "planned": later & ~late & ~due,
+            False: ~(late | due | later),
+        }
+
+    def _is_every_activity_shown(self):
+        return self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
+
+    def _get_activity_state_domain(self, operator, value):
+        """Return the domain of :meth:`_search_activity_state`."""
+        domains = self._get_activity_state_domains()
+        if operator == "not in":
+            value = domains.keys() - set(value)
+        return Domain.OR(domains[state] for state in value if state in domains)
+
+    def _get_activity_state_sql(self, alias):
+        """Return the state to group by, see :meth:`_read_group_groupby`."""
+        self._check_field_access(self._fields["activity_state"], "read")
+        whens = SQL(" ").join(
+            SQL(
+                "WHEN %s IN %s THEN %s",
+                SQL.identifier(alias, "id"),
+                # archived customers too, but no done activities
+                self.with_context(active_test=True)
+                ._search(domain, active_test=False)
+                .subselect(),
+                state,
+            )
+            for state, domain in self._get_activity_state_domains().items()
+            if state
+        )
+        return SQL("CASE %s END", whens)
+
+    def _check_not_visited(self):
+        """Refuse to delete customers with done visits.
+
+        :raise UserError: if one was visited
+        """
+        visited = (
+            self.env["key.account.visit"]
+            .sudo()
+            .search([("partner_id", "in", self.ids), ("state", "=", "done")], limit=1)
+        )
+        if visited:
+            raise UserError(
+                self.env._(
+                    "%s has been visited: archive the customer to keep the history.",
+                    visited.partner_id.display_name,
+                )
+            )
+
+    def _check_not_met(self):
+        """Refuse to delete contacts who were met at a visit.
+
+        :raise UserError: if one was met
+        """
+        visit = (
+            self.env["key.account.visit"]
+            .sudo()
+            .search([("contact_ids", "in", self.ids), ("state", "=", "done")], limit=1)
+        )
+        if visit:
+            contact = visit.contact_ids & self.sudo()
+            raise UserError(
+                self.env._(
+                    "%s was met at a visit: archive the contact to keep the history.",
+                    contact[0].display_name,
+                )
+            )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_view_key_account_visits(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_visit_action"
+        )
+        account = self.commercial_partner_id
+        action["domain"] = [("partner_id", "=", account.id)]
+        action["context"] = {"default_partner_id": account.id}
+        return action
+
+    def action_log_key_account_visit(self):
+        """Open the report of a visit that just took place.
+
+        :raise UserError: if the customer is archived
+        """
+        self.ensure_one()
+        return self.env["key.account.visit"]._get_log_action(self)
+
+    # -------------------------------------------------------------------------
+    # Business
+    # -------------------------------------------------------------------------
+
+    def _follow_salesperson(self, previous_users):
+        """Hand the accounts over whose salesperson isn't the previous one."""
+        if previous_users:
+            changed = self.sudo().filtered(
+                lambda partner: partner.user_id.id != previous_users[partner.id]
+            )
+            changed._hand_over_account(previous_users)
+
+    def _hand_over_account(self, previous_users):
+        """Give account, history and planned visits to the new salesperson.
+
+        :param dict previous_users: the salesperson's id before, by customer id
+        """
+        self.env["key.account"].search(
+            [("partner_id", "in", self.ids)]
+        )._copy_salesperson()
+        self.env["key.account.visit"]._hand_over_partners(self, previous_users)
