@@ -1,4 +1,5 @@
 from . import test_attacks
+from . import test_core_overrides
 from . import test_hoot
 from . import test_migrations
 from . import test_rights

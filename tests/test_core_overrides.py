@@ -1,0 +1,271 @@
+import inspect
+from datetime import date
+
+from odoo import Command
+from odoo.tests import tagged
+
+from ..models.visit import core_overrides
+from .common import KeyAccountCommon
+
+# What core_overrides.py overrides. The steps between stand nowhere in core.
+OVERRIDDEN = {
+    "base.partner.merge.automatic.wizard": {"_merge"},
+    "crm.lead": {"_merge_dependences", "action_set_lost", "create", "write"},
+    "res.partner": {
+        "_field_to_sql",
+        "_read_group_groupby",
+        "_search_activity_state",
+        "create",
+        "unlink",
+        "write",
+    },
+    "res.users": {"action_archive", "unlink", "write"},
+}
+
+
+@tagged("post_install", "-at_install")
+class TestCoreOverrides(KeyAccountCommon):
+    """What of core the overrides rely on: where one of these fails, core has changed,
+    and the override has to be thought over."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.account = cls._create_partner("Kestrel")
+        cls.lead = cls.env["crm.lead"].create({"name": "Merlin", "type": "lead"})
+        cls.employee = cls._create_user("ka_employee", "base.group_user")
+
+    def _get_cores(self, model, name):
+        """Return the methods that this addon's override stands in front of, the one
+        that it calls first, the one that made it up last."""
+        return [
+            vars(cls)[name]
+            for cls in type(self.env[model]).mro()
+            if getattr(cls, "_module", None) != "crm_key_account" and name in vars(cls)
+        ]
+
+    def _get_core(self, model, name):
+        return self._get_cores(model, name)[0]
+
+    def _schedule(self, record, user, **values):
+        return record.activity_schedule(
+            "mail.mail_activity_data_todo", date(2030, 1, 7), user_id=user.id, **values
+        )
+
+    def _plan(self, partner, user):
+        return self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "user_id": user.id,
+                "date_planned": "2030-01-07",
+            }
+        )
+
+    def test_signatures(self):
+        def describe(method):
+            return [
+                (parameter.name, parameter.kind, parameter.default)
+                for parameter in inspect.signature(method).parameters.values()
+            ]
+
+        for cls in vars(core_overrides).values():
+            if not inspect.isclass(cls):
+                continue
+            methods = {
+                name: method
+                for name, method in vars(cls).items()
+                if inspect.isfunction(method) and self._get_cores(cls._name, name)
+            }
+            self.assertEqual(methods.keys(), OVERRIDDEN[cls._name], cls._name)
+            for name, method in methods.items():
+                self.assertEqual(
+                    describe(method),
+                    describe(self._get_cores(cls._name, name)[-1]),
+                    f"{cls._name}.{name}",
+                )
+
+    def test_activities_past_their_rules(self):
+        """Core searches and reads through these fields as superuser."""
+        core = self.env["mail.activity.mixin"]._fields
+        ours = self.env["res.partner"]._fields
+        self.assertTrue(core["activity_ids"].bypass_search_access)
+        self.assertFalse(ours["activity_ids"].bypass_search_access)
+        for name in ("activity_summary", "activity_type_id", "activity_type_icon"):
+            self.assertTrue(core[name].compute_sudo, name)
+            self.assertFalse(ours[name].compute_sudo, name)
+
+    def test_activity_states_past_the_rules(self):
+        """Core's statements count the activities of visits that the user mustn't see,
+        by these two methods."""
+        self._plan(self.account, self.rep)
+        self.env.flush_all()
+        account = self.account.with_user(self.employee)
+        own = [("id", "=", account.id)]
+
+        def group():
+            rows = account.formatted_read_group(own, ["activity_state"], ["__count"])
+            return [row["activity_state"] for row in rows]
+
+        planned = [*own, ("activity_state", "=", "planned")]
+        self.assertFalse(account.search(planned))
+        self.assertEqual(group(), [False])
+        for name in ("_search_activity_state", "_read_group_groupby"):
+            self.patch(type(account), name, self._get_core("res.partner", name))
+        self.assertEqual(account.search(planned), account)
+        self.assertEqual(group(), ["planned"])
+
+    def test_columns(self):
+        """Core asks _field_to_sql for the column to filter, sort and group by."""
+        partners = self.env["res.partner"]
+        core = type(partners)._field_to_sql
+        asked = []
+
+        def ask(records, alias, field_expr, query=None):
+            asked.append(field_expr)
+            return core(records, alias, field_expr, query)
+
+        self.patch(type(partners), "_field_to_sql", ask)
+        for call in (
+            lambda: partners.search([("account_tier_id", "=", self.tier_a.id)]),
+            lambda: partners.search([], order="account_tier_locked_until", limit=1),
+            lambda: partners._read_group([], ["account_value_type"]),
+        ):
+            asked.clear()
+            call()
+            self.assertTrue(core_overrides.DECISIONS.keys() & set(asked))
+
+    def test_archived_records(self):
+        """Core leaves the activities of archived customers and leads alone: those of
+        their visits go with the visits."""
+        for record in (self.account, self.lead):
+            activity = self._schedule(record, self.rep)
+            record.active = False
+            self.assertEqual(activity.exists(), activity)
+
+    def test_archived_users(self):
+        """A user that is archived by the button loses all activities, and first;
+        one that is archived by writing loses none."""
+        activities = self._schedule(self.account, self.rep)
+        activities |= self._schedule(self.account, self.rep2)
+        seen = []
+        write = self._get_core("res.users", "write")
+
+        def look(users, vals):
+            seen.append((vals, activities.exists()))
+            return write(users, vals)
+
+        self.patch(type(self.rep), "write", look)
+        self.rep.write({"active": False})
+        self.assertEqual(activities.exists(), activities)
+        seen.clear()
+        self._get_core("res.users", "action_archive")(self.rep2)
+        self.assertEqual(seen, [({"active": False}, activities[0])])
+        self.assertEqual(activities.exists(), activities[0])
+
+    def test_deleted_users(self):
+        """The database deletes what a deleted user has to do."""
+        field = self.env["mail.activity"]._fields["user_id"]
+        self.assertEqual(field.ondelete, "cascade")
+
+    def test_deleted_records(self):
+        """Core deletes the activities of deleted customers and leads; visits go by the
+        database."""
+        visit = self._plan(self.account, self.rep)
+        activities = visit.activity_id | self._schedule(self.lead, self.rep)
+        self.assertEqual(len(activities), 2)
+        self.account.unlink()
+        self.lead.unlink()
+        self.assertFalse(activities.exists())
+        self.assertFalse(visit.exists())
+
+    def test_lost_leads(self):
+        """Core archives a lost lead before it says that it is lost."""
+        written = []
+        write = type(self.lead).write
+
+        def look(leads, vals):
+            written.append(vals)
+            return write(leads, vals)
+
+        self.patch(type(self.lead), "write", look)
+        self._get_core("crm.lead", "action_set_lost")(self.lead)
+        archived = next(vals for vals in written if "active" in vals)
+        self.assertIs(archived["active"], False)
+        self.assertNotIn("probability", archived)
+
+    def test_merged_leads(self):
+        """Core hands the merged leads over before it deletes them."""
+        leads = self.lead | self.lead.copy()
+        merge = type(leads)._merge_dependences
+        merged = []
+
+        def look(head, opportunities):
+            merged.append((head, opportunities.exists()))
+            return merge(head, opportunities)
+
+        self.patch(type(leads), "_merge_dependences", look)
+        head = leads.merge_opportunity()
+        self.assertEqual(merged, [(head, leads - head)])
+        self.assertEqual(leads.exists(), head)
+
+    def test_merged_customers(self):
+        """Where one row can't move, core deletes all rows of the customer that goes."""
+        other = self._create_company("Key Account Other")
+        source = self._create_partner("Hobby")
+        for company, partners in (
+            (self.company, self.account | source),
+            (other, source),
+        ):
+            self.Card._ensure(partners.ids, company)
+        rows = self.Card.sudo().search(
+            [("partner_id", "in", (self.account | source).ids)]
+        )
+        own = rows.filtered(lambda row: row.partner_id == self.account)
+        self.assertEqual(len(rows), 3)
+        self._get_core("base.partner.merge.automatic.wizard", "_merge")(
+            self.env["base.partner.merge.automatic.wizard"],
+            (self.account | source).ids,
+            self.account,
+            extra_checks=False,
+        )
+        self.assertFalse(source.exists())
+        self.assertEqual(rows.exists(), own)
+
+    def test_empty_sets(self):
+        """Nothing of this addon runs on none."""
+        changes = {
+            "crm.lead": {"active": False, "user_id": self.rep.id},
+            "crm.team": {"active": False, "user_id": self.rep.id},
+            "crm.team.member": {"active": False, "user_id": self.rep.id},
+            "key.account.cadence": {"interval_count": 2},
+            "key.account.loss": {"note": "Nobody"},
+            "res.company": {"key_account_planning": False},
+            "res.partner": {
+                "account_tier_id": self.tier_a.id,
+                "active": False,
+                "parent_id": self.account.id,
+                "user_id": self.rep.id,
+            },
+            "res.users": {
+                "active": False,
+                "group_ids": [Command.clear()],
+            },
+        }
+        calls = [
+            (model, name, args)
+            for model, vals in changes.items()
+            for name, args in (("write", [vals]), ("unlink", []), ("create", [[]]))
+        ]
+
+        def count(method, records, args):
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            method(records, *args)
+            return self.env.cr.sql_log_count - before
+
+        for model, name, args in calls:
+            records = self.env[model]
+            core, ours = self._get_core(model, name), getattr(type(records), name)
+            count(ours, records, args)
+            with self.subTest(model=model, name=name):
+                self.assertEqual(count(ours, records, args), count(core, records, args))
