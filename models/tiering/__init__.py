@@ -3,7 +3,9 @@ from . import crm_lead
 from . import key_account_policy
 from . import key_account_tier
 from . import key_account_tier_change
+from . import measure
 from . import methods
+from . import moves
 from . import res_partner
 from . import sale_order
 from . import touched

@@ -6,28 +6,131 @@ document, or a contact with documents, to others are marked when it happens
 by the run of all accounts, once a week.
 """
 
+import hashlib
 from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
+from odoo import fields
 from odoo.tools import SQL
 
 from ...const import QUIET_DAYS
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
+from .measure import get_leads_sql
 
 # Transactions that were under way during the last run are read again.
 OVERLAP = timedelta(hours=1)
+# Every account is measured after so many days, though nothing seems to have changed.
+FULL_RUN_DAYS = 7
 
 
-def get_touched_ids(env, company, window_months, last_moment, last_day, today):
-    """Return the ids of the commercial partners to measure.
+def get_touched_ids(policy, company, today):
+    """Return the ids of the commercial partners to measure; None: all.
 
+    :param policy: the policy in force
     :param company: the company of the run
-    :param int window_months: the policy's window
-    :param datetime last_moment: when the last run wrote, in UTC
-    :param date last_day: the last day of the last run's window
     :param date today: the last day of this run's window
     """
+    company = company.sudo()
+    if (
+        not company.key_account_computed_at
+        or not company.key_account_run_date
+        or company.key_account_run_date > today
+        or not company.key_account_full_run_date
+        or company.key_account_full_run_date + timedelta(days=FULL_RUN_DAYS) <= today
+        or company.key_account_run_key != _get_run_key(policy, company)
+    ):
+        return None
+    env = policy.env
+    env.flush_all()
+    return list(
+        {
+            *_get_changed_ids(env, company, policy.window_months, today),
+            *_get_other_leads_ids(env, company),
+        }
+    )
+
+
+def note_run(policy, company, today, touched):
+    """Note how far the run is, see :func:`get_touched_ids`.
+
+    :param touched: ids of those that were measured; None: all
+    """
+    now = fields.Datetime.now()
+    cr = policy.env.cr
+    # Past the ORM: the configuration is as it was.
+    cr.execute(
+        SQL("UPDATE key_account_policy SET last_run = %s WHERE id = %s", now, policy.id)
+    )
+    cr.execute(
+        SQL(
+            """
+            UPDATE res_company
+               SET key_account_computed_at = %(now)s,
+                   key_account_run_date = %(today)s,
+                   key_account_full_run_date = CASE
+                       WHEN %(full)s THEN %(today)s
+                       ELSE key_account_full_run_date END,
+                   key_account_run_key = %(key)s
+             WHERE id = %(company)s
+            """,
+            now=now,
+            today=today,
+            full=touched is None,
+            key=_get_run_key(policy, company),
+            company=company.id,
+        )
+    )
+
+
+def _get_run_key(policy, company):
+    """Return a digest of the configuration that figures and evidence depend on."""
+    policy = policy.sudo()
+    records = [
+        policy,
+        policy.tier_ids,
+        policy.tier_ids.cell_ids,
+        policy.env["key.account.relationship.criterion"]._get_criteria(company),
+    ]
+    text = repr(
+        [
+            [(record._name, record.id, record.write_date) for record in each]
+            for each in records
+        ]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _get_other_leads_ids(env, company):
+    """Return the customers whose leads are others than was measured: also by leads that
+    are gone, or went to another customer."""
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT COALESCE(lead.partner_id, account.partner_id)
+              FROM (%(leads)s) AS lead
+              FULL JOIN (
+                    SELECT partner_id, expected_revenue
+                      FROM key_account
+                     WHERE company_id = %(company)s AND is_account
+                   ) AS account ON account.partner_id = lead.partner_id
+             WHERE ROUND(COALESCE(lead.expected_revenue, 0)::numeric, %(digits)s)
+                   != COALESCE(account.expected_revenue, 0)
+                OR account.partner_id IS NULL
+            """,
+            leads=get_leads_sql(env, company),
+            company=company.id,
+            digits=company.currency_id.decimal_places,
+        )
+    )
+    return [partner_id for (partner_id,) in rows]
+
+
+def _get_changed_ids(env, company, window_months, today):
+    """Return whose documents, contacts or visits changed since the last run, came into
+    what is counted, or left it."""
+    last_moment = company.key_account_computed_at
+    last_day = company.key_account_run_date
     criteria = env["key.account.relationship.criterion"]._get_criteria(company)
     automatic = criteria.filtered(lambda criterion: criterion.kind == "automatic")
     quarters = automatic.filtered(lambda c: c.measure == "orders_quarters")

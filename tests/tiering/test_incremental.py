@@ -5,6 +5,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import Command
 from odoo.tests import tagged
 
+from ...models.tiering.measure import Measurement
 from ..common import TODAY, KeyAccountCommon
 
 TABLES = ("account_move", "sale_order", "crm_lead", "res_partner", "key_account_visit")
@@ -304,7 +305,7 @@ class TestIncremental(KeyAccountCommon):
         self.assertEqual(partner.account_tier_id, self.tier_a)
 
     def test_ranks_behind_the_first_ones_wait(self):
-        self.patch(type(self.policy), "_exact_ranks", 2)
+        self.patch(Measurement, "exact_ranks", 2)
         # all in one tier: who changes it is written anyway
         self.policy.write(
             {

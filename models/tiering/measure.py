@@ -1,0 +1,460 @@
+"""The figures of a company's accounts: measured by one statement, written where they
+differ by another."""
+
+from dateutil.relativedelta import relativedelta
+
+from odoo.tools import SQL
+
+from ...const import ANALYZED_ROWS
+
+# What is measured of an account.
+COLUMNS = [
+    "user_id",
+    "is_account",
+    "revenue",
+    "margin",
+    "margin_rate",
+    "previous_revenue",
+    "expected_revenue",
+    "share",
+    "rank",
+    "suggested_tier_id",
+]
+
+
+def get_leads_sql(env, company):
+    """Return a query for expected revenue (company currency) per commercial partner
+    with a lead. Open leads count; won and lost ones only make an account.
+    """
+    return SQL(
+        """
+        SELECT partner.commercial_partner_id AS partner_id,
+               SUM(lead.expected_revenue)
+                   FILTER (WHERE lead.active AND lead.won_status = 'pending')
+                   AS expected_revenue
+          FROM crm_lead lead
+          LEFT JOIN crm_team team ON team.id = lead.team_id
+          LEFT JOIN res_users owner ON owner.id = lead.user_id
+          JOIN res_partner partner ON partner.id = lead.partner_id
+         WHERE %s = %s
+         GROUP BY 1
+        """,
+        env["crm.lead"]._get_key_account_company_sql(),
+        company.id,
+    )
+
+
+def get_placed(env, company):
+    """Return the accounts of ``company`` that this transaction's last run gave their
+    first tier."""
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT account.id
+              FROM key_account_measure measure
+              JOIN key_account account
+                ON account.partner_id = measure.partner_id
+               AND account.company_id = %s
+             WHERE measure.tier_id IS NULL
+               AND account.tier_id IS NOT NULL
+             ORDER BY account.rank, account.id
+            """,
+            company.id,
+        )
+    )
+    return env["key.account"].browse(row[0] for row in rows)
+
+
+class Measurement:
+    """What a policy measures of the accounts of a company.
+
+    :ivar policy: the policy in force, in the environment of the run
+    :ivar company: the company of the run
+    :ivar date today: last day of the window
+    :ivar touched: ids of the commercial partners to measure; the figures of the others
+        are what they were. None: all
+    """
+
+    # Places up to this one are exact every night, those behind after a run of all.
+    exact_ranks = 1000
+
+    def __init__(self, policy, company, today, touched=None):
+        self.policy = policy
+        self.env = policy.env
+        self.company = company
+        self.today = today
+        self.touched = touched
+
+    def run(self):
+        """Write the company's accounts: figures, rank, share and suggested tier. Those
+        that are new get their first tier with it."""
+        # Compiling the query takes longer than running it.
+        self.env.cr.execute("SET LOCAL jit = off")
+        # Apart from writing: PostgreSQL reads in parallel only for this kind.
+        self.env.cr.execute("DROP TABLE IF EXISTS key_account_measure")
+        figures, differs = self._get_figures_sql(), SQL("TRUE")
+        if self.touched is None:
+            # For a fraction of the rows that there are, which PostgreSQL expects, it
+            # looked every customer up by itself.
+            self.env.cr.execute("SET LOCAL enable_nestloop = off")
+        else:
+            figures, differs = self._add_untouched(figures)
+        self.env.cr.execute(self._get_measure_sql(figures, differs))
+        self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
+        self._write()
+
+    # -------------------------------------------------------------------------
+    # Sources
+    # -------------------------------------------------------------------------
+
+    def _get_figures_sql(self):
+        """Return a query for the figures per commercial partner, in the currency of
+        the company and rounded as it is."""
+        among = SQL("TRUE")
+        if self.touched is not None:
+            among = SQL("partner_id = ANY(%s)", self.touched)
+        return SQL(
+            """
+            SELECT partner_id,
+                   BOOL_OR(is_account) AS is_account,
+                   ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
+                   ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
+                   ROUND(SUM(previous_revenue)::numeric, %(digits)s)
+                       AS previous_revenue,
+                   ROUND(SUM(expected_revenue)::numeric, %(digits)s)
+                       AS expected_revenue
+              FROM (
+                    SELECT partner_id,
+                           COALESCE(revenue, 0) AS revenue,
+                           COALESCE(margin, 0) AS margin,
+                           COALESCE(previous_revenue, 0) AS previous_revenue,
+                           0 AS expected_revenue,
+                           TRUE AS is_account
+                      FROM (%(sales)s) AS sales
+                     UNION ALL
+                    SELECT partner_id, 0 AS revenue, 0 AS margin,
+                           0 AS previous_revenue,
+                           COALESCE(expected_revenue, 0) AS expected_revenue,
+                           TRUE AS is_account
+                      FROM (%(leads)s) AS leads
+                     WHERE %(among)s
+                     UNION ALL
+                    -- those that may be none any more
+                    SELECT partner_id, 0 AS revenue, 0 AS margin,
+                           0 AS previous_revenue, 0 AS expected_revenue,
+                           FALSE AS is_account
+                      FROM key_account
+                     WHERE company_id = %(company)s AND is_account AND %(among)s
+                   ) AS sources
+             GROUP BY partner_id
+            """,
+            digits=self.company.currency_id.decimal_places,
+            sales=self._get_sales_sql(),
+            leads=get_leads_sql(self.env, self.company),
+            among=among,
+            company=self.company.id,
+        )
+
+    def _get_sales_sql(self):
+        """Return a query for revenue, margin and previous revenue per commercial
+        partner: untaxed, in the currency of the company.
+
+        Every customer that was ever invoiced (or has a confirmed order) has a row;
+        only figures of the window count.
+        """
+        window = relativedelta(months=self.policy.window_months)
+        start = self.today - window
+        ordered = self.policy.revenue_basis == "ordered"
+        among = SQL("TRUE")
+        if self.touched is not None:
+            among = SQL("partner.commercial_partner_id = ANY(%s)", self.touched)
+        return SQL(
+            """
+            SELECT commercial_partner_id AS partner_id,
+                   SUM(revenue) FILTER (WHERE %(current)s) AS revenue,
+                   SUM(margin) FILTER (WHERE %(current)s) AS margin,
+                   SUM(revenue) FILTER (WHERE %(previous)s) AS previous_revenue
+              FROM (%(sales)s) AS sales
+              JOIN res_partner partner ON partner.id = sales.partner_id
+             WHERE %(among)s
+             GROUP BY 1
+             UNION ALL
+            SELECT commercial_partner_id AS partner_id, 0 AS revenue, 0 AS margin,
+                   0 AS previous_revenue
+              FROM (%(others)s) AS others
+              JOIN res_partner partner ON partner.id = others.partner_id
+             WHERE %(among)s
+             GROUP BY 1
+            """,
+            among=among,
+            current=SQL("day > %s AND day <= %s", start, self.today),
+            previous=SQL("day > %s AND day <= %s", start - window, start),
+            sales=self._get_orders_sql() if ordered else self._get_invoices_sql(among),
+            # Whoever has only orders, or only invoices, is an account as well.
+            others=self._get_other_accounts_sql(ordered),
+        )
+
+    def _get_invoices_sql(self, among):
+        moves = SQL("TRUE")
+        if self.touched is not None:
+            # As numbers: PostgreSQL would look at all lines to find those of a query.
+            rows = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT move.id
+                      FROM account_move move
+                      JOIN res_partner partner ON partner.id = move.partner_id
+                     WHERE move.company_id = %s AND %s
+                    """,
+                    self.company.id,
+                    among,
+                )
+            )
+            moves = SQL("move_id = ANY(%s)", [row[0] for row in rows])
+        return SQL(
+            """
+            SELECT partner_id, invoice_date AS day,
+                   price_subtotal AS revenue, price_margin AS margin
+              FROM (%s) AS report
+             WHERE company_id = %s
+               AND state = 'posted'
+               AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+               AND %s
+            """,
+            self.env["account.invoice.report"]._table_query,
+            self.company.id,
+            moves,
+        )
+
+    def _get_orders_sql(self):
+        return SQL(
+            """
+            SELECT partner_id,
+                   (date_order AT TIME ZONE 'UTC' AT TIME ZONE %s)::date AS day,
+                   amount_untaxed / COALESCE(NULLIF(currency_rate, 0), 1) AS revenue,
+                   margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin
+              FROM sale_order
+             WHERE company_id = %s
+               AND state = 'sale'
+            """,
+            self.company.resource_calendar_id.tz or "UTC",
+            self.company.id,
+        )
+
+    def _get_other_accounts_sql(self, ordered):
+        if ordered:
+            return SQL(
+                """
+                SELECT partner_id FROM account_move
+                 WHERE company_id = %s AND state = 'posted'
+                   AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+                """,
+                self.company.id,
+            )
+        return SQL(
+            """
+            SELECT partner_id FROM sale_order
+             WHERE company_id = %s AND state = 'sale'
+            """,
+            self.company.id,
+        )
+
+    # -------------------------------------------------------------------------
+    # Measuring
+    # -------------------------------------------------------------------------
+
+    def _add_untouched(self, figures):
+        """Return the query with those that aren't measured, to rank all of them, and
+        the condition on those that can differ from what is written."""
+        all_figures = SQL(
+            """
+            SELECT *, TRUE AS is_measured, NULL::int AS old_rank,
+                   NULL::int AS old_suggested_tier_id, NULL::int AS old_tier_id
+              FROM (%s) AS measured
+             UNION ALL
+            SELECT partner_id, is_account, revenue, margin, previous_revenue,
+                   expected_revenue, FALSE AS is_measured, rank AS old_rank,
+                   suggested_tier_id AS old_suggested_tier_id, tier_id AS old_tier_id
+              FROM key_account
+             WHERE company_id = %s
+               AND is_account
+               AND NOT partner_id = ANY(%s)
+            """,
+            figures,
+            self.company.id,
+            self.touched,
+        )
+        # Of those that weren't measured: whose place or tier is another one now, or
+        # whose lock may be over
+        differs = SQL(
+            """
+            is_measured
+            OR old_rank IS NULL
+            OR old_tier_id IS NULL
+            OR LEAST(rank, old_rank) <= %s
+            OR suggested_tier_id IS DISTINCT FROM old_suggested_tier_id
+            """,
+            self.exact_ranks,
+        )
+        return all_figures, differs
+
+    def _get_measure_sql(self, figures, differs):
+        """Return the statement that puts what is measured into a temporary table.
+
+        :param SQL figures: query for the figures to rank
+        :param SQL differs: condition on those to look at further
+        """
+        return SQL(
+            """
+            CREATE TEMP TABLE key_account_measure ON COMMIT DROP AS
+            WITH figures AS (%(figures)s
+            ), ranked AS (
+                SELECT figures.*,
+                       %(metric)s AS figure,
+                       RANK() OVER best AS rank,
+                       RANK() OVER best - 1 AS count_before,
+                       COUNT(*) OVER everybody AS count_total,
+                       -- of those strictly better
+                       COALESCE(SUM(GREATEST(%(metric)s, 0)) OVER (
+                           best GROUPS BETWEEN UNBOUNDED PRECEDING
+                                           AND 1 PRECEDING), 0) AS figure_before,
+                       SUM(GREATEST(%(metric)s, 0)) OVER everybody AS figure_total
+                  FROM figures
+                WINDOW everybody AS (PARTITION BY is_account),
+                       best AS (PARTITION BY is_account ORDER BY %(metric)s DESC)
+            ), tiered AS (
+                SELECT *, %(suggested)s AS suggested_tier_id FROM ranked
+            )
+            SELECT tiered.partner_id, partner.user_id, is_account, revenue, margin,
+                   COALESCE(ROUND(100 * margin / NULLIF(revenue, 0), 2), 0)
+                       AS margin_rate,
+                   previous_revenue, expected_revenue,
+                   COALESCE(ROUND(
+                       100 * GREATEST(figure, 0) / NULLIF(figure_total, 0), 4), 0)
+                       AS share,
+                   CASE WHEN is_account THEN rank::int END AS rank,
+                   CASE WHEN is_account THEN suggested_tier_id END
+                       AS suggested_tier_id,
+                   old.tier_id  -- before the run
+              FROM (SELECT * FROM tiered WHERE %(differs)s) AS tiered
+              JOIN res_partner partner ON partner.id = tiered.partner_id
+              LEFT JOIN (
+                    SELECT partner_id, tier_id
+                      FROM key_account
+                     WHERE company_id = %(company)s
+                   ) AS old ON old.partner_id = tiered.partner_id
+            """,
+            figures=figures,
+            metric=SQL.identifier(self.policy.metric),
+            suggested=self.policy._get_method().get_suggested_tier_sql(),
+            differs=differs,
+            company=self.company.id,
+        )
+
+    # -------------------------------------------------------------------------
+    # Writing
+    # -------------------------------------------------------------------------
+
+    def _write(self):
+        """Write what was measured where it differs, and make the accounts that are new
+        with their tier and all that is true of an account of which nothing else is
+        known: most are such, and aren't looked at again then."""
+        silent = self.env["key.account"]._get_silent_values(self.company)
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH required AS (
+                    SELECT tier_id, COUNT(*) AS cells
+                      FROM key_account_tier_cell
+                     GROUP BY tier_id
+                )
+                INSERT INTO key_account (
+                       partner_id, company_id, tier_id, tier_since, coverage,
+                       required_count, %(silent)s, %(columns)s)
+                SELECT measure.partner_id, %(company)s,
+                       %(placed)s, CASE WHEN %(placed)s IS NOT NULL THEN %(today)s END,
+                       CASE WHEN required.cells > 0 THEN 0 END,
+                       COALESCE(required.cells, 0), %(values)s, %(measured)s
+                  FROM key_account_measure measure
+                  LEFT JOIN key_account old
+                         ON old.partner_id = measure.partner_id
+                        AND old.company_id = %(company)s
+                  LEFT JOIN required ON required.tier_id = %(placed)s
+                 WHERE %(differs)s
+                    OR old.tier_id IS NULL AND %(placed)s IS NOT NULL
+                    ON CONFLICT (partner_id, company_id) DO UPDATE
+                   SET (%(columns)s) = ROW(%(excluded)s),
+                       tier_id = COALESCE(key_account.tier_id, excluded.tier_id),
+                       tier_since = CASE WHEN key_account.tier_id IS NULL
+                                         THEN excluded.tier_since
+                                         ELSE key_account.tier_since END
+                """,
+                columns=SQL(", ").join(map(SQL.identifier, COLUMNS)),
+                silent=SQL(", ").join(map(SQL.identifier, silent)),
+                values=SQL(", ").join(silent.values()),
+                company=self.company.id,
+                today=self.today,
+                placed=self._get_placed_tier_sql(),
+                differs=self._get_differs_sql(),
+                measured=_prefix("measure", COLUMNS),
+                excluded=_prefix("excluded", COLUMNS),
+            )
+        )
+        rowcount = self.env.cr.rowcount
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account SET is_touched = FALSE
+                 WHERE company_id = %s AND is_touched
+                """,
+                self.company.id,
+            )
+        )
+        if self.touched is None and rowcount > ANALYZED_ROWS:
+            # Without statistics the next statements take a full table for an empty one.
+            self.env.cr.execute("ANALYZE key_account")
+
+    def _get_differs_sql(self):
+        """Return the condition on ``measure`` and its row ``old`` that something would
+        change: else the row is neither locked nor written."""
+        differs = SQL(
+            "(%s) IS DISTINCT FROM (%s)",
+            _prefix("measure", COLUMNS),
+            _prefix("old", COLUMNS),
+        )
+        if self.touched is None:
+            return differs
+        # Every sale moves the places of thousands by one or two: behind the first ones
+        # they wait for the run of all.
+        lasting = [name for name in COLUMNS if name not in ("share", "rank")]
+        return SQL(
+            """
+            CASE WHEN measure.rank > %(exact)s AND old.rank > %(exact)s
+                 THEN (%(measured)s) IS DISTINCT FROM (%(old)s)
+                 ELSE %(differs)s
+            END
+            """,
+            exact=self.exact_ranks,
+            measured=_prefix("measure", lasting),
+            old=_prefix("old", lasting),
+            differs=differs,
+        )
+
+    def _get_placed_tier_sql(self):
+        """Return the tier of an account that has none yet, as an SQL expression over
+        ``measure`` and its row ``old``: NULL where it has one, or a lock says to wait.
+        With ``auto_apply`` off nobody is placed without being asked."""
+        if not self.policy.auto_apply:
+            return SQL("NULL::int")
+        return SQL(
+            """
+            CASE WHEN old.tier_id IS NULL
+                  AND COALESCE(old.tier_locked_until < %s, TRUE)
+                 THEN measure.suggested_tier_id END
+            """,
+            self.today,
+        )
+
+
+def _prefix(alias, names):
+    return SQL(", ").join(SQL.identifier(alias, name) for name in names)

@@ -1,0 +1,221 @@
+"""Which accounts leave their tier, and what follows."""
+
+from dateutil.relativedelta import relativedelta
+
+from odoo.tools import SQL, split_every
+
+from ...const import BATCH_SIZE
+
+
+class Moves:
+    """The moves of a company's accounts, as measured, between the tiers of its policy.
+
+    :ivar policy: the policy in force, in the environment of the run
+    :ivar company: the company of the run
+    :ivar date today: the day of the moves
+    """
+
+    def __init__(self, policy, company, today):
+        self.policy = policy
+        self.env = policy.env
+        self.company = company
+        self.today = today
+        # who has been in a tier since then has been there for the minimum tenure
+        self.tenured = today - relativedelta(days=policy.min_tenure_days)
+
+    def apply(self):
+        """Record a change for every account that moves and, with ``auto_apply``, give
+        it the new tier. Who was placed for the first time, when it was measured, has
+        nothing to remember.
+
+        Changes are made through the ORM, in batches: automation rules and other addons
+        hear of them.
+
+        :return: the changes made
+        """
+        changes = self.env["key.account.tier.change"]
+        moves = self._get_moves_sql()
+        self._withdraw_proposals(moves)
+        changes.invalidate_model(["state", "note", "date"])
+        for batch in split_every(BATCH_SIZE, self._get_new_moves(moves)):
+            changes |= changes.create(
+                [
+                    {
+                        "partner_id": partner_id,
+                        "company_id": self.company.id,
+                        "from_tier_id": from_tier_id,
+                        "to_tier_id": to_tier_id,
+                        "state": "applied" if self.policy.auto_apply else "proposed",
+                        "reason": self.policy._get_reason(self.company, figure, rank),
+                        "date": self.today,
+                    }
+                    for partner_id, from_tier_id, to_tier_id, figure, rank in batch
+                ]
+            )
+        changes.flush_recordset()
+        if changes and self.policy.auto_apply:
+            self._give_tiers(changes)
+        return changes
+
+    def _get_moves_sql(self):
+        """Return a query for the accounts that leave their tier: ``partner_id``,
+        ``from_tier_id``, ``to_tier_id``, ``figure``, ``rank``.
+
+        An account whose suggested tier differs from the one in force moves when it is
+        not locked and
+
+        - it has no tier yet, or one of another policy; or
+        - it has been in its tier for the minimum tenure; or
+        - it is clear of the boundary that it crosses by more than the hysteresis.
+
+        The boundary is the edge of the tier that the account leaves, as the method
+        has it.
+        """
+        tiers = SQL(", ").join(
+            SQL("(%s, %s, %s, %s)", tier.id, position, tier.threshold, tier.share)
+            for position, tier in enumerate(self.policy._get_tiers(), start=1)
+        )
+        return SQL(
+            """
+            WITH tiers (id, position, threshold, share) AS (VALUES %(tiers)s),
+                 bounds AS (%(bounds)s)
+            SELECT card.partner_id, card.tier_id AS from_tier_id,
+                   card.suggested_tier_id AS to_tier_id,
+                   card.%(metric)s AS figure, card.rank
+              FROM key_account card
+              JOIN tiers suggested ON suggested.id = card.suggested_tier_id
+              LEFT JOIN tiers current ON current.id = card.tier_id
+              LEFT JOIN bounds ON bounds.position = current.position
+             WHERE card.company_id = %(company)s
+               AND card.tier_id IS DISTINCT FROM card.suggested_tier_id
+               AND COALESCE(card.tier_locked_until < %(today)s, TRUE)
+               AND (current.id IS NULL
+                    OR COALESCE(card.tier_since <= %(tenured)s, TRUE)
+                    OR CASE WHEN suggested.position < current.position
+                            THEN COALESCE(card.%(metric)s >
+                                 bounds.upper_edge * (1 + %(hysteresis)s), TRUE)
+                            ELSE COALESCE(card.%(metric)s <
+                                 bounds.lower_edge * (1 - %(hysteresis)s), TRUE)
+                        END)
+            """,
+            tiers=tiers,
+            bounds=self.policy._get_method().get_edges_sql(self.company),
+            company=self.company.id,
+            today=self.today,
+            tenured=self.tenured,
+            metric=SQL.identifier(self.policy.metric),
+            hysteresis=self.policy.hysteresis / 100,
+        )
+
+    def _withdraw_proposals(self, moves):
+        """A proposal that the figures no longer support leaves the queue; so does every
+        proposal when the run applies by itself."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account_tier_change
+                   SET state = 'rejected', note = %(withdrawn)s, date = %(today)s
+                 WHERE id IN (
+                       SELECT proposal.id
+                         FROM key_account_tier_change proposal
+                         LEFT JOIN (%(moves)s) AS move
+                           ON move.partner_id = proposal.partner_id
+                          AND move.to_tier_id = proposal.to_tier_id
+                        WHERE proposal.state = 'proposed'
+                          AND proposal.company_id = %(company)s
+                          AND (%(auto_apply)s OR move.partner_id IS NULL))
+                """,
+                withdrawn=self.env._("Withdrawn: the figures changed."),
+                today=self.today,
+                company=self.company.id,
+                auto_apply=self.policy.auto_apply,
+                moves=moves,
+            )
+        )
+
+    def _get_new_moves(self, moves):
+        """Return the rows of ``moves`` to record: with ``auto_apply`` off none that is
+        proposed already, or was refused within the minimum tenure."""
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT partner_id, from_tier_id, to_tier_id, figure, rank
+                  FROM (%(moves)s) AS move
+                 WHERE %(auto_apply)s OR NOT EXISTS (
+                       -- proposed already, or a manager said no to the same move within
+                       -- the minimum tenure
+                       SELECT FROM key_account_tier_change change
+                        WHERE change.partner_id = move.partner_id
+                          AND change.company_id = %(company)s
+                          AND (change.state = 'proposed'
+                               OR change.to_tier_id = move.to_tier_id
+                                  AND change.state = 'rejected'
+                                  AND change.user_id IS NOT NULL
+                                  AND change.date > %(tenured)s))
+                 ORDER BY partner_id
+                """,
+                company=self.company.id,
+                tenured=self.tenured,
+                moves=moves,
+                auto_apply=self.policy.auto_apply,
+            )
+        )
+
+    def _give_tiers(self, changes):
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account account
+                   SET tier_id = to_tier_id, tier_since = %s
+                  FROM key_account_tier_change change
+                 WHERE change.id = ANY(%s)
+                   AND account.partner_id = change.partner_id
+                   AND account.company_id = change.company_id
+                """,
+                self.today,
+                changes.ids,
+            )
+        )
+
+    def update_leads(self):
+        """Give the company's leads the tier of their customer; without a customer, the
+        tier that their expected revenue would have (the method's cut-offs)."""
+        cutoffs = self.policy._get_cutoffs(self.company)
+        prospective = SQL("NULL::int")
+        if cutoffs:
+            last_tier = self.policy._get_tiers()[-1]
+            prospective = SQL(
+                "CASE WHEN lead.expected_revenue <= 0 THEN %s %s ELSE %s END",
+                last_tier.id,
+                SQL(" ").join(
+                    SQL("WHEN lead.expected_revenue >= %s THEN %s", cutoff, tier.id)
+                    for tier, cutoff in cutoffs
+                ),
+                last_tier.id,
+            )
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead
+                   SET account_tier_id = target.tier_id
+                  FROM (SELECT lead.id,
+                               CASE WHEN lead.partner_id IS NULL THEN %(prospective)s
+                               ELSE account.tier_id
+                               END AS tier_id
+                          FROM crm_lead lead
+                          LEFT JOIN crm_team team ON team.id = lead.team_id
+                          LEFT JOIN res_users owner ON owner.id = lead.user_id
+                          LEFT JOIN res_partner partner ON partner.id = lead.partner_id
+                          LEFT JOIN key_account account
+                                 ON account.partner_id = partner.commercial_partner_id
+                                AND account.company_id = %(company)s
+                         WHERE %(lead_company)s = %(company)s
+                       ) AS target
+                 WHERE target.id = crm_lead.id
+                   AND crm_lead.account_tier_id IS DISTINCT FROM target.tier_id
+                """,
+                prospective=prospective,
+                company=self.company.id,
+                lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
+            )
+        )
