@@ -63,32 +63,13 @@ class KeyAccountRelationshipStatus(models.Model):
     @api.depends("actual", "criterion_id")
     def _compute_finding(self):
         for status in self:
-            criterion = status.criterion_id
-            needed = {
-                "executive_meeting": 1,
-                "levels_met": 3,
-                "contacts_met": criterion.minimum_count,
-                "supporters": criterion.minimum_count,
-                "orders_quarters": criterion.quarters,
-                "won_share": criterion.minimum_share,
-                "coverage": criterion.minimum_share,
-            }.get(criterion.kind == "automatic" and criterion.measure)
-            if not needed and status.evidence_id.date_withdrawn:
+            measure = status.criterion_id._get_measure()
+            if measure:
+                status.finding = measure.explain_figure(status.actual)
+            elif status.evidence_id.date_withdrawn:
                 status.finding = self.env._("Withdrawn: %s", status.note)
-            elif not needed:
-                status.finding = status.note
-            elif criterion.measure in ("won_share", "coverage"):
-                status.finding = self.env._(
-                    "%(actual)g %%, at least %(needed)g %% needed",
-                    actual=status.actual,
-                    needed=needed,
-                )
             else:
-                status.finding = self.env._(
-                    "%(actual)d of %(needed)d",
-                    actual=min(status.actual, needed),
-                    needed=needed,
-                )
+                status.finding = status.note
 
     def action_confirm(self):
         """Open the form that records evidence for a judged criterion."""

@@ -237,6 +237,16 @@ class KeyAccountRelationshipChange(models.Model):
             """
         )
         self.flush_model()
+        self._withdraw_demotions(scope, lapsed, today)
+        self._insert_demotions(scope, lapsed, today)
+        self.invalidate_model()
+
+    def _withdraw_demotions(self, scope, lapsed, today):
+        """Take back what the evidence proposed and doesn't ask for any more.
+
+        :param SQL scope: condition on the accounts, ``card``
+        :param SQL lapsed: condition on those whose evidence asks for a lower level
+        """
         self.env.cr.execute(
             SQL(
                 """
@@ -257,6 +267,10 @@ class KeyAccountRelationshipChange(models.Model):
                 lapsed=lapsed,
             )
         )
+
+    def _insert_demotions(self, scope, lapsed, today):
+        """Propose what the evidence asks for, where nothing is proposed and nobody has
+        said no lately; see :meth:`_withdraw_demotions`."""
         self.env.cr.execute(
             SQL(
                 """
@@ -302,4 +316,3 @@ class KeyAccountRelationshipChange(models.Model):
                 quiet=QUIET_DAYS,
             )
         )
-        self.invalidate_model()

@@ -105,8 +105,20 @@ class KeyAccountRelationshipEvidence(models.Model):
                     self.env._("Say in the note what makes you say so.")
                 )
 
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
     @api.model_create_multi
     def create(self, vals_list):
+        records = super().create(self._prepare_values(vals_list))
+        records.partner_id._check_own_account()
+        records._update_ladder()
+        return records
+
+    @api.model
+    def _prepare_values(self, vals_list):
+        """Return what is said: of the account, by the user, today."""
         default = self.env.context.get("default_partner_id")
         vals_list = [{"partner_id": default, **vals} for vals in vals_list]
         partners = self.env["res.partner"].browse(
@@ -132,10 +144,11 @@ class KeyAccountRelationshipEvidence(models.Model):
                     clock.get_today(company),
                 )
             cleaned.append(vals)
-        records = super().create(cleaned)
-        records.partner_id._check_own_account()
-        records._update_ladder()
-        return records
+        return cleaned
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
 
     def action_withdraw(self):
         """Take the word back, from today on: the criterion doesn't hold any more.

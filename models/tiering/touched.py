@@ -131,43 +131,7 @@ def _get_changed_ids(env, company, window_months, today):
     what is counted, or left it."""
     last_moment = company.key_account_computed_at
     last_day = company.key_account_run_date
-    criteria = env["key.account.relationship.criterion"]._get_criteria(company)
-    automatic = criteria.filtered(lambda criterion: criterion.kind == "automatic")
-    quarters = automatic.filtered(lambda c: c.measure == "orders_quarters")
-    won = automatic.filtered(lambda c: c.measure == "won_share")
-    tiers = env["key.account.tier"].sudo().search([])
-    # Days that come into, or leave, the window and the one before; and quarters.
-    days = [
-        *zip(
-            _go_back(last_day, window_months, 2),
-            _go_back(today, window_months, 2),
-            strict=True,
-        ),
-        *(
-            (
-                last_day - relativedelta(months=3 * n),
-                today - relativedelta(months=3 * n),
-            )
-            for n in range(1, max(quarters.mapped("quarters"), default=0) + 1)
-        ),
-    ]
-    met = SQL(" OR ").join(
-        SQL(
-            "date_done + make_interval(months => %s) > %s "
-            "AND date_done + make_interval(months => %s) <= %s",
-            months,
-            last_day,
-            months,
-            today,
-        )
-        for months in sorted(
-            {0, DEFAULT_MONTHS, EFFORT_MONTHS, *tiers.mapped("coverage_months")}
-        )
-    )
-    closed = [
-        (last_day - relativedelta(months=n), today - relativedelta(months=n))
-        for n in won.mapped("months")
-    ]
+    sold, closed = _get_document_periods(env, company, window_months, today)
     rows = env.execute_query(
         SQL(
             """
@@ -218,21 +182,64 @@ def _get_changed_ids(env, company, window_months, today):
             since=last_moment - OVERLAP,
             last_day=last_day,
             today=today,
-            invoiced=_get_between_sql(SQL("move.invoice_date"), days),
+            invoiced=_get_between_sql(SQL("move.invoice_date"), sold),
             # wherever on earth the day began
             ordered=_get_between_sql(
                 SQL("sale.date_order"),
-                [(first, last + timedelta(days=2)) for first, last in days],
+                [(first, last + timedelta(days=2)) for first, last in sold],
             ),
             closed=_get_between_sql(
                 SQL("lead.date_closed"),
                 [(first, last + timedelta(days=2)) for first, last in closed],
             ),
-            met=met,
+            met=_get_met_sql(env, last_day, today),
             quiet=QUIET_DAYS,
         )
     )
     return [partner_id for (partner_id,) in rows if partner_id]
+
+
+def _get_document_periods(env, company, window_months, today):
+    """Return the days that came into what is counted, or left it, since the last run,
+    as pairs (after the one, up to the other): those of orders and invoices, and those
+    on which leads were closed."""
+    last_day = company.key_account_run_date
+    criteria = env["key.account.relationship.criterion"]._get_criteria(company)
+    measures = criteria._get_measures()
+
+    def get_periods(months):
+        return [
+            (last_day - relativedelta(months=n), today - relativedelta(months=n))
+            for n in sorted(months)
+        ]
+
+    # the window and the one before
+    windows = zip(
+        _go_back(last_day, window_months, 2),
+        _go_back(today, window_months, 2),
+        strict=True,
+    )
+    sold = {n for measure in measures for n in measure.get_sale_months()}
+    closed = {n for measure in measures for n in measure.get_lead_months()}
+    return [*windows, *get_periods(sold)], get_periods(closed)
+
+
+def _get_met_sql(env, last_day, today):
+    """Return the condition on a visit that it came into what is counted, or left it."""
+    tiers = env["key.account.tier"].sudo().search([])
+    return SQL(" OR ").join(
+        SQL(
+            "date_done + make_interval(months => %s) > %s "
+            "AND date_done + make_interval(months => %s) <= %s",
+            months,
+            last_day,
+            months,
+            today,
+        )
+        for months in sorted(
+            {0, DEFAULT_MONTHS, EFFORT_MONTHS, *tiers.mapped("coverage_months")}
+        )
+    )
 
 
 def _go_back(day, months, times):

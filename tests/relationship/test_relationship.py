@@ -1,4 +1,5 @@
 from datetime import date
+from unittest.mock import patch
 
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
@@ -7,9 +8,10 @@ from psycopg2 import IntegrityError
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ...models.account import clock
+from ...models.relationship import measures
 from ..common import SALES, TODAY, KeyAccountCommon
 
 
@@ -311,6 +313,70 @@ class TestMeasures(RelationshipCommon):
                 "note": "Seen",
             }
         )
+
+    def test_a_measure_of_another_addon(self):
+        """A class and an entry of the selection: nothing else."""
+
+        class Visited(measures.Measure):
+            key = "visited"
+            label = "Visited often"
+            parameters = ("minimum_count",)
+
+            def get_needed(self):
+                return self.criterion.minimum_count
+
+            def get_sql(self, scope):
+                # in an order, and of types, of its own
+                return SQL(
+                    """
+                    SELECT NULL AS date_lapse, MAX(date_done) AS date,
+                           COUNT(*) AS actual, COUNT(*) >= %s AS holds, company_id,
+                           partner_id
+                      FROM key_account_visit
+                     WHERE state = 'done' AND %s
+                     GROUP BY partner_id, company_id
+                    """,
+                    self.get_needed(),
+                    scope.among("partner_id"),
+                )
+
+        field = self.Criterion._fields["measure"]
+        # what selection_add does
+        self.patch(field, "selection", [*field.selection, ("visited", "Visited often")])
+        self.patch(field, "_selection", dict(field.selection))
+        with patch.dict(measures.MEASURES, {"visited": Visited}):
+            with Form(self.Criterion.with_user(self.manager)) as form:
+                form.name = "Visited"
+                form.level = "preferred_supplier"
+                form.kind = "automatic"
+                form.measure = "visited"
+                form.minimum_count = 2
+                for name in ("months", "quarters", "minimum_share", "role_ids"):
+                    self.assertTrue(form._get_modifier(name, "invisible"), name)
+            criterion = form.save()
+            criterion.company_id = self.company
+            self.assertEqual(criterion.parameter_text, "at least 2")
+            refused = self.assertRaisesRegex(ValidationError, "above 0")
+            with refused, self.env.cr.savepoint():
+                criterion.minimum_count = 0
+            refused = self.assertRaisesRegex(ValidationError, "the same as")
+            with refused, self.env.cr.savepoint():
+                criterion.copy({"level": "partner"})
+            self._visit()
+            status = self._get_status(criterion)
+            self.assertEqual(
+                (status["state"], status["actual"], status["date"]),
+                ("missing", 1, TODAY),
+            )
+            rows = self.Status.with_context(key_account_partner_id=self.account.id)
+            self.assertEqual(rows.search([]).finding, "1 of 2")
+            self.assertEqual(
+                self._update().suggested_relationship_level, "transactional"
+            )
+            self._visit()
+            self.assertEqual(
+                self._update().suggested_relationship_level, "preferred_supplier"
+            )
 
 
 @tagged("post_install", "-at_install")
