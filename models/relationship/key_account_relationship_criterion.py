@@ -3,7 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import format_date
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
-from .evaluation import get_measured_sql, get_status_sql
+from .evaluation import get_status_sql
 from .measures import MEASURES, get_all_parameters, get_present_sql
 
 # The most that a parameter may be: a century is more than anybody means, and keeps
@@ -316,11 +316,6 @@ class KeyAccountRelationshipCriterion(models.Model):
 
     def _get_measures(self):
         return [measure for each in self if (measure := each._get_measure())]
-
-    @api.model
-    def _get_measured_sql(self, days, partner_ids=None):
-        """See :func:`.evaluation.get_measured_sql`."""
-        return get_measured_sql(self.env, days, partner_ids)
 
     @api.model
     def _get_status_sql(self, days, partner_ids=None):

@@ -1,5 +1,6 @@
 from . import account_move
 from . import crm_lead
+from . import key_account
 from . import key_account_policy
 from . import key_account_tier
 from . import key_account_tier_change

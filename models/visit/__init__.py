@@ -1,5 +1,6 @@
 from . import calendar_event
 from . import digest
+from . import key_account
 from . import key_account_checklist_item
 from . import key_account_commitment
 from . import key_account_due

@@ -1,0 +1,81 @@
+"""What is going on with an account: the best reason to spend time on it."""
+
+from odoo.tools import SQL
+
+from ...const import STAGE_NUMBERS
+
+
+def update_engagement_stages(env, company, partner_ids=None):
+    """Note what is going on with the accounts of ``company``, by their quotations,
+    orders that aren't invoiced yet, and open leads: the best reason to spend time
+    on them counts. One statement.
+
+    :param partner_ids: limits the accounts; None: all
+    :return: ids of the customers whose stage changed
+    """
+    env.flush_all()
+    carts = SQL()
+    if env["sale.order"]._fields.get("website_id"):
+        # A cart is no quotation.
+        carts = SQL("AND (sale.state != 'draft' OR sale.website_id IS NULL)")
+    env.cr.execute(
+        SQL(
+            """
+            WITH documents AS (
+                SELECT partner.commercial_partner_id AS partner_id,
+                       CASE WHEN sale.state = 'sale' THEN %(contract)s
+                            ELSE %(quotation)s END AS number
+                  FROM sale_order sale
+                  JOIN res_partner partner ON partner.id = sale.partner_id
+                 WHERE sale.company_id = %(company)s
+                   AND (sale.state IN ('draft', 'sent')
+                        OR sale.state = 'sale'
+                           AND sale.invoice_status IS DISTINCT FROM 'invoiced')
+                   %(carts)s
+                 UNION ALL
+                SELECT partner.commercial_partner_id,
+                       CASE WHEN lead.type = 'lead' THEN %(lead)s
+                            ELSE %(opportunity)s END
+                  FROM crm_lead lead
+                  LEFT JOIN crm_team team ON team.id = lead.team_id
+                  LEFT JOIN res_users owner ON owner.id = lead.user_id
+                  JOIN res_partner partner ON partner.id = lead.partner_id
+                 WHERE lead.active
+                   AND lead.won_status = 'pending'
+                   AND %(lead_company)s = %(company)s
+            ), best AS (
+                SELECT partner_id, MIN(number) AS number
+                  FROM documents
+                 GROUP BY partner_id
+            ), stages AS (
+                SELECT card.id, card.engagement_stage AS old_stage,
+                       (ARRAY[%(stages)s])[COALESCE(best.number, %(target)s)]
+                           AS stage
+                  FROM key_account card
+                  LEFT JOIN best ON best.partner_id = card.partner_id
+                 WHERE card.company_id = %(company)s
+                   AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
+            )
+            UPDATE key_account card
+               SET engagement_stage = stages.stage
+              FROM stages
+             WHERE card.id = stages.id
+               AND stages.old_stage IS DISTINCT FROM stages.stage
+         RETURNING card.partner_id
+            """,
+            contract=STAGE_NUMBERS["contract"],
+            quotation=STAGE_NUMBERS["quotation"],
+            lead=STAGE_NUMBERS["lead"],
+            opportunity=STAGE_NUMBERS["opportunity"],
+            target=STAGE_NUMBERS["target"],
+            stages=SQL(", ").join(SQL("%s", stage) for stage in STAGE_NUMBERS),
+            carts=carts,
+            lead_company=env["crm.lead"]._get_key_account_company_sql(),
+            company=company.id,
+            everybody=partner_ids is None,
+            partner_ids=list(partner_ids or []),
+        )
+    )
+    changed = [row[0] for row in env.cr.fetchall()]
+    env["key.account"].invalidate_model(["engagement_stage"], flush=False)
+    return changed

@@ -1,0 +1,162 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+
+class KeyAccount(models.Model):
+    """What the tiering run measures of an account, and the history of its tiers."""
+
+    _inherit = "key.account"
+
+    revenue = fields.Monetary(
+        readonly=True,
+        help="Untaxed revenue of the policy's window, credit notes subtracted.",
+    )
+    margin = fields.Monetary(readonly=True)
+    margin_rate = fields.Float(
+        string="Margin (%)",
+        digits=(16, 2),
+        readonly=True,
+        aggregator=None,
+    )
+    expected_revenue = fields.Monetary(
+        readonly=True,
+        help="Expected revenue of the open leads and opportunities.",
+    )
+    previous_revenue = fields.Monetary(
+        readonly=True,
+        help="Revenue of the window before this one.",
+    )
+    share = fields.Float(
+        string="Share (%)",
+        digits=(16, 4),
+        readonly=True,
+        help="Share of the account in the figure that the policy ranks by.",
+    )
+    rank = fields.Integer(
+        readonly=True,
+        aggregator=None,
+        help="Place among the company's accounts; equal figures share a place. Places "
+        "behind the first thousand are brought up to date once a week.",
+    )
+    cumulative_share = fields.Float(
+        string="Cumulative Share (%)",
+        digits=(16, 4),
+        compute="_compute_cumulative_share",
+        search="_search_cumulative_share",
+        aggregator=None,
+        help="Share of this and all better accounts together.",
+    )
+    suggested_tier_id = fields.Many2one(
+        "key.account.tier",
+        readonly=True,
+        ondelete="set null",
+        help="The tier that the figures alone would give.",
+    )
+
+    @api.depends("is_account", "revenue", "margin", "expected_revenue")
+    def _compute_cumulative_share(self):
+        """Add up the shares of the account and of all better ones: asked for rarely, so
+        that one customer's new invoice doesn't change the row of every other one."""
+        shares = {}
+        if self.ids:
+            rows = self.env.execute_query(
+                SQL(
+                    "SELECT id, cumulated FROM (%s) AS accounts WHERE id = ANY(%s)",
+                    self._get_cumulated_sql(self.company_id),
+                    self.ids,
+                )
+            )
+            shares = dict(rows)
+        for account in self:
+            account.cumulative_share = shares.get(account._origin.id, 0)
+
+    def _search_cumulative_share(self, operator, value):
+        if operator not in ("<", "<=", ">", ">="):
+            return NotImplemented
+        accounts = SQL(
+            "(SELECT id FROM (%s) AS accounts WHERE COALESCE(cumulated, 0) %s %s)",
+            self._get_cumulated_sql(self.env.companies),
+            SQL(operator),
+            value,
+        )
+        return Domain("id", "in", accounts)
+
+    def _get_cumulated_sql(self, companies):
+        """Return a query of all rows of these companies: id, and the share of all
+        accounts up to this one in the figure that the policy ranks by; NULL for those
+        that are no accounts."""
+        metrics = {
+            company.id: self.env["key.account.policy"]._get_for_company(company).metric
+            for company in companies.sudo()
+        }
+        self.flush_model(
+            ["company_id", "is_account", *{*filter(None, metrics.values()), "revenue"}]
+        )
+        figure = SQL(" ").join(
+            SQL("WHEN %s THEN %s", company_id, SQL.identifier(metric))
+            for company_id, metric in metrics.items()
+            if metric
+        )
+        return SQL(
+            """
+            SELECT id,
+                   CASE WHEN is_account
+                        THEN ROUND(100 * SUM(GREATEST(figure, 0)) OVER best
+                                   / NULLIF(SUM(GREATEST(figure, 0)) OVER everybody, 0),
+                                   4)
+                   END AS cumulated
+              FROM (SELECT id, company_id, is_account,
+                           (CASE company_id %s ELSE revenue END)::numeric AS figure
+                      FROM key_account
+                     WHERE company_id = ANY(%s)
+                   ) AS accounts
+            WINDOW everybody AS (PARTITION BY company_id, is_account),
+                   best AS (PARTITION BY company_id, is_account ORDER BY figure DESC)
+            """,
+            figure or SQL("WHEN NULL THEN NULL"),
+            companies.ids,
+        )
+
+    @api.constrains("tier_id", "company_id")
+    def _check_tier_company(self):
+        for account in self:
+            company = account.tier_id.company_id
+            if company and company != account.company_id:
+                raise ValidationError(
+                    self.env._(
+                        "The tier %(tier)s belongs to %(company)s: choose one of this "
+                        "company's policy.",
+                        tier=account.tier_id.name,
+                        company=company.name,
+                    )
+                )
+
+    def _log_decisions(self, vals):
+        if "tier_id" in vals:
+            self._log_tiers(vals["tier_id"], vals.get("tier_lock_reason"))
+        return super()._log_decisions(vals)
+
+    def _log_tiers(self, tier_id, lock_reason):
+        """Keep in the history that somebody is about to give the accounts a tier."""
+        changes = self.env["key.account.tier.change"]
+        by_hand = self.env._("Set by hand")
+        self._get_proposals(changes).write({"state": "rejected", "note": by_hand})
+        changes.create(
+            [
+                {
+                    "partner_id": account.partner_id.id,
+                    "company_id": account.company_id.id,
+                    "from_tier_id": account.tier_id.id,
+                    "to_tier_id": tier_id,
+                    "state": "applied",
+                    "reason": self.env.context.get("key_account_reason")
+                    or lock_reason
+                    or account.tier_lock_reason
+                    or by_hand,
+                    "user_id": self.env.uid,
+                }
+                for account in self
+            ]
+        )

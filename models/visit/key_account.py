@@ -1,0 +1,187 @@
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..account import clock
+from ..account.key_account import EFFORT_MONTHS
+
+
+class KeyAccount(models.Model):
+    """When the account was and will be visited, and whether that is worth it."""
+
+    _inherit = "key.account"
+
+    visit_count = fields.Integer(
+        string="Visits (12 Months)",
+        readonly=True,
+        help="Done visits of the last 12 months, calls and mails not counted.",
+    )
+    effort_mismatch = fields.Selection(
+        [("too_much", "Too much effort"), ("too_little", "Too little effort")],
+        readonly=True,
+        help="Whether the customer is visited more, or less, than its value type "
+        "calls for.",
+    )
+    last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
+    next_visit_date = fields.Date(string="Next Visit", readonly=True, aggregator="min")
+
+    def _follow_decisions(self, columns):
+        # last: visits are planned by what the other rooms make of it
+        res = super()._follow_decisions(columns)
+        if "relationship_level" in columns:
+            planner = self.env["key.account.planner"]
+            accounts = self.filtered(
+                lambda account: (
+                    account.partner_id == account.partner_id.commercial_partner_id
+                )
+            )
+            for company, same in accounts.grouped("company_id").items():
+                planner._plan_now(same.partner_id, company)
+        if "executive_sponsor_id" in columns:
+            self.env["key.account.visit"]._follow_sponsor(self)
+        return res
+
+    @api.model
+    def _get_silent_values(self, company):
+        return super()._get_silent_values(company) | {"visit_count": SQL("0")}
+
+    @api.model
+    def _update_visit_dates(self, partner_ids):
+        """Copy the last done and the next planned visit of these customers."""
+        Visit = self.env["key.account.visit"]
+        Visit.flush_model(
+            ["partner_id", "company_id", "state", "date_done", "date_planned"]
+        )
+        self.flush_model(["last_visit_date", "next_visit_date"])
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH dates AS (
+                    SELECT card.id,
+                           MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
+                           MIN(date_planned) FILTER (WHERE state = 'planned')
+                               AS next_date
+                      FROM key_account card
+                      LEFT JOIN key_account_visit visit
+                             ON visit.partner_id = card.partner_id
+                            AND visit.company_id = card.company_id
+                     WHERE card.partner_id = ANY(%(partners)s)
+                     GROUP BY card.id
+                )
+                UPDATE key_account card
+                   SET last_visit_date = last_date, next_visit_date = next_date
+                  FROM dates
+                 WHERE card.id = dates.id
+                   AND (last_visit_date, next_visit_date)
+                       IS DISTINCT FROM (last_date, next_date)
+                """,
+                partners=list(partner_ids),
+            )
+        )
+        self.invalidate_model(["last_visit_date", "next_visit_date"])
+        self.env["res.partner"]._forget_key_accounts()
+        self.env["crm.lead"].invalidate_model(
+            ["is_visit_overdue", "last_visit_date", "next_visit_date"]
+        )
+
+    @api.model
+    def _update_effort(self, company, today=None, touched=None):
+        """Count the visits of the last 12 months and mark the accounts whose effort
+        doesn't fit their value type. A fixed number of statements; doesn't commit.
+
+        Intrinsic customers buy on price: as many visits as the average of the best
+        tier are too many. Strategic ones are to be met more often than the average of
+        the other tiers. The averages are those of the policy's tiers in force;
+        without one there is no mark. Customers that are no accounts, or lost, neither
+        count nor get a mark.
+
+        :param date today: last day of the 12 months; default: today in the time zone
+            of the company's working hours
+        :param touched: ids of the customers whose visits to count; those of the others
+            are as many as they were. Default: all
+        """
+        policies = self.env["key.account.policy"]
+        today = today or clock.get_today(company)
+        policy = policies._get_for_company(company).sudo()
+        tier_ids = policy._get_tiers().ids if policy else []
+        self.env["key.account.visit"].flush_model(
+            ["partner_id", "company_id", "state", "track", "date_done"]
+        )
+        self.flush_model()
+        among, looked_at = SQL("TRUE"), SQL("TRUE")
+        counted = SQL("COALESCE(visits.visit_count, 0)")
+        if touched is not None:
+            # an average changes the marks of others
+            looked_at = SQL(
+                "card.partner_id = ANY(%s) OR value_type IS NOT NULL"
+                " OR effort_mismatch IS NOT NULL",
+                touched,
+            )
+            among = SQL("partner_id = ANY(%s)", touched)
+            counted = SQL(
+                "CASE WHEN card.partner_id = ANY(%s) THEN %s ELSE card.visit_count END",
+                touched,
+                counted,
+            )
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH visits AS (
+                    SELECT partner_id, COUNT(*)::int AS visit_count
+                      FROM key_account_visit
+                     WHERE company_id = %(company)s
+                       AND track IN ('visit', 'executive')
+                       AND state = 'done'
+                       AND date_done > %(after)s
+                       AND date_done <= %(today)s
+                       AND %(among)s
+                     GROUP BY partner_id
+                ), accounts AS (
+                    SELECT card.id, card.value_type, %(counted)s AS visit_count,
+                           %(looked_at)s AS is_looked_at,
+                           card.visit_count AS old_count,
+                           card.effort_mismatch AS old_mismatch,
+                           is_account AND is_lost IS NOT TRUE AS is_counted,
+                           card.tier_id = ANY(%(best)s) AS is_best,
+                           card.tier_id = ANY(%(others)s) AS is_other
+                      FROM key_account card
+                      LEFT JOIN visits ON visits.partner_id = card.partner_id
+                     WHERE card.company_id = %(company)s
+                ), averages AS (
+                    SELECT AVG(visit_count) FILTER (WHERE is_best) AS best,
+                           AVG(visit_count) FILTER (WHERE is_other) AS others
+                      FROM accounts
+                     WHERE is_counted
+                ), marked AS (
+                    SELECT id, visit_count, old_count, old_mismatch,
+                           CASE WHEN is_counted IS NOT TRUE THEN NULL
+                                WHEN value_type = 'intrinsic'
+                                 AND visit_count > 0
+                                 AND visit_count >= best THEN 'too_much'
+                                WHEN value_type = 'strategic'
+                                 AND visit_count <= others
+                                 AND visit_count < best THEN 'too_little'
+                           END AS effort_mismatch
+                      FROM accounts CROSS JOIN averages
+                     WHERE is_looked_at
+                )
+                UPDATE key_account card
+                   SET visit_count = marked.visit_count,
+                       effort_mismatch = marked.effort_mismatch
+                  FROM marked
+                 WHERE card.id = marked.id
+                   AND (marked.old_count, marked.old_mismatch)
+                       IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
+                """,
+                company=company.id,
+                after=today - relativedelta(months=EFFORT_MONTHS),
+                today=today,
+                among=among,
+                counted=counted,
+                looked_at=looked_at,
+                best=tier_ids[:1],
+                others=tier_ids[1:],
+            )
+        )
+        self.invalidate_model(["visit_count", "effort_mismatch"])
