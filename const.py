@@ -1,9 +1,5 @@
 """Values shared by the models."""
 
-# Marks context keys that only this addon's code may set. A client can put any key into
-# the context of a call, but never this object.
-INTERNAL = object()
-
 # The relationship ladder, lowest step first.
 RELATIONSHIP_LEVELS = [
     ("transactional", "Transactional"),

@@ -28,5 +28,6 @@ from .visit import test_brief
 from .visit import test_calendar_meeting
 from .visit import test_figures
 from .visit import test_report
+from .visit import test_settlement
 from .visit import test_visits
 from .visit import test_week_board

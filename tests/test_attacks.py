@@ -679,7 +679,8 @@ class TestActivityAttacks(KeyAccountCommon):
             }
         )
         logged.write({"next_date": TODAY + timedelta(days=9)})
-        logged.sudo()._keep_promises({"next_date"})
+        settlement = self.env["key.account.settlement"]
+        settlement._keep_promises(logged.sudo(), {"next_date"})
         self.assertTrue(row.exists())
         self.assertFalse(self._get_planned(self.partner))
         self.assertEqual(logged.sudo().promise_activity_id.user_id, self.rep)
@@ -726,7 +727,8 @@ class TestActivityAttacks(KeyAccountCommon):
         )
         day = TODAY + timedelta(days=20)
         logged.write({"next_date": day})
-        logged.sudo()._keep_promises({"next_date"})
+        settlement = self.env["key.account.settlement"]
+        settlement._keep_promises(logged.sudo(), {"next_date"})
         self.assertEqual(self._get_planned(self.partner).date_planned, day)
         result = logged.sudo()._get_next_notification("Done.")
         self.assertIn("Next visit", result["params"]["message"])

@@ -1,10 +1,10 @@
 import logging
+from contextlib import contextmanager
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
-from ...const import INTERNAL
 from ..account import clock
 from .measure import Measurement, get_placed
 from .methods import METHODS
@@ -12,6 +12,8 @@ from .moves import Moves
 from .touched import get_touched_ids, note_run
 
 _logger = logging.getLogger(__name__)
+
+SAVING_POLICY = "key_account_saving_policy"
 
 
 class KeyAccountPolicy(models.Model):
@@ -171,8 +173,20 @@ class KeyAccountPolicy(models.Model):
     def _check_tiers_unless_deferred(self):
         """Check after a change of a single tier, unless a whole policy is being saved:
         its lines arrive one by one and are right only together."""
-        if self.env.context.get("key_account_defer_tier_check") is not INTERNAL:
+        if not self.env.cr.cache.get(SAVING_POLICY):
             self._check_tiers()
+
+    @contextmanager
+    def _save_whole(self):
+        """Within it a whole policy is saved. Kept with the cursor, where no client's
+        context reaches."""
+        cache = self.env.cr.cache
+        before = cache.get(SAVING_POLICY, False)
+        cache[SAVING_POLICY] = True
+        try:
+            yield
+        finally:
+            cache[SAVING_POLICY] = before
 
     # -------------------------------------------------------------------------
     # CRUD
@@ -180,16 +194,17 @@ class KeyAccountPolicy(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        deferred = self.with_context(key_account_defer_tier_check=INTERNAL)
-        return super(KeyAccountPolicy, deferred).create(vals_list).with_env(self.env)
+        with self._save_whole():
+            return super().create(vals_list)
 
     def write(self, vals):
-        deferred = self.with_context(key_account_defer_tier_check=INTERNAL)
-        return super(KeyAccountPolicy, deferred).write(vals)
+        with self._save_whole():
+            return super().write(vals)
 
     def unlink(self):
         # Through the ORM, so that tiers in use are refused with a sentence.
-        self.with_context(key_account_defer_tier_check=INTERNAL).tier_ids.unlink()
+        with self._save_whole():
+            self.tier_ids.unlink()
         return super().unlink()
 
     def copy_data(self, default=None):

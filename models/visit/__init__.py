@@ -18,3 +18,4 @@ from . import crm_lead
 from . import key_account_loss
 from . import partner_merge
 from . import res_partner
+from . import settlement

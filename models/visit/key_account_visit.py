@@ -647,8 +647,7 @@ class KeyAccountVisit(models.Model):
             lambda visit: visit.user_id and not visit.team_id and not visit.cadence_id
         )._copy_team()
         done = visits.filtered(lambda visit: visit.state == "done").sudo()
-        done._replace_missed()
-        done._replace_planned()
+        done.env["key.account.settlement"]._settle_logged(done)
         return visits
 
     def write(self, vals):
@@ -1024,7 +1023,7 @@ class KeyAccountVisit(models.Model):
         ).items():
             visits.write({"state": "done", "date_done": day, **(maker or {})})
         self._plan_next()
-        self._replace_missed()
+        self.env["key.account.settlement"]._settle_done(self)
         self.commitment_ids._create_activities()
         self.env["key.account.visit.task"]._create_follow_ups(self)
 

@@ -1,14 +1,11 @@
-from collections import defaultdict
 from datetime import timedelta
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import format_date, plaintext2html
+from odoo.tools import format_date
 
 from ..account import clock
-from ..account.key_account_mixin import get_account_key
-from .key_account_visit import REPORT_FIELDS
 from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
@@ -18,29 +15,6 @@ QUADRANTS = {
     ("slow", "friendly"): "friendly",
     ("slow", "unfriendly"): "indifferent",
 }
-# A logged visit takes these over from the planned one in whose place it took place:
-# what cadence and figures need,
-ASKED_FIELDS = [
-    "cadence_id",
-    "date_due",
-    "date_latest",
-    "engagement_stage",
-    "loss_id",
-    "relationship_level",
-    "tier_id",
-]
-# and the plan itself, unless it is one that the user may not see.
-PLAN_FIELDS = [
-    *ASKED_FIELDS,
-    "date_planned",
-    "is_date_fixed",
-    "summary",
-    "target_contact_id",
-    "target_level",
-    "target_role_id",
-]
-# These activities too, but where there are none the logged visit keeps its own.
-LINK_ROLES = ("visit", "support")
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"
 
 
@@ -362,8 +336,8 @@ class KeyAccountVisit(models.Model):
         if vals.get("state") in ("cancelled", "missed"):
             visits._withdraw_draft()
         if before.promises:
-            visits.browse(visit.id for visit in before.promises)._follow_promises(
-                before.promises
+            self.env["key.account.settlement"].sudo()._follow_promises(
+                visits.browse(visit.id for visit in before.promises), before.promises
             )
         tasks = self.env["key.account.visit.task"]
         if {"is_manager_needed", "support_needed"} & vals.keys():
@@ -467,7 +441,9 @@ class KeyAccountVisit(models.Model):
         visit.write({"report_date": fields.Datetime.now(), "report_uid": self.env.uid})
         tasks._create_follow_ups(visit)
         visit._plan_next()
-        visit._keep_promises({"next_date", "next_theme"})
+        visit.env["key.account.settlement"]._keep_promises(
+            visit, {"next_date", "next_theme"}
+        )
         untold = tasks._notify_managers(visit)
         return visit._get_next_notification(
             self.env._("Report saved."),
@@ -553,7 +529,7 @@ class KeyAccountVisit(models.Model):
             )
         self._restore_draft()
         self.commitment_ids._create_activities()
-        self._replace_planned()
+        self.env["key.account.settlement"]._settle_late(self)
 
     def action_log(self):
         """Open the report of a visit that wasn't planned; its customer is chosen
@@ -681,7 +657,7 @@ class KeyAccountVisit(models.Model):
         :param str message: what was done
         :param str warning: what wasn't
         """
-        follower = self._get_planned_followers().get(self.id)
+        follower = self.env["key.account.settlement"]._get_planned(self).get(self.id)
         params = {
             "type": "warning" if warning else "success",
             "next": {"type": "ir.actions.act_window_close"},
@@ -722,49 +698,6 @@ class KeyAccountVisit(models.Model):
             if feedback.strip() not in (visit.feedback or ""):
                 visit.feedback = "\n".join(filter(None, [visit.feedback, feedback]))
 
-    def _get_accounts_domain(self):
-        leads = self.filtered(lambda visit: not visit.partner_id).lead_id
-        return (
-            Domain("company_id", "in", self.company_id.ids)
-            & Domain("track", "in", list(set(self.mapped("track"))))
-            & (
-                Domain("partner_id", "in", self.partner_id.ids)
-                | (
-                    Domain("partner_id", "=", False)
-                    & Domain("lead_id", "in", leads.ids)
-                )
-            )
-        )
-
-    def _get_planned_followers(self):
-        """Return {visit id: the planned visit of the same account on the same track}
-        for those that have one."""
-        planned = self.search(
-            self._get_accounts_domain() & Domain("state", "=", "planned")
-        )
-        by_key = {visit._get_account_key(): visit for visit in planned}
-        return {
-            visit.id: by_key[visit._get_account_key()]
-            for visit in self
-            if visit._get_account_key() in by_key
-        }
-
-    def _filter_latest(self):
-        """Return the done visits after which nobody visited the account on the
-        track."""
-        latest = {}
-        groups = self._read_group(
-            self._get_accounts_domain() & Domain("state", "=", "done"),
-            ["partner_id", "lead_id", "company_id", "track"],
-            ["date_done:max"],
-        )
-        for partner, lead, company, track, day in groups:
-            key = get_account_key(partner.id, lead.id, company.id, track)
-            latest[key] = max(day, latest.get(key, day))
-        return self.filtered(
-            lambda visit: visit.date_done == latest.get(visit._get_account_key())
-        )
-
     def _get_earliest_day(self):
         """Return the first day on which the planned visit counts as made: as early as
         the cadence allows."""
@@ -772,269 +705,6 @@ class KeyAccountVisit(models.Model):
         if self.date_due and self.date_latest:
             tolerance = max(tolerance, self.date_latest - self.date_due)
         return self.date_planned - tolerance
-
-    def _replace_missed(self):
-        """Visits that were made in time and noted late: what was marked missed took
-        place."""
-        missed = self.search(
-            self._get_accounts_domain() & Domain("state", "=", "missed"),
-            order="date_planned desc, id desc",
-        )
-        by_key = defaultdict(list)
-        for visit in missed:
-            by_key[visit._get_account_key()].append(visit)
-        within_reach = missed._filter_within_reach()
-        for visit in self:
-            others = by_key[visit._get_account_key()]
-            for other in others:
-                first, last = other._get_earliest_day(), other._get_window_end()
-                if first <= visit.date_done <= last:
-                    others.remove(other)
-                    visit._take_place_of(other, other in within_reach)
-                    break
-
-    def _replace_planned(self):
-        """Visits that nobody had planned count: settle what was planned.
-
-        - A planned visit that was due by then took place, just not as planned: the
-          logged visit takes its place, unless it took that of a missed one.
-        - A later one that the cadence planned is outdated: the cadence goes on from
-          the logged visit. What a person moved, or planned by hand, stays.
-        - What waits in the backlog is planned anew too.
-        """
-        followers = self._get_planned_followers()
-        rows = self._get_waiting_rows()
-        concerned = self.filtered(
-            lambda visit: visit.id in followers or visit._get_account_key() in rows
-        )
-        settled = taken = self.browse()
-        outdated = defaultdict(self.browse)
-        within_reach = self.union(*followers.values())._filter_within_reach()
-        for visit in concerned._filter_latest():
-            planned = followers.get(visit.id)
-            if not planned:
-                settled |= visit
-                continue
-            if planned in taken:
-                # two visits on one day: one takes the place
-                continue
-            taken |= planned
-            if not visit.date_due and visit.date_done >= planned._get_earliest_day():
-                visit._take_place_of(planned, planned in within_reach)
-                settled |= visit
-            elif (
-                planned.cadence_id
-                and not planned.is_date_fixed
-                and visit.company_id.key_account_planning
-            ):
-                outdated[visit.date_done] |= planned
-                settled |= visit
-        for day, visits in outdated.items():
-            visits._close_visited(day)
-        settled._plan_next()
-
-    def _get_waiting_rows(self):
-        """Return {account key: row} of what the last planning found no day for."""
-        dues = self.env["key.account.due"].sudo()
-        domain = self._get_accounts_domain() & Domain(
-            [("visit_id", "=", False), ("reason", "!=", False)]
-        )
-        return {row._get_account_key(): row for row in dues.search(domain)}
-
-    def _close_visited(self, day, **kwargs):
-        """Cancel what need not take place any more: somebody was there on ``day``."""
-        day = format_date(self.env, day, date_format="d MMM")
-        self._close(self.env._("Visited on %s", day), **kwargs)
-
-    def _take_place_of(self, other, within_reach):
-        """Be the visit that was planned, or marked missed: the cadence asked for it,
-        its activity is done, and what its salesperson had noted already stays.
-
-        :param bool within_reach: whether the user may change ``other``; if not, it is
-            cancelled, and what was noted stays there, with its salesperson
-        """
-        vals = {
-            name: other._fields[name].convert_to_write(other[name], other)
-            for name in (PLAN_FIELDS if within_reach else ASKED_FIELDS)
-        }
-        activity = other.activity_id.filtered("active")
-        other._remove_later_meeting(self.date_done)
-        if within_reach:
-            vals.update(self._get_draft_values(other))
-            if other.state == "missed":
-                other._restore_draft()
-            # What is detached doesn't go with the visit
-            other.calendar_event_id = False
-            self._take_tasks_of(other)
-            other.commitment_ids.visit_id = self
-            self._take_log_of(other)
-            other.unlink()
-        else:
-            # the meeting of that day took place, and the leader need not go after it
-            other.write({"calendar_event_id": False, "date_escalated": False})
-            other._close_visited(self.date_done, unlink_activities=False)
-        self.write(vals)
-        self.commitment_ids._create_activities()
-        activity.action_feedback(feedback=self.feedback)
-
-    def _get_draft_values(self, other):
-        """Return what is noted on ``other`` and not here, to be written here."""
-        vals = {
-            name: other._fields[name].convert_to_write(other[name], other)
-            for name in sorted(REPORT_FIELDS)
-            if other[name] and not self[name]
-        }
-        day = vals.get("next_date")
-        if day and (day < self._get_today() or day <= self.date_done):
-            del vals["next_date"]
-        if other.calendar_event_id and not self.calendar_event_id:
-            vals["calendar_event_id"] = other.calendar_event_id.id
-        return vals
-
-    def _take_tasks_of(self, other):
-        """Move the activities of ``other`` here, that are not here yet."""
-        tasks = other.task_ids.filtered(
-            lambda task: task.key_account_role in LINK_ROLES
-        )
-        own = set(self.task_ids.mapped("key_account_role"))
-        taken = tasks.filtered(lambda task: task.key_account_role not in own)
-        taken.key_account_visit_id = self
-        (tasks - taken).key_account_visit_id = False
-
-    def _take_log_of(self, other):
-        """Move messages, attachments and followers of ``other`` here."""
-        for model, column in (
-            ("mail.message", "model"),
-            ("ir.attachment", "res_model"),
-        ):
-            self.env[model].search(
-                [(column, "=", self._name), ("res_id", "=", other.id)]
-            ).write({"res_id": self.id})
-        self.message_subscribe(other.message_partner_ids.ids)
-
-    def _remove_later_meeting(self, day):
-        """Take the visit's meeting out of the calendar if it is after ``day``."""
-        event = self.calendar_event_id
-        if not event:
-            return
-        tz = clock.get_timezone(self.company_id, self.user_id)
-        if self.env["key.account.agenda"]._get_event_period(event, tz)[0].date() > day:
-            self._remove_meetings()
-            if self.calendar_event_id:
-                self._release_meetings(event)
-
-    def _follow_promises(self, before):
-        """Do with the next visits what was corrected in reports.
-
-        :param before: day and theme per visit before they were written
-        """
-        redated = self.filtered(lambda visit: visit.next_date != before[visit][0])
-        redated._keep_promises({"next_date"})
-        redated.filtered(lambda visit: not visit.next_date)._release_followers(
-            {visit: day for visit, (day, _theme) in before.items()}
-        )
-        self.filtered(
-            lambda visit: visit.next_theme != before[visit][1]
-        )._keep_promises({"next_theme"})
-        self.env["key.account.visit.task"]._tell_of_promises(
-            {
-                visit: visit.promise_activity_id.user_id
-                for visit in self.filtered("promise_activity_id")
-            }
-        )
-
-    def _release_followers(self, days):
-        """Let the cadence decide on visits that were promised for a day. What a person
-        has moved since, or arranged a meeting for, stays.
-
-        :param days: the day that was promised, per visit
-        """
-        followers = self._get_planned_followers()
-        within_reach = self.union(*followers.values())._filter_within_reach()
-        settled = outdated = self.browse()
-        for visit in self._filter_latest():
-            planned = followers.get(visit.id, self.browse()) & within_reach
-            if (
-                planned.cadence_id
-                and planned.is_date_fixed
-                and planned.date_planned == days[visit]
-                and not planned.calendar_event_id
-            ):
-                planned.is_date_fixed = False
-                if visit.company_id.key_account_planning:
-                    settled |= visit
-                    outdated |= planned
-        outdated._close(self.env._("The day is not promised any more"))
-        settled._plan_next()
-
-    def _keep_promises(self, names):
-        """Bring the next visits to the day that the customers were promised, on which
-        they stay, with the theme as the objective. A colleague whose visit it is, is
-        told instead.
-
-        :param names: the promises to keep: ``next_date``, ``next_theme``
-        """
-        promised = self.filtered(
-            lambda visit: visit.state == "done" and any(visit[name] for name in names)
-        )
-        promised = promised and promised._filter_latest()
-        followers = promised and promised._get_planned_followers()
-        rows = promised and promised._get_waiting_rows()
-        dues = self.env["key.account.due"].sudo()
-        planned = self.browse().union(*(followers or {}).values())
-        waiting = dues.union(*(rows or {}).values())
-        hidden = planned - planned._filter_within_reach()
-        hidden_rows = waiting - waiting._filter_within_reach()
-        told = {}
-        for visit in promised:
-            day = "next_date" in names and visit.next_date
-            if day and day < visit._get_today():
-                # promised in a draft that was saved long ago
-                day = False
-            planned = followers.get(visit.id, self.browse())
-            row = rows.get(visit._get_account_key(), dues)
-            if planned in hidden or not planned and row in hidden_rows:
-                told[visit] = (planned or row).user_id
-                continue
-            if not planned and day:
-                planned = visit._plan_promised(day, row)
-            if not planned:
-                continue
-            vals = {}
-            if day and planned.date_planned != day:
-                vals["date_planned"] = day
-            elif day:
-                vals["is_date_fixed"] = True
-            if "next_theme" in names and visit.next_theme:
-                vals["objective"] = visit.next_theme
-                planned.activity_id._write_quietly(
-                    {"note": plaintext2html(visit.next_theme)}
-                )
-            planned.write(vals)
-        self.env["key.account.visit.task"]._tell_of_promises(told)
-
-    def _plan_promised(self, day, row):
-        """Plan the visit that was promised for ``day``: what waits in the backlog, or
-        one that the cadence doesn't ask for.
-
-        :param row: what waits, if anything does
-        """
-        if row:
-            vals = row._prepare_visit_values(day, row.user_id)
-        else:
-            user = self.user_id.filtered("active") or self.account_user_id
-            vals = {
-                "partner_id": self.partner_id.id,
-                "lead_id": self.lead_id.id,
-                "company_id": self.company_id.id,
-                "user_id": user.filtered("active").id,
-                "team_id": self.team_id.id,
-                "track": self.track,
-                "date_planned": day,
-                "is_date_fixed": True,
-            }
-        vals["objective"] = self.next_theme
-        return self.with_company(self.company_id).create(vals)
 
     # -------------------------------------------------------------------------
     # Hand-over
