@@ -134,7 +134,7 @@ class KeyAccountAssignment(models.TransientModel):
                     company=self.company_id.name,
                 )
             )
-        self.env["key.account.visit"]._check_works_in_sales(user)
+        self.env["key.account.week.board"]._check_works_in_sales(user)
         if self.partner_id.user_id != self.user_id:
             raise UserError(
                 self.env._(
