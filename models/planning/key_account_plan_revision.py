@@ -60,7 +60,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
         )
         if partner_ids is not None:
             leaving &= Domain("partner_id", "in", partner_ids)
-        self.env["key.account.visit"]._follow_contacts(leaving)
+        self.env["key.account.visit.follow"]._follow_contacts(leaving)
         self.env.flush_all()
         lines = self.env["key.account.cadence"]._get_lines(company)
         rows = self.env.execute_query(

@@ -283,7 +283,7 @@ class ResPartner(models.Model):
         """Keep coverage, ladder and planned visits in step with changed contacts."""
         if accounts:
             self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
-            self.env["key.account.visit"].sudo()._follow_contacts(
+            self.env["key.account.visit.follow"].sudo()._follow_contacts(
                 Domain("partner_id", "in", accounts.ids)
                 | Domain("target_contact_id", "child_of", self.ids)
             )

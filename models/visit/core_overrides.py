@@ -49,7 +49,7 @@ class ResPartner(models.Model):
         if decided and not becomes:
             self._check_decisions(decided)
         if vals.get("active") is False:
-            self.env["key.account.visit"].sudo()._close_for_partners(
+            self.env["key.account.visit.follow"].sudo()._close_for_partners(
                 self, self.env._("Customer archived")
             )
         previous_users = self._get_previous_users(vals)
@@ -64,7 +64,7 @@ class ResPartner(models.Model):
         self._write_decisions(dict.fromkeys(self, decided))
         self._follow_salesperson(previous_users)
         if vals.get("company_id"):
-            self.env["key.account.visit"].sudo()._close_for_partners(
+            self.env["key.account.visit.follow"].sudo()._close_for_partners(
                 self,
                 self.env._("Customer moved to another company"),
                 [("company_id", "!=", vals["company_id"])],
@@ -73,7 +73,7 @@ class ResPartner(models.Model):
             self._forget_key_accounts()
             accounts.sudo()._become_contacts()
         if vals.get("parent_id") or vals.get("is_company") is not None:
-            self.env["key.account.visit"].sudo()._follow_commercial_entity(self)
+            self.env["key.account.visit.follow"].sudo()._follow_commercial_entity(self)
             self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
             self.env["key.account.target"].sudo()._follow_commercial_entity(self)
         self._refresh_buying_center(centers | self._get_buying_centers(vals))
@@ -210,21 +210,21 @@ class CrmLead(models.Model):
         if not self:
             return super().write(vals)
         self._check_following_fields(vals)
-        visits = self.env["key.account.visit"].sudo()
+        follow = self.env["key.account.visit.follow"].sudo()
         if vals.get("active") is False:
-            visits._close_for_leads(self, self.env._("Lead archived"))
+            follow._close_for_leads(self, self.env._("Lead archived"))
         previous_users = self._get_previous_users(vals)
         due = self._filter_due(vals)
         if "partner_id" in vals:
             self.env["key.account"]._touch(self.partner_id)
         res = super().write(vals)
         if vals.get("partner_id"):
-            visits._follow_lead_customer(self)
+            follow._follow_lead_customer(self)
         if vals.get("company_id"):
-            visits._follow_lead_company(self)
+            follow._follow_lead_company(self)
         self._follow_salesperson(previous_users)
         if {"stage_id", "probability"} & vals.keys():
-            visits._close_for_leads(
+            follow._close_for_leads(
                 self.filtered(lambda lead: lead.won_status == "won"),
                 self.env._("Lead won"),
             )
@@ -240,7 +240,7 @@ class CrmLead(models.Model):
     def action_set_lost(self, **additional_values):
         """Core archives the leads first: the reason to close visits is another."""
         if self:
-            self.env["key.account.visit"].sudo()._close_for_leads(
+            self.env["key.account.visit.follow"].sudo()._close_for_leads(
                 self, self.env._("Lead lost")
             )
         return super().action_set_lost(**additional_values)
@@ -250,7 +250,7 @@ class CrmLead(models.Model):
         others, and their visits and due dates with them."""
         dues = self.env["key.account.due"].sudo()
         dues._merge(opportunities, self)
-        self.env["key.account.visit"].sudo()._merge_leads(self, opportunities)
+        self.env["key.account.visit.follow"].sudo()._merge_leads(self, opportunities)
         res = super()._merge_dependences(opportunities)
         self._refresh_key_account_dues()
         return res
@@ -269,7 +269,7 @@ class ResUsers(models.Model):
             sponsors=vals.get("active") is not False
         )
         if vals.get("active") is False or "company_ids" in vals:
-            self.env["key.account.visit"].sudo()._hand_over_lost_users(self)
+            self.env["key.account.visit.follow"].sudo()._hand_over_lost_users(self)
         return res
 
     def action_archive(self):

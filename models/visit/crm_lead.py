@@ -131,7 +131,7 @@ class CrmLead(models.Model):
             lambda lead: lead.user_id.id != previous_users.get(lead.id, lead.user_id.id)
         )
         if changed:
-            self.env["key.account.visit"].sudo()._hand_over_leads(
+            self.env["key.account.visit.follow"].sudo()._hand_over_leads(
                 changed, previous_users
             )
 

@@ -39,7 +39,7 @@ class KeyAccount(models.Model):
             for company, same in accounts.grouped("company_id").items():
                 planner._plan_now(same.partner_id, company)
         if "executive_sponsor_id" in columns:
-            self.env["key.account.visit"]._follow_sponsor(self)
+            self.env["key.account.visit.follow"]._follow_sponsor(self)
         return res
 
     @api.model

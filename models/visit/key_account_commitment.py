@@ -358,7 +358,8 @@ class KeyAccountCommitment(models.Model):
     def _assign_responsibles(self):
         """Give the commitments, with their activities, to whoever is responsible for
         the customers now."""
-        groups = self.visit_id._group_by_responsible()
+        follow = self.env["key.account.visit.follow"]
+        groups = follow._group_by_responsible(self.visit_id)
         for (user_id, _team_id), visits in groups.items():
             self.filtered(
                 lambda commitment, visits=visits: commitment.visit_id in visits

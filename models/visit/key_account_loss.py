@@ -53,10 +53,10 @@ class KeyAccountLoss(models.Model):
 
     def _stop_visits(self):
         """Close the planned visits and plan the one to win the customer back."""
-        visits = self.env["key.account.visit"]
+        follow = self.env["key.account.visit.follow"]
         for loss in self:
             company = loss.company_id
-            visits._close_for_partners(
+            follow._close_for_partners(
                 loss.partner_id,
                 loss._get_visit_reason(),
                 [("company_id", "=", company.id)],

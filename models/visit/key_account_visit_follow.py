@@ -4,11 +4,12 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 
-class KeyAccountVisit(models.Model):
+class KeyAccountVisitFollow(models.AbstractModel):
     """Visits follow their customers, leads, contacts and salespersons when these
-    change."""
+    change. Called as superuser: whoever changes them changes what follows."""
 
-    _inherit = "key.account.visit"
+    _name = "key.account.visit.follow"
+    _description = "Visits Follow Customers and Salespeople"
 
     # -------------------------------------------------------------------------
     # Hand-over: customers, leads and users that change
@@ -18,7 +19,7 @@ class KeyAccountVisit(models.Model):
     def _close_for_partners(self, partners, reason, domain=()):
         """Close the planned visits of ``partners``."""
         if partners:
-            self.search(
+            self.env["key.account.visit"].search(
                 [
                     ("partner_id", "in", partners.ids),
                     ("state", "=", "planned"),
@@ -29,7 +30,9 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_commercial_entity(self, partners):
         """Move the visits of partners that became contacts to their company."""
-        visits = self.search([("partner_id", "in", partners.ids)])
+        visits = self.env["key.account.visit"].search(
+            [("partner_id", "in", partners.ids)]
+        )
         visits = visits.filtered(
             lambda visit: visit.partner_id != visit.partner_id.commercial_partner_id
         )
@@ -46,13 +49,15 @@ class KeyAccountVisit(models.Model):
     def _close_for_leads(self, leads, reason):
         """Close the planned visits of leads that have no customer."""
         if leads:
-            self.search(self._get_planned_lead_domain(leads))._close(reason)
+            self.env["key.account.visit"].search(
+                self._get_planned_lead_domain(leads)
+            )._close(reason)
 
     @api.model
     def _follow_lead_customer(self, leads):
         """Move the visits of leads to the customer that they got. Where the customer
         has a planned visit already, that one stays."""
-        for visit in self.search(
+        for visit in self.env["key.account.visit"].search(
             [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
         ):
             account = visit.lead_id.partner_id.commercial_partner_id
@@ -77,7 +82,9 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _follow_lead_company(self, leads):
         """Move the planned visits of leads without customer to the leads' companies."""
-        for visit in self.search(self._get_planned_lead_domain(leads)):
+        for visit in self.env["key.account.visit"].search(
+            self._get_planned_lead_domain(leads)
+        ):
             if visit.lead_id.company_id != visit.company_id:
                 visit.company_id = visit.lead_id.company_id
 
@@ -85,8 +92,12 @@ class KeyAccountVisit(models.Model):
     def _hand_over_leads(self, leads, previous_users):
         """Give the planned visits of leads without customer to the leads' salespersons;
         see :meth:`_hand_over_partners`."""
-        visits = self.search(self._get_planned_lead_domain(leads))
-        visits._filter_to_hand_over("lead_id", previous_users)._assign_responsibles()
+        visits = self.env["key.account.visit"].search(
+            self._get_planned_lead_domain(leads)
+        )
+        self._assign_responsibles(
+            self._filter_to_hand_over(visits, "lead_id", previous_users)
+        )
         self.env["key.account.visit.task"]._hand_over_tasks(
             leads, "lead_id", previous_users
         )
@@ -102,7 +113,9 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _merge_leads(self, head, leads):
         """Move the visits of ``leads`` to ``head``: at most one planned per track."""
-        visits = self.search([("lead_id", "in", (head | leads).ids)])
+        visits = self.env["key.account.visit"].search(
+            [("lead_id", "in", (head | leads).ids)]
+        )
         alone = visits.filtered(
             lambda visit: visit.state == "planned" and not visit.partner_id
         )
@@ -124,22 +137,25 @@ class KeyAccountVisit(models.Model):
 
         :param dict previous_users: id of the salesperson before, per partner id
         """
-        visits = self.search(
+        visits = self.env["key.account.visit"].search(
             [("partner_id", "in", partners.ids), ("state", "=", "planned")]
         )
-        visits._filter_to_hand_over("partner_id", previous_users)._assign_responsibles()
+        self._assign_responsibles(
+            self._filter_to_hand_over(visits, "partner_id", previous_users)
+        )
         self.env["key.account.visit.task"]._hand_over_tasks(
             partners, "partner_id", previous_users
         )
 
-    def _filter_to_hand_over(self, column, previous_users):
+    @api.model
+    def _filter_to_hand_over(self, visits, column, previous_users):
         """Return the visits that the former salesperson had, or that somebody else had
         because there was none: nobody, or the leader of the team."""
         users = self.env["res.users"].browse(set(previous_users.values()) - {False})
         present = users.with_context(active_test=False).filtered(
             lambda user: user.active and not user.share
         )
-        return self.filtered(
+        return visits.filtered(
             lambda visit: (
                 previous_users[visit[column].id] not in present.ids
                 or visit.user_id.id in (previous_users[visit[column].id], False)
@@ -149,31 +165,38 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _hand_over_lost_users(self, users):
         """Give on the planned visits of users who left, or left the company."""
-        self.search([("user_id", "in", users.ids), ("state", "=", "planned")]).filtered(
-            lambda visit: (
-                not visit.user_id.active
-                or visit.company_id not in visit.user_id.company_ids
+        visits = self.env["key.account.visit"].search(
+            [("user_id", "in", users.ids), ("state", "=", "planned")]
+        )
+        self._assign_responsibles(
+            visits.filtered(
+                lambda visit: (
+                    not visit.user_id.active
+                    or visit.company_id not in visit.user_id.company_ids
+                )
             )
-        )._assign_responsibles()
+        )
         self.env["key.account.visit.task"]._hand_over_lost_tasks(users)
 
-    def _assign_responsibles(self):
+    @api.model
+    def _assign_responsibles(self, visits):
         """Give the visits, with their activities, to whoever is responsible now."""
-        for (user_id, team_id), visits in self._group_by_responsible().items():
-            visits.write({"user_id": user_id, "team_id": team_id})
+        for (user_id, team_id), group in self._group_by_responsible(visits).items():
+            group.write({"user_id": user_id, "team_id": team_id})
 
-    def _group_by_responsible(self):
+    @api.model
+    def _group_by_responsible(self, visits):
         """Return {(user id, team id): visits} by who is responsible for them now."""
-        result = defaultdict(self.browse)
+        result = defaultdict(visits.browse)
         dues = self.env["key.account.due"].sudo()
-        for company, visits in self.grouped("company_id").items():
+        for company, group in visits.grouped("company_id").items():
             keys = {
                 visit: (
                     visit.partner_id.id or None,
                     None if visit.partner_id else visit.lead_id.id,
                     visit.track,
                 )
-                for visit in visits
+                for visit in group
             }
             responsibles = dues._get_responsibles(company, keys.values())
             for visit, key in keys.items():
@@ -184,14 +207,15 @@ class KeyAccountVisit(models.Model):
     def _follow_sponsor(self, accounts):
         """Give the planned executive visits of ``accounts`` to their sponsors."""
         for company, same in accounts.grouped("company_id").items():
-            self.search(
+            visits = self.env["key.account.visit"].search(
                 [
                     ("partner_id", "in", same.partner_id.ids),
                     ("company_id", "=", company.id),
                     ("state", "=", "planned"),
                     ("track", "=", "executive"),
                 ]
-            )._assign_responsibles()
+            )
+            self._assign_responsibles(visits)
 
     @api.model
     def _follow_contacts(self, domain):
@@ -201,16 +225,20 @@ class KeyAccountVisit(models.Model):
 
         :param domain: limits the visits
         """
-        visits = self.with_context(active_test=False).search(
-            Domain("state", "=", "planned")
-            & (
-                Domain("target_contact_id", "!=", False)
-                | Domain("target_role_id", "!=", False)
-                | Domain("target_level", "!=", False)
+        visits = (
+            self.env["key.account.visit"]
+            .with_context(active_test=False)
+            .search(
+                Domain("state", "=", "planned")
+                & (
+                    Domain("target_contact_id", "!=", False)
+                    | Domain("target_role_id", "!=", False)
+                    | Domain("target_level", "!=", False)
+                )
+                & Domain(domain)
             )
-            & Domain(domain)
         )
-        visits = visits.filtered(lambda visit: not visit._is_target_right())
+        visits = visits.filtered(lambda visit: not self._is_target_right(visit))
         for company, group in visits.grouped("company_id").items():
             plans = [
                 {
@@ -235,21 +263,22 @@ class KeyAccountVisit(models.Model):
                 if before != list(target.values()):
                     visit.write(target)
 
-    def _is_target_right(self):
+    @api.model
+    def _is_target_right(self, visit):
         """Return whether whoever the planned visit names is there, and in the cell for
         which the contact was chosen."""
-        contact = self.target_contact_id
+        contact = visit.target_contact_id
         if not contact:
             return False
         left = contact.left_company_date
         return (
             contact.active
-            and contact.commercial_partner_id == self.partner_id
-            and contact.company_id in (self.company_id, self.env["res.company"])
+            and contact.commercial_partner_id == visit.partner_id
+            and contact.company_id in (visit.company_id, self.env["res.company"])
             and not (left and left <= fields.Date.context_today(self))
             and (
-                not self.target_role_id
-                or self.target_role_id in contact.buying_role_ids
+                not visit.target_role_id
+                or visit.target_role_id in contact.buying_role_ids
             )
-            and self.target_level in (contact.decision_level, False)
+            and visit.target_level in (contact.decision_level, False)
         )

@@ -76,6 +76,37 @@ class KeyAccountVisit(models.Model):
     # Actions
     # -------------------------------------------------------------------------
 
+    def action_move(self, date, user_id):
+        """Move a planned visit to another day or salesperson, as a person's decision:
+        its activity and meeting follow.
+
+        :param date: the day, ``YYYY-MM-DD``
+        :param int user_id: the salesperson; ``False`` for nobody
+        :raise UserError: if the visit isn't planned any more, or the day has passed
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_planned()
+        board = self.env["key.account.week.board"]
+        day = board._to_day(date)
+        user = self.env["res.users"].browse(user_id or [])
+        board._check_day(day, user, self.company_id)
+        board._check_works_in_sales(user)
+        vals = {}
+        if day != self.date_planned:
+            vals["date_planned"] = day
+        if user != self.user_id:
+            vals["user_id"] = user.id
+        if vals:
+            self.write(vals)
+        return True
+
+    @api.model
+    @api.readonly
+    def get_week_board(self, date=False, team_id=False, own=False):
+        """See :meth:`key.account.week.board._get_board`."""
+        return self.env["key.account.week.board"]._get_board(date, team_id, own)
+
     def action_schedule_meeting(self):
         """Put the visit into its salesperson's calendar, in the first free hour of the
         planned day, and open the meeting. Nobody is invited. An overdue visit moves to

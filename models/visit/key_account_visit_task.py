@@ -313,7 +313,8 @@ class KeyAccountVisitTask(models.AbstractModel):
     @api.model
     def _assign_follow_ups(self, visits):
         """Give the follow-ups of the visits to whoever is responsible now."""
-        for (user_id, _team_id), group in visits._group_by_responsible().items():
+        groups = self.env["key.account.visit.follow"]._group_by_responsible(visits)
+        for (user_id, _team_id), group in groups.items():
             self._assign_tasks(group.follow_up_activity_id, user_id)
 
     @api.model

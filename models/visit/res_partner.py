@@ -164,4 +164,4 @@ class ResPartner(models.Model):
         self.env["key.account"].search(
             [("partner_id", "in", self.ids)]
         )._copy_salesperson()
-        self.env["key.account.visit"]._hand_over_partners(self, previous_users)
+        self.env["key.account.visit.follow"]._hand_over_partners(self, previous_users)
