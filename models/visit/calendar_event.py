@@ -47,9 +47,10 @@ class CalendarEvent(models.Model):
         own = self.sudo().activity_ids.filtered("key_account_role")
         events = {activity: activity.calendar_event_id for activity in own}
         own._write_quietly({"calendar_event_id": False})
-        super()._sync_activities(fields)
+        res = super()._sync_activities(fields)
         for activity, event in events.items():
             activity._write_quietly({"calendar_event_id": event.id})
+        return res
 
     def _get_key_account_visits(self):
         return (
