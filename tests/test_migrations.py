@@ -241,13 +241,22 @@ class TestMigrations(KeyAccountCommon):
         to them; the rule and filters go on."""
         partner = self._create_partner("Kestrel")
         self._set_tier(partner, self.tier_a)
-        visit = self._visit(partner, 3)
-        values = {"document": partner, "user_id": self.rep.id}
+        visit = self.Visit.create(
+            {"partner_id": partner.id, "state": "done", "user_id": self.rep.id}
+        )
         activities = self.env["mail.activity"]
         by_role = {
             role: activities._create_for_visits(
                 role,
-                [{**values, "summary": role, "key_account_visit_id": visit.id}],
+                [
+                    {
+                        "document": partner,
+                        "user_id": self.rep.id,
+                        "summary": role,
+                        # of what waits for a day, there is no visit
+                        "key_account_visit_id": role != "escalation" and visit.id,
+                    }
+                ],
             )
             for role in (
                 "visit",

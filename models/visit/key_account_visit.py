@@ -738,6 +738,7 @@ class KeyAccountVisit(models.Model):
             )
 
     def _check_client_write(self, vals):
+        self.check_access("write")
         if REPORT_FIELDS & vals.keys():
             self._check_correction()
         self._check_client_values([vals])
