@@ -255,31 +255,10 @@ class KeyAccountPolicy(models.Model):
         self.ensure_one()
         self.check_access("write")
         companies = self._get_companies() & self.env.companies
+        lines = []
         with self.env.cr.savepoint() as savepoint:
-            lines = []
             for company in companies:
-                lines += [
-                    {
-                        "partner_id": change.partner_id.id,
-                        "company_id": company.id,
-                        "from_tier_id": change.from_tier_id.id,
-                        "to_tier_id": change.to_tier_id.id,
-                        "reason": change.reason,
-                    }
-                    for change in self.sudo()._run_companies(company)
-                ]
-                lines += [
-                    {
-                        "partner_id": account.partner_id.id,
-                        "company_id": company.id,
-                        "from_tier_id": False,
-                        "to_tier_id": account.tier_id.id,
-                        "reason": self._get_reason(
-                            company, account[self.metric], account.rank
-                        ),
-                    }
-                    for account in get_placed(self.sudo().env, company)
-                ]
+                lines += self.sudo()._get_preview_lines(company)
             savepoint.rollback()
         self.env.invalidate_all(flush=False)
         preview = self.env["key.account.tier.preview"].create(
@@ -293,6 +272,31 @@ class KeyAccountPolicy(models.Model):
             "view_mode": "form",
             "target": "new",
         }
+
+    def _get_preview_lines(self, company):
+        """Run the policy and return the preview's lines of those that moved or were
+        placed."""
+        moved = [
+            {
+                "partner_id": change.partner_id.id,
+                "company_id": company.id,
+                "from_tier_id": change.from_tier_id.id,
+                "to_tier_id": change.to_tier_id.id,
+                "reason": change.reason,
+            }
+            for change in self._run_companies(company)
+        ]
+        placed = [
+            {
+                "partner_id": account.partner_id.id,
+                "company_id": company.id,
+                "from_tier_id": False,
+                "to_tier_id": account.tier_id.id,
+                "reason": self._get_reason(company, account[self.metric], account.rank),
+            }
+            for account in get_placed(self.env, company)
+        ]
+        return moved + placed
 
     def action_view_changes(self):
         self.ensure_one()
@@ -342,6 +346,39 @@ class KeyAccountPolicy(models.Model):
         """Return the tiers, best first, also while they are being edited."""
         self.ensure_one()
         return self.tier_ids.sorted(lambda tier: (tier.sequence, tier._origin.id))
+
+    def _get_method(self):
+        """Return how the policy sorts accounts, see :mod:`.methods`."""
+        return METHODS[self.method](self)
+
+    def _get_cutoffs(self, company):
+        """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
+        account of ``company`` needs for the tier."""
+        return self._get_method().get_cutoffs(company)
+
+    def _get_reason(self, company, figure, rank):
+        """Return why an account is in its tier, in words."""
+        amount = f"{figure:,.{company.currency_id.decimal_places}f}"
+        if self.metric == "expected_revenue":
+            return self.env._(
+                "Expected revenue: %(figure)s %(currency)s, rank %(rank)s",
+                figure=amount,
+                currency=company.currency_id.name,
+                rank=rank,
+            )
+        metric = dict(self._fields["metric"]._description_selection(self.env))
+        return self.env._(
+            "%(metric)s of %(months)s months: %(figure)s %(currency)s, rank %(rank)s",
+            metric=metric[self.metric],
+            months=self.window_months,
+            figure=amount,
+            currency=company.currency_id.name,
+            rank=rank,
+        )
+
+    # -------------------------------------------------------------------------
+    # The run
+    # -------------------------------------------------------------------------
 
     def _run(self, today=None):
         """Measure the accounts and move them, in every company where a policy of
@@ -421,35 +458,6 @@ class KeyAccountPolicy(models.Model):
         )
         return changes
 
-    def _get_method(self):
-        """Return how the policy sorts accounts, see :mod:`.methods`."""
-        return METHODS[self.method](self)
-
     def _get_touched_ids(self, company, today):
         """Return whom a run has to measure, see :mod:`.touched`; None: everybody."""
         return get_touched_ids(self, company, today)
-
-    def _get_cutoffs(self, company):
-        """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
-        account of ``company`` needs for the tier."""
-        return self._get_method().get_cutoffs(company)
-
-    def _get_reason(self, company, figure, rank):
-        """Return why an account is in its tier, in words."""
-        amount = f"{figure:,.{company.currency_id.decimal_places}f}"
-        if self.metric == "expected_revenue":
-            return self.env._(
-                "Expected revenue: %(figure)s %(currency)s, rank %(rank)s",
-                figure=amount,
-                currency=company.currency_id.name,
-                rank=rank,
-            )
-        metric = dict(self._fields["metric"]._description_selection(self.env))
-        return self.env._(
-            "%(metric)s of %(months)s months: %(figure)s %(currency)s, rank %(rank)s",
-            metric=metric[self.metric],
-            months=self.window_months,
-            figure=amount,
-            currency=company.currency_id.name,
-            rank=rank,
-        )

@@ -277,6 +277,16 @@ class TestAccount(KeyAccountCommon):
         partner.visit_interval_days = 3
         self.assertEqual(self._get_rows(partner).visit_interval_days, 3)
 
+    def test_nothing_follows_from_nothing(self):
+        """Whoever writes no row, or brings nobody's up to date, asks nothing."""
+        self.env.flush_all()
+        nobody = self.Card.browse()
+        with self.assertQueryCount(0):
+            self.Card.create([])
+            nobody.write({"tier_id": self.tier_a.id, "value_type": "strategic"})
+            nobody.unlink()
+            self.Card._refresh_relationships([])
+
     def test_write_in_batches(self):
         """As many statements for fifty customers as for one."""
         counts = []
