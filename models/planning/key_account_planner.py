@@ -111,7 +111,8 @@ class KeyAccountPlanner(models.AbstractModel):
         ).items():
             if company.key_account_planning:
                 leads = group.filtered(lambda visit: not visit.partner_id).lead_id
-                self.sudo()._plan(
+                # writing the visits has brought up to date what is due
+                self.sudo()._plan_due(
                     company, [track], group.partner_id.ids, leads.ids, horizon=False
                 )
 
@@ -141,6 +142,12 @@ class KeyAccountPlanner(models.AbstractModel):
         :param horizon: when False, plan whatever is due, however far away
         :return: the visits made
         """
+        self._refresh_dues(company, partner_ids, lead_ids, today)
+        return self._plan_due(company, tracks, partner_ids, lead_ids, today, horizon)
+
+    @api.model
+    def _refresh_dues(self, company, partner_ids, lead_ids, today=None):
+        """Bring up to date what is due, before it is planned."""
         dues = self.env["key.account.due"].sudo()
         # Whom nobody visited so far is spread from today on.
         is_today = not today or today == clock.get_today(company)
@@ -152,6 +159,12 @@ class KeyAccountPlanner(models.AbstractModel):
             dues._refresh_unless_refreshed(
                 company, partner_ids, lead_ids, today, planning=partner_ids is None
             )
+
+    @api.model
+    def _plan_due(
+        self, company, tracks, partner_ids=None, lead_ids=None, today=None, horizon=True
+    ):
+        """Plan what is due; see :meth:`_plan`."""
         plans = self._get_plans(company, tracks, partner_ids, lead_ids, today, horizon)
         values = self.env["key.account.plan.values"]
         visits = self.env["key.account.visit"].browse()

@@ -5,7 +5,7 @@ from odoo.tools import SQL
 from .measures import Scope
 
 
-def get_measured_sql(env, days, partner_ids=None):
+def get_measured_sql(env, days, partner_ids=None, criteria=None):
     """Return a query for what there is to say about criteria: at most a row per account
     and criterion, none where there is nothing to be found.
 
@@ -16,9 +16,11 @@ def get_measured_sql(env, days, partner_ids=None):
 
     :param dict days: today's date per company id, one at least
     :param partner_ids: limit to these customers
+    :param criteria: of these companies, if they are known
     """
     companies = env["res.company"].sudo().browse(days)
-    criteria = env["key.account.relationship.criterion"]._get_criteria(companies)
+    if criteria is None:
+        criteria = env["key.account.relationship.criterion"]._get_criteria(companies)
     scope = Scope(days, partner_ids)
     measures = [
         _name_columns(criterion._get_measure().get_sql(scope), SQL("%s", criterion.id))

@@ -174,8 +174,9 @@ class KeyAccount(models.Model):
 
     @api.model
     def _get_silent_values(self, company):
+        criteria = self.env["key.account.relationship.criterion"]._get_criteria(company)
         return super()._get_silent_values(company) | {
-            **get_silent_ladder(self.env, company),
+            **get_silent_ladder(criteria),
             "covered_count": SQL("0"),
             "met_contact_count": SQL("0"),
             "met_user_count": SQL("0"),

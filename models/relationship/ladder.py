@@ -9,10 +9,9 @@ from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 from .evaluation import get_measured_sql
 
 
-def get_silent_ladder(env, company):
+def get_silent_ladder(criteria):
     """Return {column: SQL} of the ladder where no evidence is known and nobody has
-    decided: the same for all such accounts of ``company``."""
-    criteria = env["key.account.relationship.criterion"]._get_criteria(company)
+    decided: the same for all such accounts of the company with these criteria."""
     next_level = LEVEL_NUMBERS["transactional"] + 1
     gap = [
         {"id": criterion.id, "state": "missing", "date": None}
@@ -49,7 +48,7 @@ def update_levels(env, company, scope, today, partner_ids=None):
         "ARRAY[%s]::varchar[]",
         SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
     )
-    silent = get_silent_ladder(env, company)
+    silent = get_silent_ladder(criteria)
     env.cr.execute(
         SQL(
             """
@@ -153,7 +152,7 @@ def update_levels(env, company, scope, today, partner_ids=None):
             supported=supported,
             held=held,
             criteria=criteria.ids,
-            measured=get_measured_sql(env, {company.id: today}, partner_ids),
+            measured=get_measured_sql(env, {company.id: today}, partner_ids, criteria),
         )
     )
 

@@ -1131,13 +1131,11 @@ class KeyAccountVisit(models.Model):
                     {
                         "document": visit._get_document(),
                         "key_account_visit_id": visit.id,
-                        "res_name": visit._get_document().display_name,
                         "activity_type_id": types[visit.cadence_id, visit.track],
                         "summary": visit._get_activity_summary(),
                         "note": visit.objective,
                         "date_deadline": visit.date_planned,
                         "user_id": visit.user_id.id,
-                        "user_tz": visit.user_id.tz,
                         "automated": bool(visit.cadence_id),
                     }
                     for visit in batch

@@ -140,17 +140,20 @@ class MailActivity(models.Model):
         :param list vals_list: ``document``, the customer or lead, with the other values
         """
         models_ = self.env["ir.model"]
+        users = self.env["res.users"].sudo()
         prepared = []
         for vals in vals_list:
-            document = vals.pop("document")
+            document = vals.pop("document").sudo()
             prepared.append(
                 {
                     "note": False,
                     "automated": True,
-                    # else core makes a new record of each to know it
-                    "res_model": document._name,
                     "res_model_id": models_._get_id(document._name),
                     "res_id": document.id,
+                    # what core would find out for each, and write afterwards
+                    "res_model": document._name,
+                    "res_name": document.display_name,
+                    "user_tz": users.browse(vals.get("user_id") or ()).tz,
                     "key_account_role": role,
                     **vals,
                 }
