@@ -283,11 +283,6 @@ class KeyAccountAgenda(models.AbstractModel):
         )
 
     @api.model
-    def _get_mode_load(self, mode):
-        """Return how much of a day a visit takes, in quarters of a visit on site."""
-        return MODE_LOADS[mode]
-
-    @api.model
     def _get_todays(self, company, users, today=None):
         """Return {user id: today there}; None stands for nobody."""
         return {

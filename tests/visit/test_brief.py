@@ -162,7 +162,7 @@ class TestBrief(BriefCommon):
     # Whom ---------------------------------------------------------------------
 
     def test_people(self):
-        buyer, user = self.roles[:2]
+        buyer = self.roles[0]
         self._set_tier(self.account, self.tier_a)
         self.tier_a.cell_ids = [
             Command.create({"role_id": buyer.id}),

@@ -170,7 +170,7 @@ class KeyAccountAssignment(models.TransientModel):
                 "problem": problems[row["id"]],
                 "reason": self._get_reason(row, problems[row["id"]], company, members),
                 "suggested_user_id": suggestions[row["id"]].rep_id,
-                "why": self._get_why(row, suggestions[row["id"]], members),
+                "why": self._get_why(row, suggestions[row["id"]]),
             }
             for number, row in enumerate(wanting)
         ]
@@ -409,7 +409,7 @@ class KeyAccountAssignment(models.TransientModel):
         )
 
     @api.model
-    def _get_why(self, row, suggestion, members):
+    def _get_why(self, row, suggestion):
         if not suggestion.rep_id:
             if not row["min_seniority"]:
                 return self.env._("Nobody is in a sales team")
