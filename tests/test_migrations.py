@@ -4,6 +4,7 @@ from pathlib import Path
 
 from odoo.tests import tagged
 from odoo.tools import SQL
+from odoo.tools.sql import column_exists
 
 from .common import KeyAccountCommon
 
@@ -287,13 +288,13 @@ class TestMigrations(KeyAccountCommon):
         self.cr.execute(
             """
             ALTER TABLE key_account_visit
-                  ADD COLUMN activity_id integer,
-                  ADD COLUMN follow_up_activity_id integer,
-                  ADD COLUMN promise_activity_id integer,
-                  ADD COLUMN support_activity_id integer;
+                  ADD COLUMN IF NOT EXISTS activity_id integer,
+                  ADD COLUMN IF NOT EXISTS follow_up_activity_id integer,
+                  ADD COLUMN IF NOT EXISTS promise_activity_id integer,
+                  ADD COLUMN IF NOT EXISTS support_activity_id integer;
             ALTER TABLE mail_activity
-                  ADD COLUMN is_key_account_visit boolean,
-                  ADD COLUMN is_key_account_task boolean;
+                  ADD COLUMN IF NOT EXISTS is_key_account_visit boolean,
+                  ADD COLUMN IF NOT EXISTS is_key_account_task boolean;
             UPDATE mail_activity
                SET is_key_account_visit = TRUE,
                    is_key_account_task = key_account_role != 'visit'
@@ -336,6 +337,7 @@ class TestMigrations(KeyAccountCommon):
         self.assertIn("('key_account_role', '=', False)", rule.domain_force)
         self.assertNotIn("is_key_account_visit", rule.domain_force)
         self.assertEqual(saved.domain, "[('key_account_role', '!=', False)]")
+        self.assertFalse(column_exists(self.cr, "key_account_visit", "activity_id"))
         # a second time changes nothing
         self._migrate("19.0.1.4.0/pre-activity-link.py")
         self.assertEqual(by_role["escalation"].key_account_role, "escalation")

@@ -31,6 +31,8 @@ def migrate(cr, version):
                 """,
                 [role],
             )
+            # the field goes on without a column
+            cr.execute(f"ALTER TABLE key_account_visit DROP COLUMN {column}")
     if column_exists(cr, "key_account_commitment", "activity_id"):
         cr.execute(
             """

@@ -3,12 +3,14 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ..account.pause import is_paused, paused
 
 TRACKS = [
     ("visit", "Visit"),
     ("contact", "Call or mail"),
     ("executive", "Executive visit"),
 ]
+REFRESH_DUES = "refresh_dues"
 # What moves no due date of a line
 SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 TRACK_MODES = {"visit": "on_site", "contact": "phone", "executive": "on_site"}
@@ -141,7 +143,7 @@ class KeyAccountCadence(models.Model):
         companies, everywhere = self.company_id, not all(self.mapped("company_id"))
         order = self._get_order()
         res = super().write(vals)
-        if self.env.context.get("key_account_resequence"):
+        if is_paused(self.env, REFRESH_DUES):
             return res
         if vals.keys() - {"sequence", *SILENT_FIELDS} or order != self._get_order():
             self._refresh_dues(
@@ -153,8 +155,8 @@ class KeyAccountCadence(models.Model):
     def web_resequence(self, *args, **kwargs):
         # Dragging a line writes one after the other: refreshed once, at the end
         order = self._get_order()
-        lines = self.with_context(key_account_resequence=True)
-        res = super(KeyAccountCadence, lines).web_resequence(*args, **kwargs)
+        with paused(self.env, REFRESH_DUES):
+            res = super().web_resequence(*args, **kwargs)
         if order != self._get_order():
             self._refresh_dues(self.company_id, not all(self.mapped("company_id")))
         return res

@@ -1,11 +1,11 @@
 import logging
-from contextlib import contextmanager
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from ..account import clock
+from ..account.pause import is_paused, paused
 from .measure import Measurement, get_placed
 from .methods import METHODS
 from .moves import Moves
@@ -13,7 +13,7 @@ from .touched import get_touched_ids, note_run
 
 _logger = logging.getLogger(__name__)
 
-SAVING_POLICY = "key_account_saving_policy"
+CHECK_TIERS = "check_tiers"
 
 
 class KeyAccountPolicy(models.Model):
@@ -173,20 +173,8 @@ class KeyAccountPolicy(models.Model):
     def _check_tiers_unless_deferred(self):
         """Check after a change of a single tier, unless a whole policy is being saved:
         its lines arrive one by one and are right only together."""
-        if not self.env.cr.cache.get(SAVING_POLICY):
+        if not is_paused(self.env, CHECK_TIERS):
             self._check_tiers()
-
-    @contextmanager
-    def _save_whole(self):
-        """Within it a whole policy is saved. Kept with the cursor, where no client's
-        context reaches."""
-        cache = self.env.cr.cache
-        before = cache.get(SAVING_POLICY, False)
-        cache[SAVING_POLICY] = True
-        try:
-            yield
-        finally:
-            cache[SAVING_POLICY] = before
 
     # -------------------------------------------------------------------------
     # CRUD
@@ -194,16 +182,16 @@ class KeyAccountPolicy(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        with self._save_whole():
+        with paused(self.env, CHECK_TIERS):
             return super().create(vals_list)
 
     def write(self, vals):
-        with self._save_whole():
+        with paused(self.env, CHECK_TIERS):
             return super().write(vals)
 
     def unlink(self):
         # Through the ORM, so that tiers in use are refused with a sentence.
-        with self._save_whole():
+        with paused(self.env, CHECK_TIERS):
             self.tier_ids.unlink()
         return super().unlink()
 

@@ -17,10 +17,12 @@ from ...const import (
 from ...engine import cadence as engine
 from ..account import clock
 from ..account.key_account_mixin import get_readonly_names
+from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
 
+CHECK_CONTACTS = "check_contacts"
 # The activities of a visit, by what they are to it
 ACTIVITY_ROLES = {
     "activity_id": "visit",
@@ -805,7 +807,8 @@ class KeyAccountVisit(models.Model):
         may follow from it."""
         visits = self.sudo()
         contacts = meetings = {}
-        if {"contact_ids", "target_contact_id"} & vals.keys() and not self.env.su:
+        named = {"contact_ids", "target_contact_id"} & vals.keys()
+        if named and not is_paused(self.env, CHECK_CONTACTS):
             contacts = {
                 visit.id: visit.contact_ids | visit.target_contact_id
                 for visit in visits.with_context(active_test=False)

@@ -64,7 +64,7 @@ class KeyAccountVisitFollow(models.AbstractModel):
             if not account:
                 continue
             if visit.state == "planned":
-                taken = self.search_count(
+                taken = self.env["key.account.visit"].search_count(
                     [
                         ("partner_id", "=", account.id),
                         ("company_id", "=", visit.company_id.id),

@@ -6,7 +6,8 @@ from odoo.tools import format_date, plaintext2html
 
 from ...engine.settlement import Event, Fate, Plan, Situation, Waits, decide
 from ..account.key_account_mixin import get_account_key
-from .key_account_visit import REPORT_FIELDS
+from ..account.pause import paused
+from .key_account_visit import CHECK_CONTACTS, REPORT_FIELDS
 
 # A logged visit takes these over from the planned one in whose place it took place:
 # what cadence and figures need,
@@ -368,7 +369,9 @@ class KeyAccountSettlement(models.AbstractModel):
             # the meeting of that day took place, and the leader need not go after it
             other.write({"calendar_event_id": False, "date_escalated": False})
             self._close_visited(other, visit.date_done, unlink_activities=False)
-        visit.write(vals)
+        # whom the other one names worked there when they were named
+        with paused(self.env, CHECK_CONTACTS):
+            visit.write(vals)
         visit.commitment_ids._create_activities()
         activity.action_feedback(feedback=visit.feedback)
 
