@@ -322,15 +322,15 @@ class KeyAccountAgenda(models.AbstractModel):
         ``users``, in every company: they have one agenda. What they did today took its
         time too, and they were there: the job runs in the middle of somebody's day."""
         self.env.flush_all()
-        rows = self.env.execute_query(
+        rows = self.env.execute_query_dict(
             SQL(
                 """
-                SELECT visit.user_id, visit.partner_id, visit.lead_id, visit.company_id,
-                       visit.track, visit.date_planned, visit.mode, due.days,
-                       COALESCE(line.on_route, FALSE),
-                       CASE WHEN visit.state = 'done' THEN visit.id END,
-                       visit.date_done, visit.engagement_stage,
-                       COALESCE(tier.sequence, %s)
+                SELECT visit.id, visit.user_id, visit.partner_id, visit.lead_id,
+                       visit.company_id, visit.track, visit.state, visit.date_planned,
+                       visit.date_done, visit.mode, visit.engagement_stage,
+                       COALESCE(due.days, 0) AS days,
+                       COALESCE(line.on_route, FALSE) AS on_route,
+                       COALESCE(tier.sequence, %s) AS tier_rank
                   FROM key_account_visit visit
                   LEFT JOIN key_account_tier tier ON tier.id = visit.tier_id
                   LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
@@ -345,26 +345,28 @@ class KeyAccountAgenda(models.AbstractModel):
                 fields.Date.today() - timedelta(days=1),
             )
         )
-        keys = [get_account_key(*row[1:5]) for row in rows]
+        keys = [
+            get_account_key(
+                row["partner_id"], row["lead_id"], row["company_id"], row["track"]
+            )
+            for row in rows
+        ]
         areas = self._get_areas(key[:2] for key in keys) if with_areas else {}
         booked = defaultdict(list)
         for key, row in zip(keys, rows, strict=True):
-            user_id = row[0]
-            day, mode, days, on_route, done_id, date_done, stage, tier_rank = row[5:]
-            if done_id:
-                # only its time and place: the account itself may be due again
-                day = date_done
-            booked[user_id].append(
+            # of what is done only time and place: the account itself may be due again
+            done = row["state"] == "done"
+            booked[row["user_id"]].append(
                 planner.Booked(
-                    ("done", done_id) if done_id else key,
-                    day,
-                    days or 0,
-                    MODE_LOADS[mode],
-                    on_route,
+                    ("done", row["id"]) if done else key,
+                    row["date_done"] if done else row["date_planned"],
+                    row["days"],
+                    MODE_LOADS[row["mode"]],
+                    row["on_route"],
                     areas.get(key[:2], planner.NOWHERE),
-                    mode == "on_site",
-                    tier_rank,
-                    STAGE_NUMBERS.get(stage, NO_RANK),
+                    row["mode"] == "on_site",
+                    row["tier_rank"],
+                    STAGE_NUMBERS.get(row["engagement_stage"], NO_RANK),
                 )
             )
         return booked

@@ -64,12 +64,12 @@ class KeyAccountPlanCandidates(models.AbstractModel):
     @api.model
     def _execute_wanted(self, source, condition):
         """Return a list of :class:`Wanted` of a FROM clause with ``due``."""
-        rows = self.env.execute_query(
+        rows = self.env.execute_query_dict(
             SQL(
                 """
                 SELECT due.id, due.user_id, due.partner_id, due.lead_id, due.company_id,
                        due.track, due.date_due, due.days, due.on_route,
-                       due.engagement_stage, COALESCE(tier.sequence, %s)
+                       due.engagement_stage, COALESCE(tier.sequence, %s) AS tier_rank
                   FROM %s
                   LEFT JOIN key_account_tier tier ON tier.id = due.tier_id
                  WHERE %s
@@ -79,33 +79,24 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 condition,
             )
         )
-        return [
-            Wanted(
-                id_,
-                user_id,
-                planner.Due(
-                    get_account_key(*key, track),
-                    date_due,
-                    days,
-                    tier_rank,
-                    STAGE_NUMBERS.get(stage, NO_RANK),
-                    MODE_LOADS[TRACK_MODES[track]],
-                    on_route,
-                    on_site=TRACK_MODES[track] == "on_site",
-                ),
+        wanted = []
+        for row in rows:
+            mode = TRACK_MODES[row["track"]]
+            key = get_account_key(
+                row["partner_id"], row["lead_id"], row["company_id"], row["track"]
             )
-            for (
-                id_,
-                user_id,
-                *key,
-                track,
-                date_due,
-                days,
-                on_route,
-                stage,
-                tier_rank,
-            ) in rows
-        ]
+            due = planner.Due(
+                key,
+                row["date_due"],
+                row["days"],
+                row["tier_rank"],
+                STAGE_NUMBERS.get(row["engagement_stage"], NO_RANK),
+                MODE_LOADS[mode],
+                row["on_route"],
+                on_site=mode == "on_site",
+            )
+            wanted.append(Wanted(row["id"], row["user_id"], due))
+        return wanted
 
     @api.model
     def _add_areas(self, wanted):
@@ -156,13 +147,14 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         ]
         if not picks:
             return []
-        rows = self.env.execute_query(
+        rows = self.env.execute_query_dict(
             SQL(
                 """
                 WITH picks (user_id, company_id, last) AS (VALUES %(picks)s)
-                SELECT due.company_id, COALESCE(due.user_id, 0), due.on_route, due.days,
-                       due.track = ANY(%(remote)s), COUNT(*), MAX(date_due), picks.last,
-                       MIN(date_due)
+                SELECT due.company_id, NULLIF(COALESCE(due.user_id, 0), 0) AS user_id,
+                       due.on_route, due.days, due.track = ANY(%(remote)s) AS is_call,
+                       COUNT(*) AS count, MAX(date_due) AS latest, picks.last,
+                       MIN(date_due) AS earliest
                   FROM key_account_due due
                   JOIN picks
                     ON picks.company_id = due.company_id
@@ -177,7 +169,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 ],
             )
         )
-        return [Group(row[0], row[1] or None, *row[2:]) for row in rows]
+        return [Group(**row) for row in rows]
 
     @api.model
     def _get_earliest(self, groups, agendas, rooms):

@@ -61,17 +61,40 @@ class KeyAccountPlanRevision(models.AbstractModel):
         if partner_ids is not None:
             leaving &= Domain("partner_id", "in", partner_ids)
         self.env["key.account.visit.follow"]._follow_contacts(leaving)
-        self.env.flush_all()
         lines = self.env["key.account.cadence"]._get_lines(company)
-        rows = self.env.execute_query(
+        rows = self._get_changed_rows(company, lines, partner_ids)
+        visits = self.env["key.account.visit"].browse(row["id"] for row in rows)
+        losses = self.env["key.account.loss"].browse(
+            {row["loss_id"] for row in rows} - {None}
+        )
+        lost_reasons = {loss.id: loss._get_visit_reason() for loss in losses}
+        by_reason = defaultdict(visits.browse)
+        for visit, row in zip(visits, rows, strict=True):
+            if row["loss_id"] or visit.loss_id:
+                back = self.env._("The customer came back")
+                by_reason[lost_reasons.get(row["loss_id"], back)] |= visit
+                continue
+            line = self._get_line(lines, visit, row)
+            if not line or line != visit.cadence_id:
+                by_reason[self._get_change_reason(visit, row)] |= visit
+        for reason, outdated in by_reason.items():
+            for batch in split_every(BATCH_SIZE, outdated.ids, visits.browse):
+                batch._close(reason)
+        self._refresh_stages(company, partner_ids)
+
+    @api.model
+    def _get_changed_rows(self, company, lines, partner_ids):
+        """Return what holds now for generated visits whose customer changed in a way
+        that the cadence, or a loss, may ask for another visit.
+
+        :return: dictionaries with ``id`` of the visit, ``loss_id``, ``tier_id``,
+            ``relationship_level``, ``engagement_stage``
+        """
+        self.env.flush_all()
+        return self.env.execute_query_dict(
             SQL(
                 """
-                SELECT visit.id, COALESCE(card.tier_id, lead.account_tier_id),
-                       COALESCE(card.relationship_level, lead.relationship_level,
-                                'transactional'),
-                       COALESCE(card.engagement_stage, lead.engagement_stage,
-                                'target'),
-                       loss.id
+                SELECT visit.id, loss.id AS loss_id, now.*
                   FROM key_account_visit visit
                   LEFT JOIN key_account_loss loss
                          ON loss.partner_id = visit.partner_id
@@ -82,6 +105,14 @@ class KeyAccountPlanRevision(models.AbstractModel):
                         AND card.company_id = visit.company_id
                   LEFT JOIN crm_lead lead
                          ON lead.id = visit.lead_id AND visit.partner_id IS NULL
+                 CROSS JOIN LATERAL (
+                       SELECT COALESCE(card.tier_id, lead.account_tier_id) AS tier_id,
+                              COALESCE(card.relationship_level,
+                                       lead.relationship_level, 'transactional')
+                                  AS relationship_level,
+                              COALESCE(card.engagement_stage, lead.engagement_stage,
+                                       'target') AS engagement_stage
+                     ) AS now
                  WHERE visit.company_id = %s
                    AND visit.state = 'planned'
                    -- generated: a cadence line asked for it
@@ -89,14 +120,11 @@ class KeyAccountPlanRevision(models.AbstractModel):
                    AND visit.is_date_fixed IS NOT TRUE
                    AND (visit.loss_id IS DISTINCT FROM loss.id
                         OR loss.id IS NULL
-                        AND (visit.tier_id IS DISTINCT FROM
-                             COALESCE(card.tier_id, lead.account_tier_id)
-                             OR COALESCE(visit.relationship_level, 'transactional') !=
-                             COALESCE(card.relationship_level, lead.relationship_level,
-                                      'transactional')
-                             OR COALESCE(visit.engagement_stage, 'target') !=
-                             COALESCE(card.engagement_stage, lead.engagement_stage,
-                                      'target')
+                        AND (visit.tier_id IS DISTINCT FROM now.tier_id
+                             OR COALESCE(visit.relationship_level, 'transactional')
+                                != now.relationship_level
+                             OR COALESCE(visit.engagement_stage, 'target')
+                                != now.engagement_stage
                              OR NOT visit.cadence_id = ANY(%s)
                              OR visit.cadence_id IS NULL))
                    AND (%s OR visit.partner_id = ANY(%s))
@@ -107,60 +135,55 @@ class KeyAccountPlanRevision(models.AbstractModel):
                 partner_ids or [],
             )
         )
-        Visits = self.env["key.account.visit"]
-        visits = Visits.browse(row[0] for row in rows)
-        tiers = self.env["key.account.tier"].browse(row[1] for row in rows if row[1])
-        names = {tier.id: tier.name for tier in tiers}
-        none = self.env._("none")
-        levels = dict(
-            Visits._fields["relationship_level"]._description_selection(self.env)
-        )
-        visits_by_reason = defaultdict(Visits.browse)
-        stages = dict(
-            Visits._fields["engagement_stage"]._description_selection(self.env)
-        )
-        losses = self.env["key.account.loss"].browse(row[4] for row in rows if row[4])
-        reasons = {loss.id: loss._get_visit_reason() for loss in losses}
-        for visit, row in zip(visits, rows, strict=True):
-            _, tier_id, level, stage, loss_id = row
-            line = self._get_line(lines, tier_id, level, stage, visit)
-            lost = loss_id or visit.loss_id
-            if not lost and line and line == visit.cadence_id:
-                continue
-            reason = self.env._("The cadence changed")
-            old_level = visit.relationship_level or "transactional"
-            if lost:
-                reason = reasons.get(loss_id, self.env._("The customer came back"))
-            elif level != old_level:
-                reason = self.env._(
-                    "Relationship level changed from %(old)s to %(new)s",
-                    old=levels[old_level],
-                    new=levels[level],
-                )
-            elif tier_id != (visit.tier_id.id or None):
-                reason = self.env._(
-                    "Tier changed from %(old)s to %(new)s",
-                    old=visit.tier_id.name or none,
-                    new=names.get(tier_id, none),
-                )
-            elif stage != (visit.engagement_stage or "target"):
-                reason = self.env._(
-                    "Stage changed from %(old)s to %(new)s",
-                    old=stages[visit.engagement_stage or "target"],
-                    new=stages[stage],
-                )
-            visits_by_reason[reason] |= visit
-        for reason, outdated in visits_by_reason.items():
-            for batch in split_every(BATCH_SIZE, outdated.ids, Visits.browse):
-                batch._close(reason)
-        self._refresh_stages(company, partner_ids)
 
     @api.model
-    def _get_line(self, lines, tier_id, level, stage, visit):
-        """Return the line that asks for a planned visit."""
-        account = visit.partner_id.with_company(visit.company_id)
-        own_interval = account.visit_interval_days if visit.track == "visit" else 0
-        return lines._match(tier_id, visit.track, own_interval, level, stage)
+    def _get_change_reason(self, visit, row):
+        """Return in words what changed since the visit was planned."""
+        old_level = visit.relationship_level or "transactional"
+        old_stage = visit.engagement_stage or "target"
+        none = self.env._("none")
+        if row["relationship_level"] != old_level:
+            levels = self._get_labels("relationship_level")
+            return self.env._(
+                "Relationship level changed from %(old)s to %(new)s",
+                old=levels[old_level],
+                new=levels[row["relationship_level"]],
+            )
+        if row["tier_id"] != (visit.tier_id.id or None):
+            tier = self.env["key.account.tier"].browse(row["tier_id"] or ())
+            return self.env._(
+                "Tier changed from %(old)s to %(new)s",
+                old=visit.tier_id.name or none,
+                new=tier.name or none,
+            )
+        if row["engagement_stage"] != old_stage:
+            stages = self._get_labels("engagement_stage")
+            return self.env._(
+                "Stage changed from %(old)s to %(new)s",
+                old=stages[old_stage],
+                new=stages[row["engagement_stage"]],
+            )
+        return self.env._("The cadence changed")
+
+    @api.model
+    def _get_labels(self, name):
+        field = self.env["key.account.visit"]._fields[name]
+        return dict(field._description_selection(self.env))
+
+    @api.model
+    def _get_line(self, lines, visit, row):
+        """Return the line that asks for a planned visit now."""
+        own_interval = 0
+        if visit.track == "visit":
+            account = visit.partner_id.with_company(visit.company_id)
+            own_interval = account.visit_interval_days
+        return lines._match(
+            row["tier_id"],
+            visit.track,
+            own_interval,
+            row["relationship_level"],
+            row["engagement_stage"],
+        )
 
     @api.model
     def _refresh_stages(self, company, partner_ids=None):

@@ -32,7 +32,7 @@ class KeyAccountPlanValues(models.AbstractModel):
         """
         if not chosen:
             return []
-        rows = self.env.execute_query(
+        rows = self.env.execute_query_dict(
             SQL(
                 """
                 SELECT due.id, due.partner_id, due.lead_id, due.company_id, due.user_id,
@@ -40,8 +40,9 @@ class KeyAccountPlanValues(models.AbstractModel):
                        due.relationship_level, due.cadence_id, due.track, due.loss_id,
                        due.date_due, due.date_escalated, due.account_user_id, due.days,
                        CASE WHEN due.track = 'visit'
-                            THEN card.visit_interval_days END AS own_days,
-                       last.date_done
+                            THEN COALESCE(card.visit_interval_days, 0)
+                            ELSE 0 END AS own_days,
+                       last.date_done AS last_done
                   FROM key_account_due due
                   LEFT JOIN key_account card ON card.id = due.account_id
                   LEFT JOIN LATERAL (
@@ -62,40 +63,14 @@ class KeyAccountPlanValues(models.AbstractModel):
         )
         plans = []
         for row in rows:
-            (
-                *values,
-                date_due,
-                date_escalated,
-                account_user_id,
-                interval,
-                own_days,
-                last_done,
-            ) = row[1:]
-            names = (
-                "partner_id",
-                "lead_id",
-                "company_id",
-                "user_id",
-                "team_id",
-                "tier_id",
-                "engagement_stage",
-                "relationship_level",
-                "cadence_id",
-                "track",
-                "loss_id",
-            )
-            tolerance = engine.tolerance_days(interval)
+            due_id = row.pop("id")
+            tolerance = engine.tolerance_days(row.pop("days"))
             plans.append(
                 {
-                    **dict(zip(names, values, strict=True)),
-                    "account_user_id": account_user_id,
+                    **row,
                     "state": "planned",
-                    "date_due": date_due,
-                    "date_escalated": date_escalated,
-                    "date_latest": date_due + timedelta(days=tolerance),
-                    "own_days": own_days or 0,
-                    "last_done": last_done,
-                    **chosen[row[0]],
+                    "date_latest": row["date_due"] + timedelta(days=tolerance),
+                    **chosen[due_id],
                 }
             )
         self._write_summaries(plans)
