@@ -10,7 +10,17 @@ from .common import KeyAccountCommon
 # What core_overrides.py overrides. The steps between stand nowhere in core.
 OVERRIDDEN = {
     "base.partner.merge.automatic.wizard": {"_merge"},
+    "calendar.event": {"_sync_activities", "create", "unlink", "write"},
     "crm.lead": {"_merge_dependences", "action_set_lost", "create", "write"},
+    "mail.activity": {
+        "_action_done",
+        "_check_access",
+        "_to_store_defaults",
+        "create",
+        "unlink",
+        "unlink_w_meeting",
+        "write",
+    },
     "res.partner": {
         "_field_to_sql",
         "_read_group_groupby",
@@ -269,3 +279,56 @@ class TestCoreOverrides(KeyAccountCommon):
             count(ours, records, args)
             with self.subTest(model=model, name=name):
                 self.assertEqual(count(ours, records, args), count(core, records, args))
+
+    def test_activities_end_in_write_and_unlink(self):
+        """Done archives, cancelled deletes, by the methods that visits follow."""
+        activities = self.env["mail.activity"]
+        calls = []
+        for name in ("write", "unlink"):
+            core = self._get_core("mail.activity", name)
+
+            def note(self, *args, core=core, name=name):
+                calls.append((name, *args))
+                return core(self, *args)
+
+            self.patch(type(activities), name, note)
+        activity = self._schedule(self.account, self.employee)
+        activity.action_feedback(feedback="Fine")
+        self.assertFalse(activity.active)
+        self.assertTrue(
+            any(call[0] == "write" and call[1].get("active") is False for call in calls)
+        )
+        calls.clear()
+        activity = self._schedule(self.account, self.employee)
+        activity.unlink_w_meeting()
+        self.assertIn(("unlink",), calls)
+
+    def test_core_says_in_the_chatter_what_the_activity_says(self):
+        """The summary is taken out before: everybody reads the customer's chatter."""
+        activity = self._schedule(self.account, self.employee, summary="Our reason")
+        activity._write_quietly({"key_account_role": "visit"})
+        core = self._get_core("mail.activity", "_action_done")
+        core(activity, feedback="Fine")
+        self.assertIn("Our reason", self.account.message_ids[0].body)
+        activity = self._schedule(self.account, self.employee, summary="Our reason")
+        activity._write_quietly({"key_account_role": "visit"})
+        activity._action_done(feedback="Fine")
+        self.assertNotIn("Our reason", self.account.message_ids[0].body)
+
+    def test_core_carries_meetings_to_activities(self):
+        """Name and day of a meeting go to its activities, and these go with it."""
+        activity = self._schedule(self.account, self.employee, summary="Our reason")
+        event = self.env["calendar.event"].create(
+            {
+                "name": "Meeting",
+                "start": "2030-01-07 09:00:00",
+                "stop": "2030-01-07 10:00:00",
+                "activity_ids": [Command.set(activity.ids)],
+            }
+        )
+        event.name = "Lunch"
+        self.assertEqual(activity.summary, "Lunch")
+        event.start = "2030-01-09 09:00:00"
+        self.assertEqual(activity.date_deadline, date(2030, 1, 9))
+        event.unlink()
+        self.assertFalse(activity.exists())

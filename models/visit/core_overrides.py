@@ -1,4 +1,5 @@
-"""What this addon changes of core for everybody's partners, leads and users.
+"""What this addon changes of core for everybody's partners, leads, users, activities
+and meetings.
 
 Each model's ``create``, ``write`` and ``unlink`` stand here, once: check, super, then
 the steps of the rooms, in this order. Nothing of ours runs on an empty set. What they
@@ -7,8 +8,15 @@ rely on is tested by ``tests/test_core_overrides.py``.
 
 from odoo import api, fields, models
 
+from odoo.addons.mail.tools.discuss import Store
+
 from ..account.key_account import DECISIONS, TIER_DECISIONS
 from ..account.res_partner import GUARDED_FIELDS, LOWEST_LEVEL
+
+# Set by the addon alone: they decide who reads an activity.
+LINK_FIELDS = {"key_account_role", "key_account_visit_id"}
+# What decides on which day a meeting is.
+TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
 
 
 class ResPartner(models.Model):
@@ -282,3 +290,113 @@ class ResUsers(models.Model):
         """The database deletes activities along with their user: handed over before."""
         self.filtered("active").write({"active": False})
         return super().unlink()
+
+
+class MailActivity(models.Model):
+    """Done is archived and cancelled is deleted, wherever Odoo lets people handle
+    activities: all of it ends in ``write`` or ``unlink``."""
+
+    _inherit = "mail.activity"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not self.env.su:
+            # explicitly, as a client's context may hold a default
+            vals_list = [
+                {**vals, **dict.fromkeys(LINK_FIELDS, False)} for vals in vals_list
+            ]
+        return super().create(vals_list)
+
+    def write(self, vals):
+        if not self.env.su:
+            vals = {key: val for key, val in vals.items() if key not in LINK_FIELDS}
+        visits = self._filter_key_account_role("visit")
+        if visits and "date_deadline" in vals:
+            # The visits move their meetings themselves, where their salespersons are.
+            if others := self - visits:
+                others.write(vals)
+            self = visits.with_context(calendar_event_meeting_update=True)
+        res = super().write(vals)
+        if {"active", "date_deadline", "user_id", "feedback"} & vals.keys():
+            visits._get_key_account_visits()._write_from_activities(vals)
+            self._get_key_account_commitments()._write_from_activities(vals)
+        return res
+
+    def unlink(self):
+        visits = self._filter_key_account_role("visit")._get_key_account_visits()
+        commitments = self._get_key_account_commitments()
+        res = super().unlink()
+        visits._cancel_from_activities()
+        commitments._drop_from_activities()
+        return res
+
+    def unlink_w_meeting(self):
+        # the visits take their meetings along
+        self._filter_key_account_role("visit").sudo().calendar_event_id = False
+        return super().unlink_w_meeting()
+
+    def _action_done(self, feedback=False, attachment_ids=None):
+        # Core posts summary and note on the customer, and the feedback on the meeting,
+        # where everybody reads them: they stay with the visit.
+        self.sudo().filtered("key_account_role")._write_quietly(
+            {"summary": False, "note": False, "calendar_event_id": False}
+        )
+        return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
+
+    def _check_access(self, operation):
+        """Whoever may write the customer may write its activities, as core has it; not
+        those that the rule hides, though: with another assignee they would be read."""
+        result = super()._check_access(operation)
+        if operation not in ("write", "unlink"):
+            return result
+        allowed = self - result[0] if result else self
+        flagged = allowed.sudo().filtered("key_account_role").sudo(False)
+        hidden = flagged._check_access("read") if flagged else None
+        if not hidden:
+            return result
+        if not result:
+            return hidden
+        return (result[0] | hidden[0], result[1])
+
+    def _to_store_defaults(self, target):
+        return [
+            *super()._to_store_defaults(target),
+            Store.Attr("can_report_key_account_visit"),
+        ]
+
+
+class CalendarEvent(models.Model):
+    _inherit = "calendar.event"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        events = super().create(vals_list)
+        # scheduled from the activity, with Odoo's own button
+        activities = events.sudo().activity_ids._filter_key_account_role("visit")
+        activities._get_key_account_visits()._adopt_meetings()
+        return events
+
+    def write(self, vals):
+        # core takes some out
+        keys = set(vals)
+        if vals.get("active") is False:
+            self._free_key_account_visits()
+        res = super().write(vals)
+        if keys & TIME_FIELDS:
+            self._get_key_account_visits()._write_from_meetings()
+        return res
+
+    def unlink(self):
+        self._free_key_account_visits()
+        return super().unlink()
+
+    def _sync_activities(self, fields):
+        # Core would put the meeting's name over the reason of the visit, and work out
+        # the day in the time zone of whoever moves the meeting: ours stand aside.
+        own = self.sudo().activity_ids.filtered("key_account_role")
+        events = {activity: activity.calendar_event_id for activity in own}
+        own._write_quietly({"calendar_event_id": False})
+        res = super()._sync_activities(fields)
+        for activity, event in events.items():
+            activity._write_quietly({"calendar_event_id": event.id})
+        return res

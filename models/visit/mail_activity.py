@@ -1,11 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.mail.tools.discuss import Store
-
-# Set by the addon alone: they decide who reads an activity.
-LINK_FIELDS = {"key_account_role", "key_account_visit_id"}
-
 
 class MailActivity(models.Model):
     """What is to be done about a visit: the visit itself, and what follows from it.
@@ -55,76 +50,6 @@ class MailActivity(models.Model):
             activity.can_report_key_account_visit = (
                 is_sales and activity.active and activity.key_account_role == "visit"
             )
-
-    # -------------------------------------------------------------------------
-    # CRUD
-    # -------------------------------------------------------------------------
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        if not self.env.su:
-            # explicitly, as a client's context may hold a default
-            vals_list = [
-                {**vals, **dict.fromkeys(LINK_FIELDS, False)} for vals in vals_list
-            ]
-        return super().create(vals_list)
-
-    def _check_access(self, operation):
-        """Whoever may write the customer may write its activities, as core has it; not
-        those that the rule hides, though: with another assignee they would be read."""
-        result = super()._check_access(operation)
-        if operation not in ("write", "unlink"):
-            return result
-        allowed = self - result[0] if result else self
-        flagged = allowed.sudo().filtered("key_account_role").sudo(False)
-        hidden = flagged._check_access("read") if flagged else None
-        if not hidden:
-            return result
-        if not result:
-            return hidden
-        return (result[0] | hidden[0], result[1])
-
-    def write(self, vals):
-        if not self.env.su:
-            vals = {key: val for key, val in vals.items() if key not in LINK_FIELDS}
-        visits = self._filter_key_account_role("visit")
-        if visits and "date_deadline" in vals:
-            # The visits move their meetings themselves, where their salespersons are.
-            if others := self - visits:
-                others.write(vals)
-            self = visits.with_context(calendar_event_meeting_update=True)
-        res = super().write(vals)
-        if {"active", "date_deadline", "user_id", "feedback"} & vals.keys():
-            visits._get_key_account_visits()._write_from_activities(vals)
-            self._get_key_account_commitments()._write_from_activities(vals)
-        return res
-
-    def unlink(self):
-        visits = self._filter_key_account_role("visit")._get_key_account_visits()
-        commitments = self._get_key_account_commitments()
-        res = super().unlink()
-        visits._cancel_from_activities()
-        commitments._drop_from_activities()
-        return res
-
-    def unlink_w_meeting(self):
-        # the visits take their meetings along
-        self._filter_key_account_role("visit").sudo().calendar_event_id = False
-        return super().unlink_w_meeting()
-
-    def _action_done(self, feedback=False, attachment_ids=None):
-        # Core posts summary and note on the customer, and the feedback on the meeting,
-        # where everybody reads them: they stay with the visit.
-        self.sudo().filtered("key_account_role")._write_quietly(
-            {"summary": False, "note": False, "calendar_event_id": False}
-        )
-        return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
-
-    def _to_store_defaults(self, target):
-        return [
-            *super()._to_store_defaults(target),
-            Store.Attr("can_report_key_account_visit"),
-        ]
 
     # -------------------------------------------------------------------------
     # The life of a visit's activities

@@ -1,0 +1,2 @@
+from . import test_buying_center
+from . import test_relationship

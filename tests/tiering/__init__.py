@@ -1,0 +1,3 @@
+from . import test_cdnow
+from . import test_incremental
+from . import test_tiering
