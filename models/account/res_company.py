@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import ormcache
 
 from ...engine.planner import Nearness
 
@@ -104,10 +103,4 @@ class ResCompany(models.Model):
     @api.model
     def _get_key_account_fallback(self):
         """Return the company of leads that name none: the first one."""
-        return self.browse(self._get_key_account_fallback_id()).sudo()
-
-    @api.model
-    @ormcache()
-    def _get_key_account_fallback_id(self):
-        # core clears the cache when companies come, go or are archived
-        return self.sudo().search([], order="id", limit=1).id
+        return self.sudo().search([], order="id", limit=1)
