@@ -5,6 +5,7 @@ from . import test_migrations
 from . import test_rights
 from . import test_stock_screens
 from . import test_tours
+
 # By a star: core's lint takes no other form, and finds files that no room imports
 from .account import *
 from .tiering import *
