@@ -14,12 +14,13 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test shell walk lint format bench dist lock setup clean
+.PHONY: help run test core-tests shell walk lint format bench dist lock setup clean
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
 	@echo 'make test           all tests, by pytest and Odoo at once'
 	@echo '                    a part by pytest: T=tests/visit/test_visits.py or K=expression'
+	@echo "make core-tests     core's own tests, with the addon against without (T=crm ...)"
 	@echo 'make shell          Odoo shell; DB=key_account_demo, a script from stdin'
 	@echo 'make walk           which files of the addon a click goes through, on demo data'
 	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
@@ -34,5 +35,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test shell walk lint format bench dist lock clean:
+setup run test core-tests shell walk lint format bench dist lock clean:
 	$(ENV) $@

@@ -9,7 +9,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 
-from . import base, browser, databases, odoo, postgres, python, testing
+from . import base, browser, core_tests, databases, odoo, postgres, python, testing
 from .base import ADDON, CHECKOUT, HOME, Failure, say, step
 
 
@@ -198,6 +198,13 @@ def test(_options):
         return testing.test(found)
 
 
+def core(_options):
+    """Core's own tests, with the addon against without."""
+    with environment(chromium=True) as found:
+        with base.locked("test", "Waiting for another `make test`"):
+            return core_tests.run(found)
+
+
 def lint(_options):
     """The checkers, each on the whole addon."""
     _make_checkers()
@@ -322,3 +329,4 @@ COMMANDS = {
         lock,
     )
 }
+COMMANDS["core-tests"] = core

@@ -163,7 +163,7 @@ def _check_log(log, problems):
 
 
 @contextmanager
-def _process(command, **options):
+def running(command, **options):
     """A process that doesn't outlive this; Ctrl-C reaches us alone, and we end it."""
     process = subprocess.Popen(
         [str(part) for part in command],
@@ -192,7 +192,7 @@ def _pytest(found, part):
     """pytest in front, on the database TEST."""
     REPORT.unlink(missing_ok=True)
     log = base.new_log(PYTEST_LOG)
-    return _process(
+    return running(
         [python.PYTHON, "-m", "pytest", "-c", DEV / "pytest.ini"]
         + ["--rootdir", ADDONS, "-o", f"cache_dir={HOME}/cache/pytest"]
         + ["-p", "pytest_report", "--odoo-http", f"--odoo-database={TEST}"]
@@ -230,7 +230,7 @@ def _odoo_runner(found):
     It sees tags, and tests that no __init__ imports; and it updates the addon.
     """
     with open(base.new_log(RUNNER_LOG), "a") as file:
-        with _process(
+        with running(
             [*found.command, "-d", TEST_RUNNER, "-u", ADDON, "--stop-after-init"]
             + ["--test-enable", "--test-tags", f"/{ADDON}"]
             + [f"--http-port={base.free_port()}"],
@@ -285,7 +285,7 @@ def _core_lint(found, database):
     LINT_REPORT.unlink(missing_ok=True)
     found.find("test_lint")
     with open(base.new_log(LINT_LOG), "a") as file:
-        with _process(
+        with running(
             [python.PYTHON, DEV / "core_lint.py"],
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -393,5 +393,5 @@ def rewrite():
 
 
 def _checker(command):
-    with _process(command, cwd=CHECKOUT, env=_environment()) as process:
+    with running(command, cwd=CHECKOUT, env=_environment()) as process:
         return process.wait()
