@@ -10,6 +10,8 @@ from collections import defaultdict
 from contextlib import contextmanager
 from unittest.mock import patch
 
+import pytest
+
 from odoo.tests.common import BaseCase
 
 outcomes = {}
@@ -39,10 +41,14 @@ def count_queries(self, default=0, flush=True, **counters):
 BaseCase.assertQueryCount = count_queries
 
 
-def pytest_runtest_logreport(report):
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    name = f"{item.module.__name__}.{item.cls.__name__}.{item.name}"
     # The worst of set-up, call and tear-down
-    if outcomes.get(report.nodeid, "passed") in ("passed", "skipped"):
-        outcomes[report.nodeid] = report.outcome
+    if outcomes.get(name, "passed") in ("passed", "skipped"):
+        outcomes[name] = report.outcome
+    return report
 
 
 def pytest_collectreport(report):

@@ -280,6 +280,24 @@ class TestCoreOverrides(KeyAccountCommon):
             with self.subTest(model=model, name=name):
                 self.assertEqual(count(ours, records, args), count(core, records, args))
 
+    def test_activities_of_users_outside_sales(self):
+        """The link to a visit is sales': other activities live without it."""
+        visit = self._plan(self.account, self.rep)
+        self.employee.group_ids += self.env.ref("base.group_partner_manager")
+        partner = self.employee.partner_id.with_user(self.employee)
+        claims = {"key_account_visit_id": visit.id, "key_account_role": "visit"}
+        activities = partner.with_context(
+            **{f"default_{name}": value for name, value in claims.items()}
+        )
+        activity = self._schedule(activities, self.employee, **claims)
+        self.assertFalse(activity.sudo().key_account_visit_id)
+        self.assertFalse(activity.sudo().key_account_role)
+        activity.date_deadline = date(2030, 1, 8)
+        activity.action_feedback(feedback="Fine")
+        self.assertFalse(activity.active)
+        self._schedule(activities, self.employee).unlink_w_meeting()
+        self.assertEqual(visit.state, "planned")
+
     def test_activities_end_in_write_and_unlink(self):
         """Done archives, cancelled deletes, by the methods that visits follow."""
         activities = self.env["mail.activity"]

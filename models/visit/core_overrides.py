@@ -15,6 +15,7 @@ from ..account.res_partner import GUARDED_FIELDS, LOWEST_LEVEL
 
 # Set by the addon alone: they decide who reads an activity.
 LINK_FIELDS = {"key_account_role", "key_account_visit_id"}
+DEFAULTS = {f"default_{name}" for name in LINK_FIELDS}
 # What decides on which day a meeting is.
 TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
 
@@ -301,9 +302,15 @@ class MailActivity(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         if not self.env.su:
-            # explicitly, as a client's context may hold a default
+            # a client's context may hold a default: taken out, not set to nothing, as
+            # who is outside sales may not write these fields
+            context = self.env.context
+            self = self.with_context(  # pylint: disable=context-overridden
+                {key: val for key, val in context.items() if key not in DEFAULTS}
+            )
             vals_list = [
-                {**vals, **dict.fromkeys(LINK_FIELDS, False)} for vals in vals_list
+                {key: val for key, val in vals.items() if key not in LINK_FIELDS}
+                for vals in vals_list
             ]
         return super().create(vals_list)
 

@@ -138,6 +138,9 @@ class CrmLead(models.Model):
     def _release_visits(self):
         """Leave the visits of customers to these when the leads are deleted.
 
+        Code that deletes leads as the superuser knows what it does: their visits go
+        along.
+
         :raise UserError: if a lead without a customer was visited
         """
         visits = (
@@ -148,7 +151,7 @@ class CrmLead(models.Model):
         visited = visits.filtered(
             lambda visit: visit.state == "done" and not visit.partner_id
         )
-        if visited:
+        if visited and not self.env.su:
             raise UserError(
                 self.env._(
                     "%s has been visited: archive the lead to keep the history.",
