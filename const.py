@@ -47,6 +47,9 @@ STANCES = [
 # Records that are created or closed at once: core's handling of activities takes more
 # than proportionally longer for more.
 BATCH_SIZE = 500
+# What a night's transaction makes or closes: people who report a visit to one of these
+# wait for its end.
+NIGHT_BATCH = 50
 # A table that so many rows were written to at once needs new statistics: PostgreSQL
 # would take it for as small as it was.
 ANALYZED_ROWS = 1000

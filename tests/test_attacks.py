@@ -320,7 +320,8 @@ class TestAttacks(KeyAccountCommon):
         with (
             self.enter_registry_test_mode(),
             mute_logger(
-                "odoo.addons.crm_key_account.models.tiering.key_account_policy"
+                "odoo.addons.crm_key_account.models.visit.key_account_night",
+                "odoo.addons.base.models.ir_cron",
             ),
         ):
             self.env.ref("crm_key_account.ir_cron_tiering").method_direct_trigger()

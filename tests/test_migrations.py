@@ -341,3 +341,57 @@ class TestMigrations(KeyAccountCommon):
         # a second time changes nothing
         self._migrate("19.0.1.4.0/pre-activity-link.py")
         self.assertEqual(by_role["escalation"].key_account_role, "escalation")
+
+    def _split_night(self, **planning):
+        """Make the two jobs that were before."""
+        job = self.env.ref("crm_key_account.ir_cron_tiering")
+        job.write({"active": True, "interval_number": 1, "interval_type": "days"})
+        other = job.copy(
+            {
+                "name": "Key Accounts: plan visits",
+                "model_id": self.env["ir.model"]._get_id("key.account.visit"),
+                "code": "model._cron_generate()",
+                "active": True,
+                **planning,
+            }
+        )
+        self.env["ir.model.data"]._update_xmlids(
+            [{"xml_id": "crm_key_account.ir_cron_planning", "record": other}]
+        )
+        self.env.registry.clear_cache()
+        return job, other
+
+    def test_19_0_1_5_0_night(self):
+        """Two jobs become one, which goes on as an administrator set it."""
+        tiering = 'model._cron_night(["tiering", "relationships"])'
+        planning = 'model._cron_night(["planning"])'
+        hourly = {"interval_number": 12, "interval_type": "hours"}
+        weekly = {"interval_number": 1, "interval_type": "weeks"}
+        off = {"active": False}
+        for first, second, code, interval, active in (
+            ({}, {}, "model._cron_night()", (1, "days"), True),
+            ({}, hourly, "model._cron_night()", (12, "hours"), True),
+            (weekly, {}, "model._cron_night()", (1, "weeks"), True),
+            (weekly, hourly, "model._cron_night()", (12, "hours"), True),
+            (off, weekly, planning, (1, "weeks"), True),
+            (hourly, {**weekly, **off}, tiering, (12, "hours"), True),
+            (off, off, "model._cron_night()", (1, "days"), False),
+        ):
+            with self.subTest(first=first, second=second):
+                job, other = self._split_night(**second)
+                job.write(first)
+                action = other.ir_actions_server_id
+                self._migrate("19.0.1.5.0/post-night.py")
+                self.env.registry.clear_cache()
+                for name in ("ir_cron_tiering", "ir_cron_planning"):
+                    self.assertEqual(self.env.ref(f"crm_key_account.{name}"), job)
+                self.assertFalse(other.exists())
+                self.assertFalse(action.exists())
+                self.assertEqual(job.code, code)
+                self.assertEqual(job.model_id.model, "key.account.night")
+                self.assertEqual((job.interval_number, job.interval_type), interval)
+                self.assertEqual(job.active, active)
+                # a second time changes nothing
+                job.interval_number = 3
+                self._migrate("19.0.1.5.0/post-night.py")
+                self.assertEqual(job.interval_number, 3)

@@ -240,6 +240,36 @@ class KeyAccount(models.Model):
         :param dict vals: {column: value}, see :data:`DECISIONS`
         """
 
+    @api.model
+    def _complete_history(self, company, partner_ids=None):
+        """Keep in the history what is in force where that ends with something else:
+        two accounts were merged, or two transactions decided side by side.
+
+        :param partner_ids: limit to these customers
+        """
+
+    @api.model
+    def _get_last_change_sql(self, table, company, partner_ids=None):
+        """Return a query for what was decided last about each account.
+
+        :param str table: of the changes
+        """
+        return SQL(
+            """
+            SELECT DISTINCT ON (partner_id) *
+              FROM %(table)s
+             WHERE company_id = %(company)s
+               AND state = 'applied'
+               AND %(scope)s
+             ORDER BY partner_id, id DESC
+            """,
+            table=SQL.identifier(table),
+            company=company.id,
+            scope=SQL("TRUE")
+            if partner_ids is None
+            else SQL("partner_id = ANY(%s)", list(partner_ids)),
+        )
+
     def _follow_decisions(self, columns):
         """Bring what depends on decisions about these accounts in step.
 

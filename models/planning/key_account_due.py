@@ -1,19 +1,15 @@
-import logging
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-import psycopg2.errors
 import pytz
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, mute_logger
+from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from ..account import clock
 from .key_account_cadence import TRACK_MODES, TRACKS
-
-_logger = logging.getLogger(__name__)
 
 # What a change writes; the rest of a row tells whose it is.
 WRITTEN_COLUMNS = (
@@ -181,9 +177,15 @@ class KeyAccountDue(models.Model):
             ("capacity", "No capacity left"),
             ("away", "No working day"),
             ("route", "Not on a route"),
+            ("refused", "Refused"),
         ],
         readonly=True,
         help="Why the last planning found no day for the visit.",
+    )
+    refusal = fields.Char(
+        string="What Was Said",
+        readonly=True,
+        help="Why the visit was refused: by a rule, or by another app.",
     )
     date_escalated = fields.Date(
         string="Escalated On",
@@ -435,18 +437,6 @@ class KeyAccountDue(models.Model):
         )
         for model in ("res.partner", "crm.lead"):
             self.env[model].invalidate_model(["is_visit_overdue"], flush=False)
-
-    @api.model
-    def _refresh_unless_refreshed(self, company, *args, **kwargs):
-        """Refresh rows for planning, unless another transaction has done so meanwhile:
-        they are as good as up to date then, and visits are kept apart by an index.
-        """
-        try:
-            # The conflict is expected: no error in the server's log.
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                self._refresh(company, *args, **kwargs)
-        except psycopg2.errors.SerializationFailure:
-            _logger.info("Another transaction refreshes the due dates")
 
     @api.model
     def _get_scope_sql(self, partner_ids, lead_ids):

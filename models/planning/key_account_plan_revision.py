@@ -7,17 +7,23 @@ from odoo.tools import SQL, split_every
 from ...const import BATCH_SIZE
 from ...engine import planner
 from ..account import clock
+from ..account.attempts import do_each
+from .pages import take_page
 
 
 class KeyAccountPlanRevision(models.AbstractModel):
     """What was planned and doesn't hold any more: missed visits, those that the cadence
-    doesn't ask for, and those on a route that nobody takes on that day."""
+    doesn't ask for, and those on a route that nobody takes on that day.
+
+    Each method closes what it finds at once; a night hands over ``after``, 0 at first,
+    and has back what to hand over next, until that is None (:func:`.pages.take_page`).
+    """
 
     _name = "key.account.plan.revision"
     _description = "Revision of Planned Visits"
 
     @api.model
-    def _mark_missed(self, company, partner_ids=None, today=None):
+    def _mark_missed(self, company, partner_ids=None, today=None, after=None):
         """Mark generated visits whose window has passed as missed: 30 % of the interval
         after the due date, or after the day for which they were planned, or to which a
         person moved them, if that is later.
@@ -41,15 +47,20 @@ class KeyAccountPlanRevision(models.AbstractModel):
         missed = visits.filtered(
             lambda visit: visit._get_window_end() < (today or visit._get_today())
         )
-        if missed:
-            activities = missed.activity_id
-            missed.write({"state": "missed"})
-            # The next visit must not meet them in the unique indexes.
-            missed.flush_recordset()
-            activities.unlink()
+        missed, following = take_page(missed, after)
+        do_each(missed, self._miss)
+        return following
 
     @api.model
-    def _close_outdated(self, company, partner_ids=None):
+    def _miss(self, visits):
+        activities = visits.activity_id
+        visits.write({"state": "missed"})
+        # The next visit must not meet them in the unique indexes.
+        visits.flush_recordset()
+        activities.unlink()
+
+    @api.model
+    def _close_outdated(self, company, partner_ids=None, after=None):
         """Close generated visits that the cadence doesn't ask for any more: the
         customer's tier or level changed, or there is no line for it, or the customer is
         lost or came back. What a person moved stays, and so does the visit to win a
@@ -77,10 +88,14 @@ class KeyAccountPlanRevision(models.AbstractModel):
             line = self._get_line(lines, visit, row)
             if not line or line != visit.cadence_id:
                 by_reason[self._get_change_reason(visit, row)] |= visit
+        page, following = take_page(visits.union(*by_reason.values()), after)
         for reason, outdated in by_reason.items():
+            outdated &= page
             for batch in split_every(BATCH_SIZE, outdated.ids, visits.browse):
-                batch._close(reason)
-        self._refresh_stages(company, partner_ids)
+                do_each(batch, lambda each, reason=reason: each._close(reason))
+        if following is None:
+            self._refresh_stages(company, partner_ids)
+        return following
 
     @api.model
     def _get_changed_rows(self, company, lines, partner_ids):
@@ -224,7 +239,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
         )
 
     @api.model
-    def _close_off_route(self, company, partner_ids=None, today=None):
+    def _close_off_route(self, company, partner_ids=None, today=None, after=None):
         """Close visits that were planned for a day on which their salesperson would be
         near, where the others of that day have gone. The generator looks for another
         day. What a person moved stays."""
@@ -240,7 +255,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
             domain &= Domain("partner_id", "in", partner_ids)
         visits = self.env["key.account.visit"].search(domain)
         if not visits:
-            return
+            return None
         nearness = company._get_key_account_nearness()
         booked = self.env["key.account.agenda"]._get_booked(
             visits.user_id, with_areas=True
@@ -262,4 +277,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
                 )
             )
         )
-        stray._close(self.env._("Nothing else to do nearby on that day"))
+        stray, following = take_page(stray, after)
+        reason = self.env._("Nothing else to do nearby on that day")
+        do_each(stray, lambda each: each._close(reason))
+        return following

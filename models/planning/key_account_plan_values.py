@@ -5,7 +5,7 @@ from datetime import timedelta
 import psycopg2.errors
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import SQL, format_date, mute_logger
 
 from ...engine import buying_center
@@ -215,24 +215,152 @@ class KeyAccountPlanValues(models.AbstractModel):
 
     def _create_batch(self, company, plans):
         """Create visits. Those that another transaction has planned in the meantime
-        are left out: the unique indexes tell."""
+        are left out; what is refused, by a rule or another addon, waits in the backlog
+        with the reason, and keeps no other one from its visit.
+
+        :raise psycopg2.OperationalError: on a conflict: a new transaction is needed
+        """
         visits = self.env["key.account.visit"].sudo().with_company(company)
+        if not plans:
+            return visits.browse()
+        problem = None
         try:
-            # The conflict is expected: no error in the server's log.
+            # What fails here is expected: no error in the server's log.
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
                 return visits.create(
                     [{**plan, "mode": TRACK_MODES[plan["track"]]} for plan in plans]
                 )
-        except (
-            psycopg2.errors.UniqueViolation,
-            psycopg2.errors.SerializationFailure,
-            UserError,
-        ) as error:
-            if len(plans) == 1:
-                # Planned by somebody else, or archived, since we looked.
-                _logger.info("A visit was left out: %s", error)
-                return visits.browse()
-        made = visits.browse()
+        except (psycopg2.OperationalError, ConcurrencyError):
+            raise
+        except psycopg2.errors.UniqueViolation as error:
+            left = self._leave_out_planned(company, plans)
+            if len(left) < len(plans):
+                return self._create_batch(company, left)
+            problem = error
+        except Exception as error:
+            problem = error
+        if len(plans) == 1:
+            self._note_refusal(company, plans[0], problem)
+            return visits.browse()
+        # Few are refused: halves find them in a few steps
+        half = len(plans) // 2
+        first = self._create_batch(company, plans[:half])
+        return first | self._create_batch(company, plans[half:])
+
+    def _create_free(self, company, plans):
+        """Create the visits to whom nobody is working on at the moment: a transaction's
+        first step. What has changed since the days were chosen is left out.
+
+        :return: the plans of those who are busy
+        """
+        account_ids = [plan["partner_id"] for plan in plans if plan["partner_id"]]
+        lead_ids = [plan["lead_id"] for plan in plans if not plan["partner_id"]]
+        # in one order, and never waiting: whoever waits holds what others wait for
+        partner_ids, free_lead_ids = (
+            {
+                row[0]
+                for row in self.env.execute_query(
+                    SQL("%s ORDER BY id FOR NO KEY UPDATE SKIP LOCKED", query)
+                )
+            }
+            for query in (
+                SQL(
+                    """
+                    SELECT partner_id FROM key_account
+                     WHERE partner_id = ANY(%s) AND company_id = %s
+                    """,
+                    account_ids,
+                    company.id,
+                ),
+                SQL("SELECT id FROM crm_lead WHERE id = ANY(%s)", lead_ids),
+            )
+        )
+        asked = {
+            row[:3]: row[3:]
+            for row in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT partner_id, CASE WHEN partner_id IS NULL THEN lead_id END,
+                           track, user_id, cadence_id
+                      FROM key_account_due
+                     WHERE company_id = %s
+                       AND visit_id IS NULL
+                       AND (partner_id = ANY(%s)
+                            OR partner_id IS NULL AND lead_id = ANY(%s))
+                    """,
+                    company.id,
+                    account_ids,
+                    lead_ids,
+                )
+            )
+        }
+        free, busy = [], []
         for plan in plans:
-            made |= self._create_batch(company, [plan])
-        return made
+            partner_id, lead_id = plan["partner_id"], plan["lead_id"]
+            if not (partner_id in partner_ids or lead_id in free_lead_ids):
+                busy.append(plan)
+                continue
+            key = (partner_id, None if partner_id else lead_id, plan["track"])
+            if asked.get(key) == (plan["user_id"], plan["cadence_id"]):
+                free.append(plan)
+        self._create_batch(company, free)
+        return busy
+
+    @api.model
+    def _leave_out_planned(self, company, plans):
+        """Return those of ``plans`` that nobody has planned by now. This transaction
+        sees what was there when it began, an index sees more: asked is another one."""
+        self.env.flush_all()
+        with self.env.registry.cursor() as cr:
+            cr.execute(
+                SQL(
+                    """
+                    SELECT partner_id, CASE WHEN partner_id IS NULL THEN lead_id END,
+                           track
+                      FROM key_account_visit
+                     WHERE state = 'planned'
+                       AND (partner_id = ANY(%s) AND company_id = %s
+                            OR partner_id IS NULL AND lead_id = ANY(%s))
+                    """,
+                    [plan["partner_id"] for plan in plans if plan["partner_id"]],
+                    company.id,
+                    [plan["lead_id"] for plan in plans if not plan["partner_id"]],
+                )
+            )
+            taken = set(cr.fetchall())
+        return [
+            plan
+            for plan in plans
+            if (
+                plan["partner_id"],
+                None if plan["partner_id"] else plan["lead_id"],
+                plan["track"],
+            )
+            not in taken
+        ]
+
+    @api.model
+    def _note_refusal(self, company, plan, error):
+        """Note in the backlog that, and why, a visit was refused."""
+        domain = [
+            ("company_id", "=", company.id),
+            ("partner_id", "=", plan["partner_id"]),
+            ("track", "=", plan["track"]),
+        ]
+        if not plan["partner_id"]:
+            domain.append(("lead_id", "=", plan["lead_id"]))
+        rows = self.env["key.account.due"].sudo().search(domain)
+        is_said = isinstance(error, UserError)
+        _logger.warning(
+            "The visit to %s was refused: %s",
+            rows.display_name or plan["partner_id"] or plan["lead_id"],
+            error,
+            exc_info=None if is_said else error,
+        )
+        text = str(error).strip() if is_said else ""
+        rows.write(
+            {
+                "reason": "refused",
+                "refusal": (text or f"{type(error).__name__}: {error}")[:500],
+            }
+        )

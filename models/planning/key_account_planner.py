@@ -1,20 +1,17 @@
-import logging
 from collections import defaultdict
 from datetime import timedelta
 
-import psycopg2.errors
-
 from odoo import api, models
-from odoo.tools import mute_logger, split_every
+from odoo.tools import split_every
 
-from ...const import BATCH_SIZE
+from ...const import BATCH_SIZE, NIGHT_BATCH
 from ...engine import planner
 from ..account import clock
 from .key_account_cadence import TRACKS
 
-_logger = logging.getLogger(__name__)
-
 TRACK_KEYS = [key for key, _ in TRACKS]
+# A night comes back to accounts that somebody is working on.
+NIGHT_ROUNDS = 3
 
 
 class KeyAccountPlanner(models.AbstractModel):
@@ -54,43 +51,43 @@ class KeyAccountPlanner(models.AbstractModel):
 
     @api.model
     def _cron_generate(self):
-        """Plan for every company, with a commit after each batch."""
-        cron = self.env["ir.cron"]
-        for company in self.env["res.company"].search(
-            [("key_account_planning", "=", True)]
-        ):
-            planning = self.with_company(company)
-            values = planning.env["key.account.plan.values"]
-            escalation = planning.env["key.account.escalation"]
-            try:
-                with self.env.cr.savepoint():
-                    # what no event told of: a team's lead, a change in SQL
-                    self.env["key.account.due"].sudo()._refresh_unless_refreshed(
-                        company, planning=True
-                    )
-                    self.env["key.account.target"]._freeze(company)
-                    planning._prepare_plan(company)
-                    plans = planning._get_plans(company, TRACK_KEYS)
-            except Exception:
-                # The other companies' visits don't depend on this one.
-                _logger.exception("Planning visits of company %s failed", company.id)
-                continue
-            cron._commit_progress(remaining=len(plans))
-            for batch in split_every(BATCH_SIZE, plans):
-                self._try("Planning visits", values._create_batch, company, batch)
-                if not cron._commit_progress(len(batch)):
-                    return
-            self._try("Escalating visits", escalation._escalate, company)
-            cron._commit_progress()
+        """Plan for every company; see :meth:`key.account.night._cron_night`."""
+        self.env["key.account.night"]._cron_night(["planning"])
 
-    def _try(self, what, method, company, *args):
-        """Do a part of the job; what fails, perhaps in another addon, must not keep the
-        others from their visits."""
-        try:
-            with self.env.cr.savepoint():
-                method(company, *args)
-        except Exception:
-            _logger.exception("%s of company %s failed", what, company.id)
+    @api.model
+    def _plan_night(self, company, attempts):
+        """Plan for all of ``company``, step by step, each in a transaction of its own:
+        whoever reports a visit meanwhile waits for a step at most.
+
+        :param attempts: see :class:`..account.attempts.Attempts`
+        :return: whether all is planned; False: there was no time
+        """
+        self = self.sudo()
+        revision = self.env["key.account.plan.revision"]
+        values = self.env["key.account.plan.values"]
+        # what no event told of: a team's lead, a change in SQL
+        attempts(self.env["key.account.due"]._refresh, company, planning=True)
+        attempts(self.env["key.account.target"]._freeze, company)
+        attempts(self.env["key.account"]._update_engagement_stages, company)
+        for revise in (
+            self.env["key.account.visit.repair"]._heal,
+            revision._mark_missed,
+            revision._close_outdated,
+            revision._close_off_route,
+        ):
+            after = 0
+            while after is not None:
+                after = attempts(revise, company, after=after)
+        plans = attempts(self._get_plans, company, TRACK_KEYS)
+        for _ in range(NIGHT_ROUNDS):
+            busy = []
+            for batch in split_every(NIGHT_BATCH, plans):
+                busy += attempts(values._create_free, company, batch)
+                if not attempts.has_time:
+                    return False
+            plans = busy
+        attempts(self.env["key.account.escalation"]._escalate, company)
+        return True
 
     @api.model
     def _plan_now(self, partners, company):
@@ -119,14 +116,10 @@ class KeyAccountPlanner(models.AbstractModel):
     @api.model
     def _prepare_plan(self, company, partner_ids=None, today=None):
         """Bring what is planned up to date, before more is planned."""
-        try:
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                self.env["key.account"].sudo()._update_engagement_stages(
-                    company, partner_ids
-                )
-        except psycopg2.errors.SerializationFailure:
-            _logger.info("Another transaction updates the stages of engagement")
+        self.env["key.account"].sudo()._update_engagement_stages(company, partner_ids)
         revision = self.env["key.account.plan.revision"]
+        if partner_ids is None:
+            self.env["key.account.visit.repair"]._heal(company)
         revision._mark_missed(company, partner_ids, today)
         revision._close_outdated(company, partner_ids)
         revision._close_off_route(company, partner_ids, today)
@@ -154,9 +147,9 @@ class KeyAccountPlanner(models.AbstractModel):
         if partner_ids is None and is_today and dues._is_kept(company):
             # Accounts are up to date after every event; of leads, other addons'
             # documents say on which stage they are.
-            dues._refresh_unless_refreshed(company, [], lead_ids)
+            dues._refresh(company, [], lead_ids)
         else:
-            dues._refresh_unless_refreshed(
+            dues._refresh(
                 company, partner_ids, lead_ids, today, planning=partner_ids is None
             )
 

@@ -168,6 +168,39 @@ class KeyAccount(models.Model):
             ]
         )
 
+    @api.model
+    def _complete_history(self, company, partner_ids=None):
+        changes = self.env["key.account.relationship.change"].sudo()
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT account.partner_id, last.to_level, account.relationship_level
+                  FROM (%s) AS last
+                  JOIN key_account account
+                    ON account.partner_id = last.partner_id
+                   AND account.company_id = last.company_id
+                 WHERE account.relationship_level IS DISTINCT FROM last.to_level
+                """,
+                self._get_last_change_sql(changes._table, company, partner_ids),
+            )
+        )
+        changes.create(
+            [
+                {
+                    "partner_id": partner_id,
+                    "company_id": company.id,
+                    "from_level": from_level,
+                    "to_level": to_level,
+                    "state": "applied",
+                    "reason": self.env._("Taken over, or decided at the same time"),
+                    "date": clock.get_today(company),
+                }
+                for partner_id, from_level, to_level in rows
+            ]
+        )
+        return super()._complete_history(company, partner_ids)
+
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------

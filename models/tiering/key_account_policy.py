@@ -296,20 +296,9 @@ class KeyAccountPolicy(models.Model):
 
     @api.model
     def _cron_run(self):
-        """Run every policy, one company after the other, a commit after each."""
-        companies = self.env["res.company"].search(Domain.TRUE)
-        cron = self.env["ir.cron"]
-        cron._commit_progress(remaining=len(companies))
-        for company in companies:
-            policy = self._get_for_company(company)
-            try:
-                with self.env.cr.savepoint():
-                    policy._run_companies(company, incremental=True)
-            except Exception:
-                # The other companies' runs don't depend on this one.
-                _logger.exception("Tiering of company %s failed", company.id)
-            if not cron._commit_progress(1):
-                break
+        """Tier the customers of every company, and update relationships; see
+        :meth:`key.account.night._cron_night`."""
+        self.env["key.account.night"]._cron_night(["tiering", "relationships"])
 
     # -------------------------------------------------------------------------
     # Business
@@ -385,32 +374,52 @@ class KeyAccountPolicy(models.Model):
             one of all accounts is at most a week old and the configuration is the same
         """
         changes = self.env["key.account.tier.change"]
-        cards = self.env["key.account"].sudo()
-        dues = self.env["key.account.due"].sudo()
         for company in companies:
-            policy = self._get_for_company(company)
-            day = today or clock.get_today(company)
-            touched = None
-            if policy and incremental:
-                touched = policy._get_touched_ids(company, day)
-            if policy:
-                changed = policy._run_company(company, day, touched)
-                changes |= changed
-                is_kept = dues._is_kept(company)
-                moved = []
-                if is_kept or touched is not None:
-                    placed = get_placed(self.env, company)
-                    moved = (changed.partner_id | placed.partner_id).ids
-                if touched is not None:
-                    touched += moved
-                if is_kept:
-                    measured = moved if touched is None else touched
-                    dues._refresh(company, measured, [], today)
-                    dues._refresh_leads(company)
+            changed, touched = self._run_tiers(company, today, incremental)
+            changes |= changed
             # After the tiers: they say who must have been met, and how often.
-            cards._update_relationships(company, touched, day)
-            cards._update_effort(company, day, touched)
+            self._run_relationships(company, touched, today)
         return changes
+
+    @api.model
+    def _run_tiers(self, company, today=None, incremental=False):
+        """Measure and move the accounts of ``company``, if a policy is in force there;
+        see :meth:`_run_companies`.
+
+        :return: the changes, and the ids of the customers whose relationship may have
+            changed by that, or by what was measured; None: all
+        """
+        changes = self.env["key.account.tier.change"]
+        policy = self._get_for_company(company)
+        if not policy:
+            return changes, None
+        day = today or clock.get_today(company)
+        touched = policy._get_touched_ids(company, day) if incremental else None
+        changes = policy._run_company(company, day, touched)
+        dues = self.env["key.account.due"].sudo()
+        is_kept = dues._is_kept(company)
+        moved = []
+        if is_kept or touched is not None:
+            placed = get_placed(self.env, company)
+            moved = (changes.partner_id | placed.partner_id).ids
+        if touched is not None:
+            touched += moved
+        if is_kept:
+            dues._refresh(company, moved if touched is None else touched, [], today)
+            dues._refresh_leads(company)
+        return changes, touched
+
+    @api.model
+    def _run_relationships(self, company, touched=None, today=None):
+        """Bring relationships and effort of the accounts of ``company`` up to date.
+
+        :param touched: ids of customers; None: all
+        """
+        day = today or clock.get_today(company)
+        accounts = self.env["key.account"].sudo()
+        accounts._complete_history(company)
+        accounts._update_relationships(company, touched, day)
+        accounts._update_effort(company, day, touched)
 
     def _run_company(self, company, today=None, touched=None):
         """Run the policy for one company; see :meth:`_run`.

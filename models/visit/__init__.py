@@ -4,8 +4,10 @@ from . import key_account
 from . import key_account_checklist_item
 from . import key_account_commitment
 from . import key_account_due
+from . import key_account_night
 from . import key_account_visit
 from . import key_account_visit_follow
+from . import key_account_visit_repair
 from . import key_account_visit_task
 from . import key_account_visit_report
 from . import key_account_visit_meeting

@@ -82,9 +82,7 @@ class ResPartner(models.Model):
             self._forget_key_accounts()
             accounts.sudo()._become_contacts()
         if vals.get("parent_id") or vals.get("is_company") is not None:
-            self.env["key.account.visit.follow"].sudo()._follow_commercial_entity(self)
-            self.env["key.account.loss"].sudo()._follow_commercial_entity(self)
-            self.env["key.account.target"].sudo()._follow_commercial_entity(self)
+            self._follow_commercial_entity()
         self._refresh_buying_center(centers | self._get_buying_centers(vals))
         self._refresh_key_account_dues(vals)
         return res

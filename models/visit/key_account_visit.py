@@ -1144,6 +1144,7 @@ class KeyAccountVisit(models.Model):
                     for visit in batch
                 ],
             )
+            batch._agree_with_activities()
 
     def _get_document(self):
         """Return the customer, or the lead while it has none."""
@@ -1188,6 +1189,22 @@ class KeyAccountVisit(models.Model):
             planned._mark_done()
         elif vals.get("active"):
             self.filtered(lambda visit: visit.state == "done")._reopen()
+
+    def _agree_with_activities(self):
+        """Take over what others made of the visits' activities while these were made:
+        automation rules and other addons have the last word, as people have."""
+        for visit in self.filtered(lambda visit: visit.state == "planned"):
+            activity = visit.activity_id.filtered("active")
+            vals = {
+                name: value
+                for name, value, own in (
+                    ("date_deadline", activity.date_deadline, visit.date_planned),
+                    ("user_id", activity.user_id.id, visit.user_id.id),
+                )
+                if activity and value != own
+            }
+            if vals:
+                visit._write_from_activities(vals)
 
     def _cancel_from_activities(self):
         """Cancel the planned visits whose activities were deleted."""

@@ -148,6 +148,22 @@ class KeyAccountVisitFollow(models.AbstractModel):
         )
 
     @api.model
+    def _hand_over_stale(self, visits):
+        """Hand over planned visits, and what follows from others, that went past a
+        change of salesperson: ``account_user_id`` says who it was before."""
+        tasks = self.env["key.account.visit.task"]
+        for previous, group in visits.grouped("account_user_id").items():
+            alone = group.filtered(lambda visit: not visit.partner_id)
+            for column, own in (("lead_id", alone), ("partner_id", group - alone)):
+                users = dict.fromkeys(own[column].ids, previous.id)
+                planned = own.filtered(lambda visit: visit.state == "planned")
+                self._assign_responsibles(
+                    self._filter_to_hand_over(planned, column, users)
+                )
+                tasks._hand_over_tasks(own[column], column, users)
+        self.env.add_to_compute(visits._fields["account_user_id"], visits)
+
+    @api.model
     def _filter_to_hand_over(self, visits, column, previous_users):
         """Return the visits that the former salesperson had, or that somebody else had
         because there was none: nobody, or the leader of the team."""

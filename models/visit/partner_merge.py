@@ -67,6 +67,13 @@ class ResPartner(models.Model):
         cards._update_visit_dates(self.ids)
         cards._refresh_relationships((self | accounts).ids)
         self.env["key.account.loss"]._follow_merge(self)
+        for account in cards.search([("partner_id", "=", self.id)]):
+            cards._complete_history(account.company_id, self.ids)
+        visits = self.env["key.account.visit"].search([("partner_id", "=", self.id)])
+        visits.invalidate_recordset(["account_user_id"])
+        self.env["key.account.visit.follow"]._hand_over_stale(
+            visits.filtered(lambda visit: visit.account_user_id != self.user_id)
+        )
         self._copy_salesperson_to_history()
         self.env["key.account.due"]._refresh_touched((self | accounts).ids)
 

@@ -165,3 +165,12 @@ class ResPartner(models.Model):
             [("partner_id", "in", self.ids)]
         )._copy_salesperson()
         self.env["key.account.visit.follow"]._hand_over_partners(self, previous_users)
+
+    def _follow_commercial_entity(self):
+        """Give what is kept of partners that became contacts to their company."""
+        for model in (
+            "key.account.visit.follow",
+            "key.account.loss",
+            "key.account.target",
+        ):
+            self.env[model].sudo()._follow_commercial_entity(self)

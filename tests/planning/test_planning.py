@@ -358,17 +358,50 @@ class TestCapacity(PlanningCommon):
             return create(visits)
 
         plans = planner._get_plans(self.company, ["visit"], partners.ids, [])
-        with patch.object(type(self.Visit), "_create_activities", fail):
+        logger = "odoo.addons.crm_key_account"
+        with (
+            patch.object(type(self.Visit), "_create_activities", fail),
+            self.assertLogs(logger, "WARNING") as logs,
+        ):
             visits = values._create_batch(self.company, plans)
         self.assertEqual(visits.partner_id, partners[0] | partners[2])
+        self.assertIn("Account 1 was refused: Another addon says no.", logs.output[0])
+        row = self._get_backlog(partners[1])
+        self.assertEqual(row.reason, "refused")
+        self.assertEqual(row.refusal, "Another addon says no.")
         with (
             patch.object(
                 type(self.Visit), "_create_activities", side_effect=KeyError("bug")
             ),
-            self.assertLogs("odoo.addons.crm_key_account", "ERROR") as logs,
+            self.assertLogs(logger, "WARNING") as logs,
         ):
-            planner._try("Planning visits", values._create_batch, self.company, plans)
-        self.assertIn("Planning visits of company", logs.output[0])
+            self.assertFalse(self.Visit._generate(partners[1], self.company))
+        self.assertIn("Traceback", logs.output[0])
+        self.assertEqual(self._get_backlog(partners[1]).refusal, "KeyError: 'bug'")
+        # nobody refuses any more
+        self.assertTrue(self.Visit._generate(partners[1], self.company))
+        self.assertFalse(self._get_backlog(partners[1]))
+
+    def test_one_of_many_is_found_by_halves(self):
+        partners = self._create_accounts(8)
+        for partner in partners:
+            self._visit(partner, 10)
+        create = type(self.Visit)._create_activities
+        sizes = []
+
+        def fail(visits):
+            sizes.append(len(visits))
+            if partners[5] in visits.partner_id:
+                raise UserError(self.env._("No."))
+            return create(visits)
+
+        with (
+            patch.object(type(self.Visit), "_create_activities", fail),
+            self.assertLogs("odoo.addons.crm_key_account", "WARNING"),
+        ):
+            visits = self.Visit._generate(partners, self.company)
+        self.assertEqual(visits.partner_id, partners - partners[5])
+        self.assertEqual(sizes, [8, 4, 4, 2, 1, 1, 2])
 
     # --- backlog follows ------------------------------------------------------------
 

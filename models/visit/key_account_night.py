@@ -1,0 +1,238 @@
+import logging
+from datetime import timedelta
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from ..account.attempts import CONFLICTS, Attempts
+
+_logger = logging.getLogger(__name__)
+
+# In this order: tiers say who must be met and how often, both say when to plan.
+PHASES = ("tiering", "relationships", "planning")
+# A company that failed is tried again after so many minutes, twice as many each time.
+FIRST_DELAY, LONGEST_DELAY = 1, 60
+
+
+class KeyAccountNight(models.Model):
+    """The nightly job: it tiers, updates relationships and plans, company by company.
+
+    Each step is a transaction of its own, and is tried again where it met another one
+    (:mod:`..account.attempts`). A row says what of the night is left to do in a
+    company, so that a job that was killed, or ran out of time, goes on where it was. A
+    company that fails keeps no other one from its night: it is tried again within
+    minutes, and the administrators are told, until it is done.
+    """
+
+    _name = "key.account.night"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _description = "Nightly Run of a Company"
+    _rec_name = "company_id"
+    _order = "company_id"
+
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+    )
+    date_start = fields.Datetime(string="Began On", readonly=True)
+    phases = fields.Json(string="To Do", readonly=True)
+    failure_count = fields.Integer(
+        string="Failures",
+        readonly=True,
+        help="How many times it failed since it was last done.",
+    )
+    date_retry = fields.Datetime(string="Next Try On", readonly=True)
+    error = fields.Char(string="What Went Wrong", readonly=True)
+
+    _company_uniq = models.UniqueIndex("(company_id)")
+
+    # -------------------------------------------------------------------------
+    # The job
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _cron_night(self, phases=PHASES):
+        """Do what is left of the night, or begin a new one.
+
+        :param phases: names out of :data:`PHASES`; default: all
+        """
+        attempts = Attempts(self.env)
+        nights = attempts(self.sudo()._begin, phases)
+        attempts.remaining = len(nights)
+        if not attempts.has_time:
+            # Nothing done, something left: Odoo calls again after other jobs.
+            self.env["ir.cron"]._commit_progress(remaining=attempts.remaining)
+            return
+        for night in nights:
+            if night.date_retry and night.date_retry > fields.Datetime.now():
+                continue
+            if night._run(attempts, phases):
+                attempts.remaining -= 1
+            if not attempts.has_time:
+                break
+        # what failed, or had no time, stays: never "fully done" then
+        self.env["ir.cron"]._commit_progress(remaining=attempts.remaining)
+        _logger.info(
+            "Night of %s companies: %s left, %s steps tried again",
+            len(nights),
+            attempts.remaining,
+            attempts.repeated,
+        )
+
+    @api.model
+    def _begin(self, phases):
+        """Return the companies' rows that have something left to do: what is left of a
+        night that was interrupted or failed, unless the next one is due."""
+        companies = self.env["res.company"].search(Domain.TRUE)
+        nights = self.search([("company_id", "in", companies.ids)])
+        nights |= self.with_context(mail_create_nolog=True).create(
+            [{"company_id": company.id} for company in companies - nights.company_id]
+        )
+        wanted = set(phases)
+        left = nights.filtered(lambda night: wanted & set(night.phases or []))
+        call = self._get_last_call()
+        if not left or call and min(left.mapped("date_start")) < call:
+            for night in nights:
+                night.write(
+                    {
+                        "date_start": fields.Datetime.now(),
+                        "phases": _sort_phases(wanted | set(night.phases or [])),
+                        "date_retry": False,
+                    }
+                )
+            left = nights
+        return left.sorted(lambda night: night.company_id.id)
+
+    @api.model
+    def _get_last_call(self):
+        """Return when the job that runs was to be called last by its interval, False if
+        it is called in between."""
+        job = self.env["ir.cron"].browse(self.env.context.get("cron_id") or ())
+        now = fields.Datetime.now()
+        if not job or job.nextcall > now:
+            return False
+        call = job.nextcall
+        step = relativedelta(**{job.interval_type: job.interval_number})
+        # left as it was while something fails
+        while call + step <= now:
+            call += step
+        return call
+
+    def _run(self, attempts, phases):
+        """Do the phases that are left of one company's night.
+
+        :return: whether all is done; False: something failed, or there was no time
+        """
+        self.ensure_one()
+        touched = error = None
+        for phase in [name for name in PHASES if name in self.phases]:
+            if phase not in phases:
+                continue
+            try:
+                if phase == "tiering":
+                    touched = attempts(self._run_tiering)
+                elif phase == "relationships":
+                    attempts(self._run_relationships, touched)
+                elif not self._run_planning(attempts):
+                    return False
+            except CONFLICTS as conflict:
+                # Soon it will be quieter: what comes after waits for it.
+                _logger.warning(
+                    "%s of company %s met others too often: %s",
+                    phase,
+                    self.company_id.id,
+                    conflict,
+                )
+                error = conflict
+                break
+            except Exception as failure:
+                # Perhaps in another addon, perhaps for long: the rest doesn't wait.
+                _logger.exception("%s of company %s failed", phase, self.company_id.id)
+                error = failure
+        attempts(self._note_failure if error else self._note_success, error)
+        return not error
+
+    def _run_tiering(self):
+        policies = self.env["key.account.policy"]
+        _, touched = policies._run_tiers(self.company_id, incremental=True)
+        self._finish("tiering")
+        return touched
+
+    def _run_relationships(self, touched):
+        """Bring relationships up to date.
+
+        :param touched: as tiering returns it; None, also where tiering is of an earlier
+            call: all accounts
+        """
+        policies = self.env["key.account.policy"]
+        policies._run_relationships(self.company_id, touched)
+        self._finish("relationships")
+
+    def _run_planning(self, attempts):
+        """Plan, where the company plans here.
+
+        :return: whether all is planned; False: there was no time
+        """
+        company = self.company_id
+        if company.key_account_planning:
+            planner = self.env["key.account.planner"].with_company(company)
+            if not planner._plan_night(company, attempts):
+                return False
+        attempts(self._finish, "planning")
+        return True
+
+    def _finish(self, phase):
+        self.phases = _sort_phases(set(self.phases) - {phase})
+
+    # -------------------------------------------------------------------------
+    # What went wrong
+    # -------------------------------------------------------------------------
+
+    def _note_failure(self, error):
+        """Have the job called again, and tell the administrators, once until the night
+        is done."""
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2**self.failure_count)
+        self.write(
+            {
+                "failure_count": self.failure_count + 1,
+                "date_retry": fields.Datetime.now() + timedelta(minutes=delay),
+                "error": (str(error).strip() or type(error).__name__)[:500],
+            }
+        )
+        self.env.ref("crm_key_account.ir_cron_tiering")._trigger(self.date_retry)
+        for user in self._get_administrators() - self.activity_ids.user_id:
+            texts = self.with_context(lang=user.lang).env
+            self.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=texts._("Nightly run failed: %s", self.company_id.name),
+                note=texts._(
+                    "Customers were not tiered, or visits not planned: %s It is tried "
+                    "again every few minutes; this note goes when it is done.",
+                    self.error,
+                ),
+                user_id=user.id,
+            )
+
+    def _note_success(self, _error):
+        """Forget what went wrong before."""
+        if self.failure_count:
+            self.write({"failure_count": 0, "date_retry": False, "error": False})
+            self.activity_ids.unlink()
+
+    def _get_administrators(self):
+        """Return the administrators of the company, else all there are."""
+        users = self.env["res.users"].search(
+            [
+                ("all_group_ids", "in", self.env.ref("base.group_system").ids),
+                ("share", "=", False),
+            ]
+        )
+        return users.filtered(lambda u: self.company_id in u.company_ids) or users
+
+
+def _sort_phases(names):
+    return [name for name in PHASES if name in names] or False
