@@ -145,6 +145,7 @@ class TestMigrations(KeyAccountCommon):
         orders = self.env["sale.order"].create(
             [{"opportunity_id": lead.id, **values} for lead in leads[:2]]
         )
+        orders[0].action_quotation_sent()
         orders[1].action_confirm()
         expected = ["quotation", "contract", "opportunity", "lead", "target"]
         self.assertEqual(leads.mapped("engagement_stage"), expected)
@@ -163,6 +164,23 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.2.0/pre-stages.py")
         self._migrate("19.0.1.2.0/post-stages.py")
         self.assertEqual(leads.mapped("engagement_stage"), expected)
+        self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
+
+    def test_19_0_1_5_0_stages(self):
+        partner = self._create_partner("Kestrel")
+        self.Card._ensure(partner.ids, self.company)
+        values = {"company_id": self.company.id, "partner_id": partner.id}
+        leads = self.env["crm.lead"].create(
+            [{"name": n, "type": "opportunity", **values} for n in ("Draft", "Sent")]
+        )
+        orders = self.env["sale.order"].create(
+            [{"opportunity_id": lead.id, **values} for lead in leads]
+        )
+        orders[1].action_quotation_sent()
+        self.env.flush_all()
+        self.cr.execute("UPDATE crm_lead SET engagement_stage = 'quotation'")
+        self._migrate("19.0.1.5.0/post-stages.py")
+        self.assertEqual(leads.mapped("engagement_stage"), ["opportunity", "quotation"])
         self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
 
     def test_19_0_1_2_0_report(self):

@@ -1,6 +1,7 @@
 """What day it is: for a person, in a company, and where the day begins first."""
 
 from datetime import datetime
+from functools import cache
 
 import pytz
 
@@ -25,3 +26,32 @@ def get_today(company, user=None):
 def get_latest_today():
     """Return today's date where the day begins first: nowhere is it a later one."""
     return datetime.now(pytz.timezone(EASTERNMOST)).date()
+
+
+def get_sql_timezone(company):
+    """Return the time zone of a company's working hours as PostgreSQL knows it, for
+    ``AT TIME ZONE``.
+
+    Odoo keeps names that were replaced long ago, as browsers send them. PostgreSQL
+    knows them where its system has them installed, which isn't always so.
+    """
+    return _get_sql_name(get_timezone(company).zone)
+
+
+@cache
+def _get_sql_name(name):
+    places = {zone for zones in pytz.country_timezones.values() for zone in zones}
+    if name in places or name == "UTC":
+        return name
+    # Old names are copies of new ones.
+    rules = _read_rules(name)
+    for place in sorted(places):
+        if _read_rules(place) == rules:
+            return place
+    # No place on earth: the file ends with the rule in force, as POSIX writes it.
+    return rules.rsplit(b"\n", 2)[-2].decode()
+
+
+def _read_rules(name):
+    with pytz.open_resource(name) as file:
+        return file.read()

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 from ...const import ENGAGEMENT_STAGES
+from . import clock
 
 FOLLOWING_FIELDS = {"account_tier_id", "engagement_stage", "relationship_level"}
 
@@ -15,22 +16,29 @@ class CrmLead(models.Model):
         compute="_compute_engagement_stage",
         store=True,
         groups="sales_team.group_sale_salesman",
-        help="What is going on: a quotation is out, a contract is running, an "
-        "opportunity or a lead is open, or none of these: a target.",
+        help="What is going on: a quotation was sent and holds, a contract is running, "
+        "an opportunity or a lead is open, or none of these: a target.",
     )
 
     @api.depends(
-        "order_ids.state", "order_ids.invoice_status", "type", "active", "won_status"
+        "order_ids.state",
+        "order_ids.validity_date",
+        "order_ids.invoice_status",
+        "type",
+        "active",
+        "won_status",
     )
     def _compute_engagement_stage(self):
-        carts = self.env["sale.order"]._fields.get("website_id")
         for lead in self:
             # sudo: orders of colleagues count too
             orders = lead.sudo().order_ids
             if orders.filtered(
                 lambda order: (
                     order.state == "sent"
-                    or (order.state == "draft" and not (carts and order.website_id))
+                    and (
+                        not order.validity_date
+                        or order.validity_date >= clock.get_today(order.company_id)
+                    )
                 )
             ):
                 lead.engagement_stage = "quotation"

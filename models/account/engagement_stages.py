@@ -3,35 +3,35 @@
 from odoo.tools import SQL
 
 from ...const import STAGE_NUMBERS
+from . import clock
+from .books import get_orders_sql
 
 
 def update_engagement_stages(env, company, partner_ids=None):
-    """Note what is going on with the accounts of ``company``, by their quotations,
-    orders that aren't invoiced yet, and open leads: the best reason to spend time
-    on them counts. One statement.
+    """Note what is going on with the accounts of ``company``, by the quotations that
+    were sent to them and hold, orders that aren't invoiced yet, and open leads: the
+    best reason to spend time on them counts. One statement, and one for the leads whose
+    quotation has expired.
 
     :param partner_ids: limits the accounts; None: all
     :return: ids of the customers whose stage changed
     """
     env.flush_all()
-    carts = SQL()
-    if env["sale.order"]._fields.get("website_id"):
-        # A cart is no quotation.
-        carts = SQL("AND (sale.state != 'draft' OR sale.website_id IS NULL)")
+    if partner_ids is None:
+        _update_leads(env, company)
     env.cr.execute(
         SQL(
             """
             WITH documents AS (
-                SELECT partner.commercial_partner_id AS partner_id,
+                SELECT sale.firm_id AS partner_id,
                        CASE WHEN sale.state = 'sale' THEN %(contract)s
                             ELSE %(quotation)s END AS number
-                  FROM sale_order sale
-                  JOIN res_partner partner ON partner.id = sale.partner_id
+                  FROM (%(orders)s) AS sale
                  WHERE sale.company_id = %(company)s
-                   AND (sale.state IN ('draft', 'sent')
+                   AND (sale.state = 'sent'
+                        AND COALESCE(sale.validity_date >= %(today)s, TRUE)
                         OR sale.state = 'sale'
                            AND sale.invoice_status IS DISTINCT FROM 'invoiced')
-                   %(carts)s
                  UNION ALL
                 SELECT partner.commercial_partner_id,
                        CASE WHEN lead.type = 'lead' THEN %(lead)s
@@ -69,7 +69,8 @@ def update_engagement_stages(env, company, partner_ids=None):
             opportunity=STAGE_NUMBERS["opportunity"],
             target=STAGE_NUMBERS["target"],
             stages=SQL(", ").join(SQL("%s", stage) for stage in STAGE_NUMBERS),
-            carts=carts,
+            orders=get_orders_sql(partner_ids),
+            today=clock.get_today(company),
             lead_company=env["crm.lead"]._get_key_account_company_sql(),
             company=company.id,
             everybody=partner_ids is None,
@@ -79,3 +80,26 @@ def update_engagement_stages(env, company, partner_ids=None):
     changed = [row[0] for row in env.cr.fetchall()]
     env["key.account"].invalidate_model(["engagement_stage"], flush=False)
     return changed
+
+
+def _update_leads(env, company):
+    """Note what is going on with the leads whose quotations have expired: no event
+    tells."""
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT DISTINCT lead.id
+              FROM crm_lead lead
+              JOIN sale_order sale ON sale.opportunity_id = lead.id
+             WHERE lead.engagement_stage = 'quotation'
+               AND sale.company_id = %s
+               AND sale.state = 'sent'
+               AND sale.validity_date < %s
+            """,
+            company.id,
+            clock.get_today(company),
+        )
+    )
+    leads = env["crm.lead"].sudo().browse(row[0] for row in rows)
+    env.add_to_compute(leads._fields["engagement_stage"], leads)
+    leads.flush_recordset(["engagement_stage"])

@@ -91,8 +91,8 @@ class KeyAccount(models.Model):
     engagement_stage = fields.Selection(
         ENGAGEMENT_STAGES,
         readonly=True,
-        help="What is going on: a quotation is out, a contract is running, an "
-        "opportunity or a lead is open, or none of these: a target.",
+        help="What is going on: a quotation was sent and holds, a contract is running, "
+        "an opportunity or a lead is open, or none of these: a target.",
     )
     relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,

@@ -2,6 +2,7 @@
 
 from odoo.tools import SQL
 
+from ..account import clock
 from .measures import Scope
 
 
@@ -35,7 +36,7 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
             "(%s, %s::date, %s)",
             company.id,
             days[company.id],
-            company.resource_calendar_id.tz or "UTC",
+            clock.get_sql_timezone(company),
         )
         for company in companies
     )

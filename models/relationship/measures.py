@@ -9,6 +9,8 @@ from dateutil.relativedelta import relativedelta
 
 from odoo.tools import SQL
 
+from ..account.books import get_invoices_sql, get_orders_sql
+
 # {value of key.account.relationship.criterion.measure: class}
 MEASURES = {}
 
@@ -365,21 +367,18 @@ class OrdersQuarters(Measure):
                            width_bucket(day - 1, bounds.days) AS quarter,
                            MAX(day) AS day
                       FROM (
-                            SELECT partner.commercial_partner_id AS partner_id,
-                                   sale.company_id,
+                            SELECT sale.firm_id AS partner_id, sale.company_id,
                                    (sale.date_order AT TIME ZONE 'UTC'
                                         AT TIME ZONE todays.tz)::date AS day
-                              FROM sale_order sale
+                              FROM (%(orders)s) AS sale
                               JOIN todays ON todays.company_id = sale.company_id
-                              JOIN res_partner partner ON partner.id = sale.partner_id
                              WHERE sale.state = 'sale'
-                               AND %(buyers)s
                              UNION ALL
-                            SELECT move.commercial_partner_id AS partner_id,
-                                   move.company_id, move.invoice_date AS day
-                              FROM account_move move
+                            SELECT move.firm_id AS partner_id, move.company_id,
+                                   move.invoice_date AS day
+                              FROM (%(invoices)s) AS move
                              WHERE move.state = 'posted'
-                               AND move.move_type IN ('out_invoice', 'out_receipt')
+                               AND move.move_type != 'out_refund'
                                AND %(invoiced)s
                            ) AS sales
                       JOIN (VALUES %(bounds)s) AS bounds (company_id, days)
@@ -391,8 +390,9 @@ class OrdersQuarters(Measure):
             """,
             quarters=self.criterion.quarters,
             bounds=bounds,
-            buyers=scope.among("partner", "commercial_partner_id"),
-            invoiced=scope.among("move", "commercial_partner_id"),
+            orders=get_orders_sql(scope.partner_ids),
+            invoices=get_invoices_sql(),
+            invoiced=scope.among("move", "firm_id"),
         )
 
 

@@ -6,9 +6,14 @@ class AccountMove(models.Model):
 
     def write(self, vals):
         if "partner_id" in vals:
-            self.env["key.account"]._touch(self.partner_id)
+            self.env["key.account"]._touch(self._get_key_account_partners())
         return super().write(vals)
 
     def unlink(self):
-        self.env["key.account"]._touch(self.partner_id)
+        self.env["key.account"]._touch(self._get_key_account_partners())
         return super().unlink()
+
+    def _get_key_account_partners(self):
+        """Return the partners of whose accounts the invoices, and the orders that they
+        are of, can be."""
+        return self.commercial_partner_id | self.partner_id

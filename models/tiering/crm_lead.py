@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .prospects import Prospects
+
 
 class CrmLead(models.Model):
     _inherit = "crm.lead"
@@ -11,8 +13,11 @@ class CrmLead(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         groups="sales_team.group_sale_salesman",
-        help="Tier of the customer. Without a customer: the tier that the expected "
-        "revenue would have, so a prospective one.",
+        help="Tier of the customer. Without a customer a prospective one: that of an "
+        "account with the revenue that the lead would bring in the policy's window, "
+        "weighed by its probability: the deal once, recurring revenue by its monthly "
+        "figure for each month. Where margin counts, at the accounts' average margin; "
+        "where expected revenue counts, that of the lead as it is.",
     )
     account_tier_color = fields.Integer(
         related="account_tier_id.color",
@@ -26,6 +31,8 @@ class CrmLead(models.Model):
         "team_id",
         "user_id",
         "expected_revenue",
+        "prorated_revenue",
+        "recurring_revenue_monthly_prorated",
     )
     def _compute_account_tier_id(self):
         policies = self.env["key.account.policy"].sudo()
@@ -40,14 +47,6 @@ class CrmLead(models.Model):
             if not prospects or not policy:
                 prospects.account_tier_id = False
                 continue
-            cutoffs = policy._get_cutoffs(company)
-            last_tier = policy._get_tiers()[-1:]
+            tiers = Prospects(policy, company)
             for lead in prospects:
-                lead.account_tier_id = cutoffs and next(
-                    (
-                        tier
-                        for tier, figure in cutoffs
-                        if lead.expected_revenue > 0 and lead.expected_revenue >= figure
-                    ),
-                    last_tier,
-                )
+                lead.account_tier_id = tiers.get_tier(lead)

@@ -15,7 +15,11 @@ class KeyAccount(models.Model):
         readonly=True,
         help="Untaxed revenue of the policy's window, credit notes subtracted.",
     )
-    margin = fields.Monetary(readonly=True)
+    margin = fields.Monetary(
+        readonly=True,
+        help="Untaxed revenue less cost. What comes from an order costs what was noted "
+        "there; what was invoiced without one, what the product costs today.",
+    )
     margin_rate = fields.Float(
         string="Margin (%)",
         digits=(16, 2),

@@ -61,14 +61,17 @@ class KeyAccountPolicy(models.Model):
         required=True,
         default="revenue",
         help="The figure that accounts are ranked by, untaxed and in company "
-        "currency. Expected revenue is that of the account's open leads and "
-        "opportunities.",
+        "currency. Margin is at the cost that the order noted; an invoice without an "
+        "order is at today's cost of its products. Expected revenue is that of the "
+        "account's open leads and opportunities.",
     )
     revenue_basis = fields.Selection(
         [("invoiced", "Posted invoices"), ("ordered", "Confirmed orders")],
         required=True,
         default="invoiced",
-        help="Where revenue and margin are read. Credit notes subtract.",
+        help="Where revenue and margin are read. Credit notes subtract. What was "
+        "invoiced or ordered stays with the firm of that day, as far as Odoo knows it, "
+        "also when its contact goes to another firm.",
     )
     window_months = fields.Integer(
         string="Window (months)",

@@ -6,6 +6,8 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS
+from ..account import clock
+from ..account.books import get_invoices_sql, get_orders_sql
 
 # What is measured of an account.
 COLUMNS = [
@@ -165,97 +167,107 @@ class Measurement:
         window = relativedelta(months=self.policy.window_months)
         start = self.today - window
         ordered = self.policy.revenue_basis == "ordered"
+        invoices, orders = get_invoices_sql(), get_orders_sql(self.touched)
         among = SQL("TRUE")
         if self.touched is not None:
-            among = SQL("partner.commercial_partner_id = ANY(%s)", self.touched)
+            among = SQL("firm_id = ANY(%s)", self.touched)
         return SQL(
             """
-            SELECT commercial_partner_id AS partner_id,
+            SELECT firm_id AS partner_id,
                    SUM(revenue) FILTER (WHERE %(current)s) AS revenue,
                    SUM(margin) FILTER (WHERE %(current)s) AS margin,
                    SUM(revenue) FILTER (WHERE %(previous)s) AS previous_revenue
               FROM (%(sales)s) AS sales
-              JOIN res_partner partner ON partner.id = sales.partner_id
-             WHERE %(among)s
              GROUP BY 1
              UNION ALL
-            SELECT commercial_partner_id AS partner_id, 0 AS revenue, 0 AS margin,
-                   0 AS previous_revenue
+            -- Whoever has only orders, or only invoices, is an account as well.
+            SELECT DISTINCT firm_id, 0 AS revenue, 0 AS margin, 0 AS previous_revenue
               FROM (%(others)s) AS others
-              JOIN res_partner partner ON partner.id = others.partner_id
-             WHERE %(among)s
-             GROUP BY 1
+             WHERE company_id = %(company)s AND state = %(state)s AND %(among)s
             """,
             among=among,
+            company=self.company.id,
             current=SQL("day > %s AND day <= %s", start, self.today),
             previous=SQL("day > %s AND day <= %s", start - window, start),
-            sales=self._get_orders_sql() if ordered else self._get_invoices_sql(among),
-            # Whoever has only orders, or only invoices, is an account as well.
-            others=self._get_other_accounts_sql(ordered),
+            sales=self._get_ordered_sql(orders)
+            if ordered
+            else self._get_invoiced_sql(invoices, among),
+            others=invoices if ordered else orders,
+            state="posted" if ordered else "sale",
         )
 
-    def _get_invoices_sql(self, among):
-        moves = SQL("TRUE")
+    def _get_invoiced_sql(self, invoices, among):
+        """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines.
+
+        The report's own margin is at today's cost of the product. A line that comes
+        from an order has the cost that was noted there.
+        """
+        moves = SQL("SELECT id, firm_id FROM (%s) AS move", invoices)
+        among_moves = among_items = SQL("TRUE")
         if self.touched is not None:
             # As numbers: PostgreSQL would look at all lines to find those of a query.
             rows = self.env.execute_query(
-                SQL(
-                    """
-                    SELECT move.id
-                      FROM account_move move
-                      JOIN res_partner partner ON partner.id = move.partner_id
-                     WHERE move.company_id = %s AND %s
-                    """,
-                    self.company.id,
-                    among,
-                )
+                SQL("%s WHERE company_id = %s AND %s", moves, self.company.id, among)
             )
-            moves = SQL("move_id = ANY(%s)", [row[0] for row in rows])
+            among_moves = SQL("move_id = ANY(%s)", [row[0] for row in rows])
+            among_items = SQL(
+                """
+                rel.invoice_line_id IN (
+                    SELECT id FROM account_move_line WHERE %s)
+                """,
+                among_moves,
+            )
         return SQL(
             """
-            SELECT partner_id, invoice_date AS day,
-                   price_subtotal AS revenue, price_margin AS margin
-              FROM (%s) AS report
-             WHERE company_id = %s
-               AND state = 'posted'
-               AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
-               AND %s
+            SELECT move.firm_id, report.invoice_date AS day,
+                   report.price_subtotal AS revenue,
+                   CASE WHEN sold.item_id IS NULL THEN report.price_margin
+                        ELSE report.price_subtotal
+                             - report.quantity * COALESCE(unit.factor, 1) * sold.cost
+                   END AS margin
+              FROM (%(report)s) AS report
+              JOIN (%(moves)s) AS move ON move.id = report.move_id
+              LEFT JOIN uom_uom unit ON unit.id = report.product_uom_id
+              LEFT JOIN (
+                    -- of one unit of reference, in the currency of the company
+                    SELECT rel.invoice_line_id AS item_id,
+                           AVG(CASE WHEN line.is_downpayment THEN 0
+                                    ELSE COALESCE(line.purchase_price, 0)
+                                         / COALESCE(NULLIF(sale.currency_rate, 0), 1)
+                                         / COALESCE(NULLIF(unit.factor, 0), 1)
+                               END) AS cost
+                      FROM sale_order_line_invoice_rel rel
+                      JOIN sale_order_line line ON line.id = rel.order_line_id
+                      JOIN sale_order sale ON sale.id = line.order_id
+                      LEFT JOIN uom_uom unit ON unit.id = line.product_uom_id
+                     WHERE %(among_items)s
+                     GROUP BY rel.invoice_line_id
+                   ) AS sold ON sold.item_id = report.id
+             WHERE report.company_id = %(company)s
+               AND report.state = 'posted'
+               AND %(among_moves)s
             """,
-            self.env["account.invoice.report"]._table_query,
-            self.company.id,
-            moves,
+            report=self.env["account.invoice.report"]._table_query,
+            moves=moves,
+            among_moves=among_moves,
+            among_items=among_items,
+            company=self.company.id,
         )
 
-    def _get_orders_sql(self):
+    def _get_ordered_sql(self, orders):
+        """Return the same of orders, with the margin that was noted there."""
         return SQL(
             """
-            SELECT partner_id,
+            SELECT firm_id,
                    (date_order AT TIME ZONE 'UTC' AT TIME ZONE %s)::date AS day,
                    amount_untaxed / COALESCE(NULLIF(currency_rate, 0), 1) AS revenue,
                    margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin
-              FROM sale_order
+              FROM (%s) AS sale
              WHERE company_id = %s
                AND state = 'sale'
             """,
-            self.company.resource_calendar_id.tz or "UTC",
-            self.company.id,
-        )
-
-    def _get_other_accounts_sql(self, ordered):
-        if ordered:
-            return SQL(
-                """
-                SELECT partner_id FROM account_move
-                 WHERE company_id = %s AND state = 'posted'
-                   AND move_type IN ('out_invoice', 'out_refund', 'out_receipt')
-                """,
-                self.company.id,
-            )
-        return SQL(
-            """
-            SELECT partner_id FROM sale_order
-             WHERE company_id = %s AND state = 'sale'
-            """,
+            clock.get_sql_timezone(self.company),
+            orders,
             self.company.id,
         )
 

@@ -5,6 +5,7 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL, split_every
 
 from ...const import BATCH_SIZE
+from .prospects import Prospects
 
 
 class Moves:
@@ -179,20 +180,7 @@ class Moves:
 
     def update_leads(self):
         """Give the company's leads the tier of their customer; without a customer, the
-        tier that their expected revenue would have (the method's cut-offs)."""
-        cutoffs = self.policy._get_cutoffs(self.company)
-        prospective = SQL("NULL::int")
-        if cutoffs:
-            last_tier = self.policy._get_tiers()[-1]
-            prospective = SQL(
-                "CASE WHEN lead.expected_revenue <= 0 THEN %s %s ELSE %s END",
-                last_tier.id,
-                SQL(" ").join(
-                    SQL("WHEN lead.expected_revenue >= %s THEN %s", cutoff, tier.id)
-                    for tier, cutoff in cutoffs
-                ),
-                last_tier.id,
-            )
+        tier that they would have (:mod:`.prospects`)."""
         self.env.cr.execute(
             SQL(
                 """
@@ -214,7 +202,7 @@ class Moves:
                  WHERE target.id = crm_lead.id
                    AND crm_lead.account_tier_id IS DISTINCT FROM target.tier_id
                 """,
-                prospective=prospective,
+                prospective=Prospects(self.policy, self.company).get_tier_sql(),
                 company=self.company.id,
                 lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
             )

@@ -15,11 +15,14 @@ from odoo import fields
 from odoo.tools import SQL
 
 from ...const import QUIET_DAYS
+from ..account.books import get_invoices_sql
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 from .measure import get_leads_sql
 
 # Transactions that were under way during the last run are read again.
 OVERLAP = timedelta(hours=1)
+# Counted up when figures come to mean something else: the next run measures everybody.
+VERSION = 2
 # Every account is measured after so many days, though nothing seems to have changed.
 FULL_RUN_DAYS = 7
 
@@ -94,8 +97,11 @@ def _get_run_key(policy, company):
     ]
     text = repr(
         [
-            [(record._name, record.id, record.write_date) for record in each]
-            for each in records
+            VERSION,
+            *(
+                [(record._name, record.id, record.write_date) for record in each]
+                for each in records
+            ),
         ]
     )
     return hashlib.sha256(text.encode()).hexdigest()
@@ -136,17 +142,23 @@ def _get_changed_ids(env, company, window_months, today):
         SQL(
             """
             -- of the firm that was invoiced, and of the one that its contact is at
-            SELECT unnest(ARRAY[move.commercial_partner_id,
-                                partner.commercial_partner_id])
-              FROM account_move move
+            SELECT unnest(ARRAY[move.firm_id, partner.commercial_partner_id])
+              FROM (%(invoices)s) AS move
               JOIN res_partner partner ON partner.id = move.partner_id
              WHERE move.company_id = %(company)s
-               AND move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
                AND (move.write_date >= %(since)s OR %(invoiced)s)
              UNION
-            SELECT partner.commercial_partner_id
+            -- of whomever an order can be, see get_orders_sql
+            SELECT unnest(ARRAY[partner.commercial_partner_id,
+                                payer.commercial_partner_id,
+                                firm.commercial_partner_id])
               FROM sale_order sale
               JOIN res_partner partner ON partner.id = sale.partner_id
+              JOIN res_partner payer ON payer.id = sale.partner_invoice_id
+              LEFT JOIN sale_order_line sold ON sold.order_id = sale.id
+              LEFT JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
+              LEFT JOIN account_move_line item ON item.id = rel.invoice_line_id
+              LEFT JOIN res_partner firm ON firm.id = item.partner_id
              WHERE sale.company_id = %(company)s
                AND (sale.write_date >= %(since)s OR %(ordered)s)
              UNION
@@ -179,6 +191,7 @@ def _get_changed_ids(env, company, window_months, today):
              WHERE company_id = %(company)s AND (is_touched OR date_lapse <= %(today)s)
             """,
             company=company.id,
+            invoices=get_invoices_sql(),
             since=last_moment - OVERLAP,
             last_day=last_day,
             today=today,

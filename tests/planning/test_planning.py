@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from unittest.mock import patch
 
 from freezegun import freeze_time
@@ -547,6 +547,11 @@ class TestStages(PlanningCommon):
             }
         )
 
+    def _create_quotation(self, **values):
+        quotation = self._create_order(**values)
+        quotation.action_quotation_sent()
+        return quotation
+
     def test_account(self):
         self.assertEqual(self._get_stage(), "target")
         lead = self.env["crm.lead"].create(
@@ -559,6 +564,8 @@ class TestStages(PlanningCommon):
         order.action_confirm()
         self.assertEqual(self._get_stage(), "contract")
         quotation = self._create_order()
+        self.assertEqual(self._get_stage(), "contract", "never sent")
+        quotation.action_quotation_sent()
         self.assertEqual(self._get_stage(), "quotation")
         quotation.action_cancel()
         self.assertEqual(self._get_stage(), "contract")
@@ -595,6 +602,8 @@ class TestStages(PlanningCommon):
         lead.type = "opportunity"
         self.assertEqual(lead.engagement_stage, "opportunity")
         order = self._create_order(opportunity_id=lead.id)
+        self.assertEqual(lead.engagement_stage, "opportunity", "never sent")
+        order.action_quotation_sent()
         self.assertEqual(lead.engagement_stage, "quotation")
         order.action_confirm()
         self.assertEqual(lead.engagement_stage, "contract")
@@ -602,6 +611,29 @@ class TestStages(PlanningCommon):
         self.assertEqual(lead.engagement_stage, "opportunity")
         lead.action_set_won()
         self.assertEqual(lead.engagement_stage, "target")
+
+    def test_a_quotation_expires(self):
+        """By the company's day: the last one on which it holds counts."""
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "type": "opportunity", **self.values}
+        )
+        quotation = self._create_quotation(
+            opportunity_id=lead.id, validity_date=TODAY + timedelta(days=2)
+        )
+        self.company.resource_calendar_id.tz = "Pacific/Kiritimati"
+        for moment, stage in (
+            (day(1), "quotation"),
+            (datetime.combine(day(2), time(9, 59)), "quotation"),
+            # the next day in Kiritimati
+            (datetime.combine(day(2), time(10)), "opportunity"),
+        ):
+            with self.subTest(moment=moment), freeze_time(moment):
+                self.Visit._generate(company=self.company)
+                self.assertEqual(self._get_card(self.partner).engagement_stage, stage)
+                self.assertEqual(lead.engagement_stage, stage)
+        quotation.validity_date = False
+        self.assertEqual(lead.engagement_stage, "quotation")
+        self.assertEqual(self._get_stage(), "quotation")
 
     def test_a_line_for_a_stage_shortens_the_interval(self):
         self.line.copy({"sequence": 0, "engagement_stage": "quotation"}).write(
@@ -611,7 +643,7 @@ class TestStages(PlanningCommon):
         self.Visit._generate(self.partner, self.company)
         visit = self._get_planned(self.partner)
         self.assertEqual((visit.date_due, visit.cadence_id), (day(7), self.line))
-        self._create_order()
+        self._create_quotation()
         self.Visit._generate(self.partner, self.company)
         self.assertEqual(visit.state, "cancelled")
         self.assertEqual(visit.close_reason, "Stage changed from Target to Quotation")
@@ -622,7 +654,7 @@ class TestStages(PlanningCommon):
     def test_without_such_a_line_the_visit_stays_and_shows_the_stage(self):
         self.Visit._generate(self.partner, self.company)
         visit = self._get_planned(self.partner)
-        self._create_order()
+        self._create_quotation()
         self.Visit._generate(self.partner, self.company)
         self.assertEqual(visit.state, "planned")
         self.assertEqual(visit.engagement_stage, "quotation")
@@ -645,7 +677,7 @@ class TestStages(PlanningCommon):
         with Form(self.Visit) as form:
             form.partner_id = self._create_accounts(1)
             form.date_planned = TODAY
-        self._create_order(partner_id=form.record.partner_id.id)
+        self._create_quotation(partner_id=form.record.partner_id.id)
         self.Visit._generate(form.record.partner_id, self.company)
         visits = self.Visit.search(
             [

@@ -1,3 +1,4 @@
+from . import test_books
 from . import test_cdnow
 from . import test_incremental
 from . import test_tiering

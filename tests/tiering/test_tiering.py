@@ -136,6 +136,7 @@ class TestTiering(KeyAccountCommon):
             lead = self.env["crm.lead"].create(
                 {
                     "name": "L",
+                    "probability": 100,
                     "company_id": self.company.id,
                     "user_id": self.rep.id,
                     "expected_revenue": 5,
@@ -581,25 +582,96 @@ class TestTiering(KeyAccountCommon):
         )
         self.assertEqual(found, lead)
 
-    def test_prospective_tier(self):
-        self._invoice(900, 60, 10)
-        lead = self.env["crm.lead"].create(
+    def _create_prospect(self, **values):
+        return self.env["crm.lead"].create(
             {
                 "name": "New",
                 "company_id": self.company.id,
                 "expected_revenue": 60,
+                "probability": 100,
                 "type": "opportunity",
+                **values,
             }
         )
+
+    def _check_prospect(self, lead, code, **values):
+        """The ORM and the run have to agree."""
+        lead.write(values)
+        self.assertEqual(lead.account_tier_id.code, code, values)
+        self.env.flush_all()
+        self.cr.execute("UPDATE crm_lead SET account_tier_id = NULL")
+        self.env.invalidate_all()
+        self.policy._run(TODAY)
+        self.assertEqual(lead.account_tier_id.code, code, values)
+
+    def test_prospective_tier(self):
+        self._invoice(900, 60, 10)
+        lead = self._create_prospect(expected_revenue=1000, probability=6)
         self.assertFalse(lead.account_tier_id, "nothing was measured yet")
         self.policy._run(TODAY)
         self.assertEqual(lead.account_tier_id, self.tier_b)
-        for amount, tier in ((900, "A"), (899, "B"), (59, "C"), (0, "C"), (-1, "C")):
-            lead.expected_revenue = amount
-            self.assertEqual(lead.account_tier_id.code, tier, amount)
-            self.policy._run(TODAY)
-            self.env.invalidate_all()
-            self.assertEqual(lead.account_tier_id.code, tier, amount)
+        for amount, probability, code in (
+            (1000, 90, "A"),
+            (1000, 89.9, "B"),
+            (900, 100, "A"),
+            (60, 99, "C"),
+            (1000000, 0, "C"),
+            (0, 50, "C"),
+            (-1, 50, "C"),
+        ):
+            self._check_prospect(
+                lead, code, expected_revenue=amount, probability=probability
+            )
+
+    def test_recurring_revenue_of_a_prospect(self):
+        """By the month, for the months of the window."""
+        self._invoice(900, 60, 10)
+        yearly = self.env["crm.recurring.plan"].create(
+            {"name": "Per year", "number_of_months": 12}
+        )
+        monthly = self.env["crm.recurring.plan"].create(
+            {"name": "Per month", "number_of_months": 1}
+        )
+        lead = self._create_prospect(expected_revenue=0, probability=50)
+        self.policy._run(TODAY)
+        for amount, plan, months, code in (
+            (1800, yearly, 12, "A"),
+            (1788, yearly, 12, "B"),
+            (150, monthly, 12, "A"),
+            (150, monthly, 11, "B"),
+            (149, monthly, 12, "B"),
+        ):
+            self.policy.window_months = months
+            self._check_prospect(
+                lead, code, recurring_revenue=amount, recurring_plan=plan.id
+            )
+        # the deal comes on top, once
+        self.policy.window_months = 12
+        self._check_prospect(lead, "A", expected_revenue=12)
+
+    def test_prospects_are_compared_by_the_policy_s_metric(self):
+        self.policy.metric = "margin"
+        line = {
+            "product_id": self.product.id,
+            "price_unit": 50,
+            "quantity": 20,
+            "tax_ids": [Command.clear()],
+        }
+        lines = {"invoice_line_ids": [Command.create(line)]}
+        self._create_invoices([(self.partners[0], 0, self.day, lines)])
+        self.policy._run(TODAY)
+        self.assertEqual(self._get_card(self.partners[0]).margin, 200)
+        lead = self._create_prospect(expected_revenue=1000)
+        self._check_prospect(lead, "A")
+        self._check_prospect(lead, "C", expected_revenue=990)
+        # open leads of accounts aren't weighed either
+        self.policy.metric = "expected_revenue"
+        self._create_prospect(
+            partner_id=self.partners[0].id, expected_revenue=500, probability=10
+        )
+        self.policy._run(TODAY)
+        self._check_prospect(lead, "A", expected_revenue=500, probability=5)
+        self._check_prospect(lead, "C", expected_revenue=499, probability=99)
 
     # --- performance ---------------------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""Whose invoices and orders are: those of the firm that Odoo knows from their day, also
+when the contact has gone to another one since."""
+
+from odoo.tools import SQL
+
+
+def get_invoices_sql():
+    """Return a query for customers' invoices, credit notes and receipts: the columns of
+    ``account_move``, and ``firm_id``, the account that was invoiced. A customer that is
+    somebody's contact now belongs to that account with all its invoices."""
+    return SQL(
+        """
+        SELECT move.*, firm.commercial_partner_id AS firm_id
+          FROM account_move move
+          JOIN res_partner firm ON firm.id = move.commercial_partner_id
+         WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+        """
+    )
+
+
+def get_orders_sql(firm_ids=None):
+    """Return a query for orders: the columns of ``sale_order``, and ``firm_id``, the
+    account that ordered.
+
+    Odoo doesn't note the firm of an order's contact. It is told by the first posted
+    invoice, else by the invoice address; where that is the contact too, by where the
+    contact is today.
+
+    :param firm_ids: limits the accounts; None: all
+    """
+    firm = SQL(
+        """
+        CASE WHEN partner.commercial_partner_id = partner.id THEN partner.id
+             ELSE COALESCE(billed.firm_id, payer.commercial_partner_id,
+                           partner.commercial_partner_id) END
+        """
+    )
+    among = SQL("TRUE")
+    if firm_ids is not None:
+        # Candidates first, each by an index.
+        among = SQL(
+            """
+            sale.id IN (
+                SELECT sale.id
+                  FROM sale_order sale
+                  JOIN res_partner partner ON partner.id = sale.partner_id
+                 WHERE partner.commercial_partner_id = ANY(%(firms)s)
+                 UNION ALL
+                SELECT sale.id
+                  FROM sale_order sale
+                  JOIN res_partner payer ON payer.id = sale.partner_invoice_id
+                 WHERE payer.commercial_partner_id = ANY(%(firms)s)
+                 UNION ALL
+                SELECT sold.order_id
+                  FROM res_partner firm
+                  JOIN account_move_line item ON item.partner_id = firm.id
+                  JOIN sale_order_line_invoice_rel rel ON rel.invoice_line_id = item.id
+                  JOIN sale_order_line sold ON sold.id = rel.order_line_id
+                 WHERE firm.commercial_partner_id = ANY(%(firms)s))
+            AND %(firm)s = ANY(%(firms)s)
+            """,
+            firms=list(firm_ids),
+            firm=firm,
+        )
+    return SQL(
+        """
+        SELECT sale.*, %(firm)s AS firm_id
+          FROM sale_order sale
+          JOIN res_partner partner ON partner.id = sale.partner_id
+          LEFT JOIN res_partner payer ON payer.id = sale.partner_invoice_id
+          LEFT JOIN (
+                SELECT sale.id AS order_id,
+                       (ARRAY_AGG(move.firm_id ORDER BY move.id))[1] AS firm_id
+                  FROM sale_order sale
+                  JOIN res_partner partner
+                    ON partner.id = sale.partner_id
+                   AND partner.commercial_partner_id != partner.id
+                  JOIN sale_order_line sold ON sold.order_id = sale.id
+                  JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
+                  JOIN account_move_line item ON item.id = rel.invoice_line_id
+                  JOIN (%(invoices)s) AS move
+                    ON move.id = item.move_id AND move.state = 'posted'
+                 GROUP BY sale.id
+               ) AS billed ON billed.order_id = sale.id
+         WHERE %(among)s
+        """,
+        firm=firm,
+        invoices=get_invoices_sql(),
+        among=among,
+    )
