@@ -20,6 +20,7 @@ DECISIONS = {
     "account_value_type": "value_type",
     "executive_sponsor_id": "executive_sponsor_id",
     "visit_interval_days": "visit_interval_days",
+    "key_account_is_excluded": "is_excluded",
 }
 TIER_DECISIONS = {
     "account_tier_id",
@@ -118,6 +119,11 @@ class KeyAccount(models.Model):
         aggregator=None,
         help="Visits are planned every so many days; 0: by the cadence.",
     )
+    is_excluded = fields.Boolean(
+        string="Not an Account",
+        readonly=True,
+        help="Takes no share of the figures and gets no visit, whatever it buys.",
+    )
     is_lost = fields.Boolean(readonly=True)
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
     computed_at = fields.Datetime(
@@ -129,6 +135,7 @@ class KeyAccount(models.Model):
         "UNIQUE(partner_id, company_id)",
         "A customer is one account per company.",
     )
+    _company_excluded_idx = models.Index("(company_id) WHERE is_excluded")
     # Few accounts are above the lowest level, and those are looked for.
     _company_level_idx = models.Index(
         "(company_id, relationship_level) WHERE relationship_level != 'transactional'"
@@ -275,6 +282,9 @@ class KeyAccount(models.Model):
 
         :param columns: those that were written, see :data:`DECISIONS`
         """
+        if "is_excluded" in columns:
+            # the next run places them, or takes their tier and their share
+            self._touch(self.partner_id)
 
     def _date_tiers(self, tier_id):
         """Note that the accounts are in a tier, or in none, as of today."""

@@ -72,6 +72,19 @@ class ResPartner(models.Model):
         "the sponsor, who sees them also without sales rights, else to the leader of "
         "the sales team.",
     )
+    key_account_is_excluded = fields.Boolean(
+        string="Not an Account",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_key_account_is_excluded",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="A walk-in customer, a payer, a bank: takes no share of the figures and "
+        "gets no visit, whatever it buys. Set by a sales administrator. Our own "
+        "companies, whoever works here and the visitors of the website are no accounts "
+        "anyway.",
+    )
     key_account_is_lost = fields.Boolean(
         string="Lost Account",
         compute="_compute_key_account_lost",
@@ -174,6 +187,8 @@ class ResPartner(models.Model):
             value = SQL("COALESCE(%s, %s)", value, LOWEST_LEVEL)
         elif name == "visit_interval_days":
             value = SQL("COALESCE(%s, 0)", value)
+        elif name == "key_account_is_excluded":
+            value = SQL("COALESCE(%s, FALSE)", value)
         return value
 
     # With a search method that gives back the same condition, domains treat a field as
@@ -184,6 +199,9 @@ class ResPartner(models.Model):
 
     def _search_executive_sponsor_id(self, operator, value):
         return Domain("executive_sponsor_id", operator, value)
+
+    def _search_key_account_is_excluded(self, operator, value):
+        return Domain("key_account_is_excluded", operator, value)
 
     def _search_key_account_lost_date(self, operator, value):
         return self._search_scorecard_date("lost_date", operator, value)
@@ -297,6 +315,14 @@ class ResPartner(models.Model):
         """
         self._check_own_account()
         self._check_decided_on_accounts()
+
+    def _check_can_exclude(self):
+        if not self.env.su and not self.env.user.has_group(
+            "sales_team.group_sale_manager"
+        ):
+            raise AccessError(
+                self.env._("Only a sales administrator says who is not an account.")
+            )
 
     def _check_own_account(self):
         """Refuse those who see their own documents only to decide on colleagues'

@@ -5,6 +5,7 @@ from odoo.tools import SQL
 # Decisions that move a due date
 DECIDED_COLUMNS = {
     "executive_sponsor_id",
+    "is_excluded",
     "relationship_level",
     "tier_id",
     "visit_interval_days",

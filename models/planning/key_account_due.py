@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from ..account import clock
+from ..account.outsiders import get_outsiders_sql
 from .key_account_cadence import TRACK_MODES, TRACKS
 
 # What a change writes; the rest of a row tells whose it is.
@@ -683,8 +684,10 @@ class KeyAccountDue(models.Model):
                       LEFT JOIN (%(losses)s) AS loss
                         ON loss.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
+                       AND card.partner_id NOT IN (%(outsiders)s)
                        AND %(scope)s
                     """,
+                    outsiders=get_outsiders_sql(self.env, company),
                     losses=self._get_losses_sql(company, partner_ids),
                     company=company.id,
                     scope=SQL("TRUE")
@@ -813,8 +816,9 @@ class KeyAccountDue(models.Model):
         """Return common table expressions, the last of them ``responsibles``: the rows
         of ``asked`` with ``user_id`` and ``team_id``.
 
-        The salesperson, on the executive track the executive sponsor; if there is none,
-        or one who left, the leader of the team: of the salesperson's own, for those who
+        The salesperson, on the executive track the executive sponsor. A customer that
+        names no salesperson has the one of most of its contacts, else the one of its
+        latest invoice. If there is none, or one who left, the leader of the team: of the salesperson's own, for those who
         left their former one, else of the team of the account's latest lead or order.
         If there is no leader either, nobody: the visit goes to the unassigned list.
 
@@ -841,17 +845,56 @@ class KeyAccountDue(models.Model):
                     ON team.id = member.crm_team_id
                    AND (team.company_id = %(company)s OR team.company_id IS NULL)
                  ORDER BY member.user_id, member.active DESC, member.id
+            ), unserved AS MATERIALIZED (
+                SELECT DISTINCT partner_id
+                  FROM %(asked)s AS asked
+                 WHERE account_user_id IS NULL
+                   AND partner_id IS NOT NULL
+                   AND track != 'executive'
+            ), deputies AS MATERIALIZED (
+                SELECT DISTINCT ON (partner_id) partner_id, user_id
+                  FROM (
+                        SELECT unserved.partner_id, contact.user_id, 1 AS place,
+                               COUNT(*) AS weight
+                          FROM unserved
+                          JOIN res_partner contact
+                            ON contact.commercial_partner_id = unserved.partner_id
+                           AND contact.active
+                         GROUP BY unserved.partner_id, contact.user_id
+                         UNION ALL
+                        SELECT unserved.partner_id, move.invoice_user_id, 2,
+                               MAX(move.invoice_date - DATE '0001-01-01')
+                          FROM unserved
+                          JOIN res_partner contact
+                            ON contact.commercial_partner_id = unserved.partner_id
+                          JOIN account_move move
+                            ON move.partner_id = contact.id
+                           AND move.commercial_partner_id = unserved.partner_id
+                           AND move.company_id = %(company)s
+                           AND move.state = 'posted'
+                           AND move.move_type IN ('out_invoice', 'out_receipt')
+                         GROUP BY unserved.partner_id, move.invoice_user_id
+                       ) AS candidates
+                  JOIN present ON present.id = user_id AND present.is_internal
+                 ORDER BY partner_id, place, weight DESC, user_id
             ), chosen AS MATERIALIZED (
                 SELECT asked.*, members.team_id AS own_team_id,
                        CASE WHEN asked.track = 'executive' THEN sponsor.id
-                            ELSE salesperson.id END AS chosen_id
+                            ELSE COALESCE(salesperson.id, deputies.user_id)
+                            END AS chosen_id
                   FROM %(asked)s AS asked
                   LEFT JOIN present salesperson
                     ON salesperson.id = asked.account_user_id
                    AND salesperson.is_internal
                   LEFT JOIN present sponsor
                     ON sponsor.id = asked.sponsor_id AND sponsor.is_internal
-                  LEFT JOIN members ON members.user_id = asked.account_user_id
+                  LEFT JOIN deputies
+                    ON deputies.partner_id = asked.partner_id
+                   AND asked.account_user_id IS NULL
+                   AND asked.track != 'executive'
+                  LEFT JOIN members
+                    ON members.user_id
+                       = COALESCE(asked.account_user_id, deputies.user_id)
             ), orphans AS MATERIALIZED (
                 SELECT DISTINCT partner_id, lead_id
                   FROM chosen

@@ -9,6 +9,7 @@ from ...engine import planner
 from ..account import clock
 from ..account.attempts import do_each
 from .pages import take_page
+from ..account.outsiders import get_outsiders_sql
 
 
 class KeyAccountPlanRevision(models.AbstractModel):
@@ -81,6 +82,9 @@ class KeyAccountPlanRevision(models.AbstractModel):
         lost_reasons = {loss.id: loss._get_visit_reason() for loss in losses}
         by_reason = defaultdict(visits.browse)
         for visit, row in zip(visits, rows, strict=True):
+            if row["is_outsider"]:
+                by_reason[self.env._("Not an account")] |= visit
+                continue
             if row["loss_id"] or visit.loss_id:
                 back = self.env._("The customer came back")
                 by_reason[lost_reasons.get(row["loss_id"], back)] |= visit
@@ -102,14 +106,16 @@ class KeyAccountPlanRevision(models.AbstractModel):
         """Return what holds now for generated visits whose customer changed in a way
         that the cadence, or a loss, may ask for another visit.
 
-        :return: dictionaries with ``id`` of the visit, ``loss_id``, ``tier_id``,
-            ``relationship_level``, ``engagement_stage``
+        :return: dictionaries with ``id`` of the visit, ``loss_id``, ``is_outsider``,
+            ``tier_id``, ``relationship_level``, ``engagement_stage``
         """
         self.env.flush_all()
         return self.env.execute_query_dict(
             SQL(
                 """
-                SELECT visit.id, loss.id AS loss_id, now.*
+                SELECT visit.id, loss.id AS loss_id,
+                       (visit.partner_id IN (%(outsiders)s)) IS TRUE AS is_outsider,
+                       now.*
                   FROM key_account_visit visit
                   LEFT JOIN key_account_loss loss
                          ON loss.partner_id = visit.partner_id
@@ -128,26 +134,28 @@ class KeyAccountPlanRevision(models.AbstractModel):
                               COALESCE(card.engagement_stage, lead.engagement_stage,
                                        'target') AS engagement_stage
                      ) AS now
-                 WHERE visit.company_id = %s
+                 WHERE visit.company_id = %(company)s
                    AND visit.state = 'planned'
                    -- generated: a cadence line asked for it
                    AND visit.date_due IS NOT NULL
                    AND visit.is_date_fixed IS NOT TRUE
-                   AND (visit.loss_id IS DISTINCT FROM loss.id
+                   AND (visit.partner_id IN (%(outsiders)s)
+                        OR visit.loss_id IS DISTINCT FROM loss.id
                         OR loss.id IS NULL
                         AND (visit.tier_id IS DISTINCT FROM now.tier_id
                              OR COALESCE(visit.relationship_level, 'transactional')
                                 != now.relationship_level
                              OR COALESCE(visit.engagement_stage, 'target')
                                 != now.engagement_stage
-                             OR NOT visit.cadence_id = ANY(%s)
+                             OR NOT visit.cadence_id = ANY(%(lines)s)
                              OR visit.cadence_id IS NULL))
-                   AND (%s OR visit.partner_id = ANY(%s))
+                   AND (%(everybody)s OR visit.partner_id = ANY(%(partners)s))
                 """,
-                company.id,
-                lines.ids,
-                partner_ids is None,
-                partner_ids or [],
+                outsiders=get_outsiders_sql(self.env, company),
+                company=company.id,
+                lines=lines.ids,
+                everybody=partner_ids is None,
+                partners=list(partner_ids or []),
             )
         )
 

@@ -54,4 +54,8 @@ class ResPartner(models.Model):
     def _refresh_key_account_dues(self, vals):
         """Refresh what is due at these customers, if ``vals`` moved it."""
         if DUE_FIELDS & vals.keys():
-            self.env["key.account.due"].sudo()._refresh_touched(self.ids)
+            partners = self.sudo()
+            if "user_id" in vals:
+                # those of contacts count where their account has none
+                partners |= partners.commercial_partner_id
+            self.env["key.account.due"].sudo()._refresh_touched(partners.ids)

@@ -126,7 +126,7 @@ class KeyAccount(models.Model):
 
     def _follow_decisions(self, columns):
         res = super()._follow_decisions(columns)
-        if {"tier_id", "relationship_level"} & columns:
+        if {"tier_id", "relationship_level", "is_excluded"} & columns:
             # Which contacts are required depends on the tier.
             self._refresh_relationships(self.partner_id.ids)
         return res

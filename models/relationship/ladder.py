@@ -6,6 +6,7 @@ from collections import Counter
 from odoo.tools import SQL
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ..account.outsiders import get_outsiders_sql
 from .evaluation import get_measured_sql
 
 
@@ -64,10 +65,11 @@ def update_levels(env, company, scope, today, partner_ids=None):
                        array_position(%(levels)s, card.suggested_relationship_level)
                            AS supported_before,
                        -- contacts have no relationship of their own, and those
-                       -- who left none to raise or to lower
+                       -- who left, or are none, none to raise or to lower
                        partner.commercial_partner_id = partner.id
                            AND partner.active
-                           AND card.is_lost IS NOT TRUE AS is_compared
+                           AND card.is_lost IS NOT TRUE
+                           AND card.partner_id NOT IN (%(outsiders)s) AS is_compared
                   FROM key_account card
                   JOIN res_partner partner ON partner.id = card.partner_id
                   LEFT JOIN said ON said.partner_id = card.partner_id
@@ -144,6 +146,7 @@ def update_levels(env, company, scope, today, partner_ids=None):
                     OR result.fallen = 'no' AND card.is_evidence_fallen)
             """,
             first=min(counts, default=0),
+            outsiders=get_outsiders_sql(env, company),
             names=SQL(", ").join(SQL.identifier("card", name) for name in silent),
             silent=SQL(", ").join(silent.values()),
             today=today,

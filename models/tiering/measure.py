@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from ...const import ANALYZED_ROWS
 from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
+from ..account.outsiders import get_outsiders_sql
 
 # What is measured of an account.
 COLUMNS = [
@@ -104,6 +105,7 @@ class Measurement:
         self.env.cr.execute(self._get_measure_sql(figures, differs))
         self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
         self._write()
+        self._take_tiers()
 
     # -------------------------------------------------------------------------
     # Sources
@@ -148,8 +150,10 @@ class Measurement:
                       FROM key_account
                      WHERE company_id = %(company)s AND is_account AND %(among)s
                    ) AS sources
+             WHERE NOT is_account OR partner_id NOT IN (%(outsiders)s)
              GROUP BY partner_id
             """,
+            outsiders=get_outsiders_sql(self.env, self.company),
             digits=self.company.currency_id.decimal_places,
             sales=self._get_sales_sql(),
             leads=get_leads_sql(self.env, self.company),
@@ -425,6 +429,21 @@ class Measurement:
         if self.touched is None and rowcount > ANALYZED_ROWS:
             # Without statistics the next statements take a full table for an empty one.
             self.env.cr.execute("ANALYZE key_account")
+
+    def _take_tiers(self):
+        """Those that are no accounts, whatever they were taken for, have no tier."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account
+                   SET tier_id = NULL, tier_since = NULL, tier_locked_until = NULL,
+                       tier_lock_reason = NULL
+                 WHERE company_id = %s AND tier_id IS NOT NULL AND partner_id IN (%s)
+                """,
+                self.company.id,
+                get_outsiders_sql(self.env, self.company),
+            )
+        )
 
     def _get_differs_sql(self):
         """Return the condition on ``measure`` and its row ``old`` that something would

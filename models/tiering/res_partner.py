@@ -136,6 +136,8 @@ class ResPartner(models.Model):
         """Return one sentence that says why the customer is in its tier."""
         if self.key_account_id and not card:
             return self.env._("The figures are shown to those who serve the customer.")
+        if card.is_excluded:
+            return self.env._("Not an account: no tier, no share, no visits.")
         if not card.rank:
             return self.env._("Not measured yet: the tiering run fills in the figures.")
         text = self.env._(

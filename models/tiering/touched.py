@@ -17,6 +17,7 @@ from odoo.tools import SQL
 from ...const import QUIET_DAYS
 from ..account.books import get_invoices_sql
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
+from ..account.outsiders import get_outsiders_sql
 from .measure import get_leads_sql
 
 # Transactions that were under way during the last run are read again.
@@ -120,10 +121,13 @@ def _get_other_leads_ids(env, company):
                       FROM key_account
                      WHERE company_id = %(company)s AND is_account
                    ) AS account ON account.partner_id = lead.partner_id
-             WHERE ROUND(COALESCE(lead.expected_revenue, 0)::numeric, %(digits)s)
-                   != COALESCE(account.expected_revenue, 0)
-                OR account.partner_id IS NULL
+             WHERE (ROUND(COALESCE(lead.expected_revenue, 0)::numeric, %(digits)s)
+                    != COALESCE(account.expected_revenue, 0)
+                    OR account.partner_id IS NULL)
+               AND COALESCE(lead.partner_id, account.partner_id)
+                   NOT IN (%(outsiders)s)
             """,
+            outsiders=get_outsiders_sql(env, company),
             leads=get_leads_sql(env, company),
             company=company.id,
             digits=company.currency_id.decimal_places,
@@ -189,7 +193,15 @@ def _get_changed_ids(env, company, window_months, today):
             SELECT partner_id
               FROM key_account
              WHERE company_id = %(company)s AND (is_touched OR date_lapse <= %(today)s)
+             UNION
+            -- those that are none any more
+            SELECT partner_id
+              FROM key_account
+             WHERE company_id = %(company)s
+               AND partner_id IN (%(outsiders)s)
+               AND (is_account OR tier_id IS NOT NULL)
             """,
+            outsiders=get_outsiders_sql(env, company),
             company=company.id,
             invoices=get_invoices_sql(),
             since=last_moment - OVERLAP,

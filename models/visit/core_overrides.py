@@ -111,6 +111,8 @@ class ResPartner(models.Model):
         """
         if any(TIER_DECISIONS & decided.keys() for decided in decided_list):
             self._check_can_set_tier()
+        if any(decided.get("key_account_is_excluded") for decided in decided_list):
+            self._check_can_exclude()
         for name in set().union(*decided_list):
             self._check_field_access(self._fields[name], "write")
 
@@ -144,6 +146,8 @@ class ResPartner(models.Model):
             self._check_field_access(self._fields[name], "write")
         if TIER_DECISIONS & decided.keys():
             self._check_can_set_tier()
+        if "key_account_is_excluded" in decided:
+            self._check_can_exclude()
         if GUARDED_FIELDS & decided.keys():
             self._check_own_account()
         self._check_decided_on_accounts()

@@ -29,6 +29,8 @@ class KeyAccount(models.Model):
     def _follow_decisions(self, columns):
         # last: visits are planned by what the other rooms make of it
         res = super()._follow_decisions(columns)
+        if "is_excluded" in columns:
+            self._stop_excluded_visits()
         if "relationship_level" in columns:
             planner = self.env["key.account.planner"]
             accounts = self.filtered(
@@ -41,6 +43,16 @@ class KeyAccount(models.Model):
         if "executive_sponsor_id" in columns:
             self.env["key.account.visit.follow"]._follow_sponsor(self)
         return res
+
+    def _stop_excluded_visits(self):
+        """Close what is planned at those that were marked as no accounts."""
+        excluded = self.filtered("is_excluded")
+        for company, same in excluded.grouped("company_id").items():
+            self.env["key.account.visit.follow"]._close_for_partners(
+                same.partner_id,
+                self.env._("Not an account"),
+                [("company_id", "=", company.id)],
+            )
 
     @api.model
     def _get_silent_values(self, company):

@@ -2,3 +2,4 @@ from . import test_account
 from . import test_engagement
 from . import test_leaving
 from . import test_migration_account
+from . import test_outsiders

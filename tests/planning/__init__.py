@@ -1,6 +1,7 @@
 from . import test_assignment
 from . import test_busy_hours
 from . import test_concurrency
+from . import test_deputies
 from . import test_due
 from . import test_engine
 from . import test_engine_who

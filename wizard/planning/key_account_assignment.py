@@ -9,6 +9,7 @@ from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
 from ...engine.planner import VISIT_LOAD
 from ...models.account import clock
+from ...models.account.outsiders import get_outsiders_sql
 from ...models.planning.key_account_agenda import MODE_LOADS
 from ...models.planning.key_account_cadence import TRACK_MODES
 
@@ -201,9 +202,11 @@ class KeyAccountAssignment(models.TransientModel):
                  WHERE card.company_id = %s
                    AND (card.is_account OR card.tier_id IS NOT NULL)
                    AND card.is_lost IS NOT TRUE
+                   AND card.partner_id NOT IN (%s)
                  ORDER BY tier.sequence NULLS LAST, card.rank NULLS LAST, partner.id
                 """,
                 company.id,
+                get_outsiders_sql(self.env, company),
             )
         )
         return self.env.cr.dictfetchall()

@@ -1,0 +1,106 @@
+from datetime import timedelta
+
+from odoo.tests import tagged
+
+from ..common import TODAY
+from .test_planning import PlanningCommon
+
+
+@tagged("post_install", "-at_install")
+class TestDeputies(PlanningCommon):
+    """A customer without a salesperson: that of its contacts, else of its invoices."""
+
+    def setUp(self):
+        super().setUp()
+        self.account = self._create_accounts(1, user_id=False)
+
+    def _create_contact(self, user, **values):
+        return self.env["res.partner"].create(
+            {
+                "name": "Buyer",
+                "parent_id": self.account.id,
+                "user_id": user.id,
+                **values,
+            }
+        )
+
+    def _invoice(self, user, days_ago, **values):
+        day = TODAY - timedelta(days=days_ago)
+        values = {"invoice_user_id": user.id, **values}
+        self._create_invoices([(self.account, 100, day, values)])
+
+    def _plan(self):
+        self._get_planned(self.account).sudo().unlink()
+        self.Visit._generate(self.account, self.company)
+        visit = self._get_planned(self.account)
+        row = self.Due.search([("partner_id", "=", self.account.id)])
+        self.assertEqual(row.user_id, visit.user_id)
+        return visit
+
+    def test_of_most_contacts(self):
+        self._create_contact(self.rep2)
+        self.assertEqual(self._plan().user_id, self.rep2)
+        self._create_contact(self.rep)
+        self._create_contact(self.rep)
+        self.assertEqual(self._plan().user_id, self.rep)
+        self.assertEqual(self._plan().team_id, self.team)
+        # a latecomer on the account counts before
+        self.account.user_id = self.rep2
+        self.assertEqual(self._plan().user_id, self.rep2)
+
+    def test_of_the_latest_invoice(self):
+        self._invoice(self.rep2, 30)
+        self._invoice(self.rep, 20)
+        self._invoice(self.rep2, 10, move_type="out_refund")
+        visit = self._plan()
+        self.assertEqual((visit.user_id, visit.team_id), (self.rep, self.team))
+        self._create_contact(self.rep2)
+        self.assertEqual(self._plan().user_id, self.rep2)
+
+    def test_whoever_left_does_not_count(self):
+        self._create_contact(self.rep2)
+        self._invoice(self.rep, 10)
+        self.rep2.active = False
+        self.assertEqual(self._plan().user_id, self.rep)
+        self.rep.active = False
+        self.assertFalse(self._plan().user_id)
+
+    def test_an_invoice_of_another_company(self):
+        other = self._create_company("Elsewhere")
+        self.rep.company_ids |= other
+        self._create_invoices(
+            [(self.account, 100, TODAY, {"invoice_user_id": self.rep.id})], other
+        )
+        self.assertFalse(self._plan().user_id)
+
+    def test_a_salesperson_of_the_account_who_left_has_a_leader(self):
+        self.account.user_id = self.rep2
+        self._create_contact(self.rep)
+        self.rep2.active = False
+        self.assertEqual(self._plan().user_id, self.leader)
+
+    def test_before_the_leader_of_the_latest_lead(self):
+        self.env["crm.lead"].create(
+            {"name": "L", "partner_id": self.account.id, "team_id": self.team.id}
+        )
+        self.assertEqual(self._plan().user_id, self.leader)
+        self._create_contact(self.rep)
+        self.assertEqual(self._plan().user_id, self.rep)
+
+    def test_executives_are_sent_by_the_sponsor_or_the_leader(self):
+        self.line.copy({"track": "executive", "sequence": 2})
+        self.env["crm.lead"].create(
+            {"name": "L", "partner_id": self.account.id, "team_id": self.team.id}
+        )
+        self._create_contact(self.rep)
+        self.Visit._generate(self.account, self.company)
+        visit = self._get_planned(self.account, "executive")
+        self.assertEqual(visit.user_id, self.leader)
+
+    def test_a_contact_gets_a_salesperson(self):
+        contact = self._create_contact(self.env["res.users"])
+        self.Visit._generate(self.account, self.company)
+        row = self.Due.search([("partner_id", "=", self.account.id)])
+        self.assertFalse(row.user_id)
+        contact.user_id = self.rep
+        self.assertEqual(row.user_id, self.rep)
