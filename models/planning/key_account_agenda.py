@@ -1,11 +1,12 @@
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
 import pytz
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL, float_round
 from odoo.tools.intervals import Intervals
 
@@ -23,6 +24,11 @@ MODE_LOADS = {
     "mail": planner.CALL_LOAD,
 }
 UNLIMITED = 10**9
+NOON = time(12)
+# Hours without fixed times are worked from Monday to Friday.
+WEEKDAYS = range(5)
+# Of who has no working hours at all, in a company that has none either
+HOURS_PER_DAY = 8.0
 
 
 class WorkingTime(NamedTuple):
@@ -31,10 +37,18 @@ class WorkingTime(NamedTuple):
     tz: object
     # pairs of aware datetimes, in order, none of them beyond midnight
     slots: list
-    # hours of a full working day
-    hours_per_day: float
-    # working hours without fixed times: all day long, but not more than a full day
-    is_flexible: bool = False
+    # {date: hours of a full working day}
+    full_days: dict
+
+
+class Schedule(NamedTuple):
+    """Working hours that are in force from one day to another, in a time zone; an empty
+    calendar: no fixed ones."""
+
+    calendar: models.Model
+    tz: object
+    first: date
+    last: date
 
 
 def _split_at_midnight(begin, end, tz):
@@ -50,6 +64,14 @@ def _split_at_midnight(begin, end, tz):
     return pairwise([*bounds, end])
 
 
+def _get_bounds(tz, first, last):
+    """Return the beginning of the day ``first`` and the end of ``last`` in ``tz``."""
+    return (
+        tz.localize(datetime.combine(first, datetime.min.time())),
+        tz.localize(datetime.combine(last, datetime.max.time())),
+    )
+
+
 class KeyAccountAgenda(models.AbstractModel):
     """Time: on which days and hours salespeople work, what takes these hours, and what
     is planned for their days already."""
@@ -62,8 +84,8 @@ class KeyAccountAgenda(models.AbstractModel):
         """Return {user id: set of dates} of the days from ``start`` to ``end`` on which
         the users work; see :meth:`_get_working_times`."""
         return {
-            user_id: {begin.date() for begin, _ in time.slots}
-            for user_id, time in self._get_working_times(
+            user_id: {begin.date() for begin, _ in work.slots}
+            for user_id, work in self._get_working_times(
                 users, company, start, end
             ).items()
         }
@@ -73,8 +95,8 @@ class KeyAccountAgenda(models.AbstractModel):
         """Return {user id: {date: hours of work}} of the days from ``start`` to ``end``
         on which the users work; see :meth:`_get_working_times`."""
         return {
-            user_id: self._sum_hours(time, time.slots)
-            for user_id, time in self._get_working_times(
+            user_id: self._sum_hours(work.slots)
+            for user_id, work in self._get_working_times(
                 users, company, start, end
             ).items()
         }
@@ -95,17 +117,12 @@ class KeyAccountAgenda(models.AbstractModel):
         busy = self._get_busy_intervals(users, company, start, end)
         return {
             user_id: self._sum_hours(
-                time,
-                (
-                    part
-                    for begin, stop, _ in Intervals(
-                        (*slot, self) for slot in time.slots
-                    )
-                    & busy.get(user_id, Intervals())
-                    for part in _split_at_midnight(begin, stop, time.tz)
-                ),
+                part
+                for begin, stop, _ in Intervals((*slot, self) for slot in work.slots)
+                & busy.get(user_id, Intervals())
+                for part in _split_at_midnight(begin, stop, work.tz)
             )
-            for user_id, time in times.items()
+            for user_id, work in times.items()
         }
 
     @api.model
@@ -116,11 +133,12 @@ class KeyAccountAgenda(models.AbstractModel):
         times = self._get_working_times(users, company, start, end)
         busy = self._get_busy_hours(users, company, start, end, times)
         result = {}
-        for user_id, time in times.items():
+        for user_id, work in times.items():
             result[user_id] = {}
-            for day, hours in self._sum_hours(time, time.slots).items():
+            for day, hours in self._sum_hours(work.slots).items():
                 free = hours - busy[user_id].get(day, 0)
-                share = min(free / time.hours_per_day, 1) if time.hours_per_day else 0
+                full = work.full_days[day]
+                share = min(free / full, 1) if full else 0
                 # in quarters of a visit: so long is a call
                 result[user_id][day] = float_round(
                     capacities[user_id] * share,
@@ -129,15 +147,11 @@ class KeyAccountAgenda(models.AbstractModel):
         return result
 
     @api.model
-    def _sum_hours(self, time, slots):
+    def _sum_hours(self, slots):
         """Return {date: hours} of pairs of datetimes, none of them beyond midnight."""
         hours = defaultdict(float)
         for begin, end in slots:
             hours[begin.date()] += (end - begin).total_seconds() / 3600
-        if time.is_flexible:
-            hours = {
-                day: min(value, time.hours_per_day) for day, value in hours.items()
-            }
         return {
             day: float_round(value, precision_digits=4) for day, value in hours.items()
         }
@@ -147,58 +161,155 @@ class KeyAccountAgenda(models.AbstractModel):
         """Return {user id: :class:`WorkingTime`} from ``start`` to ``end``, both days
         included, in the users' own time zones: leaves and public holidays are out.
 
-        ``False`` stands for nobody: the company's calendar. A few queries per calendar
-        and time zone, not per user.
+        Working hours are those that Odoo has for each day: a contract that ends or
+        another one to come counts from its day on. Without fixed times, because the
+        hours are flexible or there are none, one works from Monday to Friday.
+
+        ``False`` stands for nobody: the company's calendar. A few queries per calendar,
+        period and time zone, not per user.
         """
-        groups = defaultdict(lambda: self.env["resource.resource"].sudo())
-        user_resources = {}
+        resources = {False: self.env["resource.resource"].sudo()}
+        zones = {False: clock.get_timezone(company)}
         for user in users.sudo():
-            resources = user.resource_ids.filtered(
+            own = user.resource_ids.filtered(
                 lambda resource: resource.company_id == company
             )
-            resource = (resources or user.resource_ids)[:1]
-            calendar = resource.calendar_id or company.sudo().resource_calendar_id
-            key = (calendar, clock.get_timezone(company, user))
-            groups[key] |= resource
-            user_resources[user.id] = (key, resource)
-        key = (
-            company.sudo().resource_calendar_id,
-            clock.get_timezone(company),
+            resources[user.id] = (own or user.resource_ids)[:1]
+            zones[user.id] = clock.get_timezone(company, user)
+        by_zone = defaultdict(resources[False].browse)
+        for user_id, tz in zones.items():
+            by_zone[tz] |= resources[user_id]
+        schedules = {
+            tz: self._get_schedules(group, company, tz, start, end)
+            for tz, group in by_zone.items()
+        }
+        groups = defaultdict(resources[False].browse)
+        for user_id, tz in zones.items():
+            for period in schedules[tz][resources[user_id]]:
+                groups[period] |= resources[user_id]
+        slots = {
+            period: self._get_slots(period, company, group)
+            for period, group in groups.items()
+        }
+        result = {}
+        for user_id, tz in zones.items():
+            work = WorkingTime(tz, [], {})
+            for period in schedules[tz][resources[user_id]]:
+                own_slots = slots[period][resources[user_id].id]
+                work.slots.extend(own_slots)
+                work.full_days.update(
+                    dict.fromkeys(
+                        (begin.date() for begin, _ in own_slots),
+                        self._get_full_day(period.calendar, company),
+                    )
+                )
+            result[user_id] = work
+        return result
+
+    @api.model
+    def _get_schedules(self, resources, company, tz, start, end):
+        """Return {resource: the :class:`Schedule` of each period from ``start`` to
+        ``end`` in which it works}; without a resource, that of the company.
+
+        Core says in which periods somebody has a contract, where contracts are kept,
+        and which hours are in force on a day. For most the answer is one period.
+        """
+        nobody = resources.browse()
+        calendar = company.sudo().resource_calendar_id
+        result = {nobody: [Schedule(calendar, tz, start, end)]}
+        begin, stop = _get_bounds(tz, start, end)
+        valid = resources._get_calendars_validity_within_period(
+            begin, stop, default_company=company.sudo()
         )
-        groups[key] |= self.env["resource.resource"].sudo()
-        user_resources[False] = (key, self.env["resource.resource"].sudo())
-        slots = defaultdict(dict)
-        for (calendar, tz), resources in groups.items():
-            if not calendar:
-                continue
-            intervals = calendar._work_intervals_batch(
-                tz.localize(datetime.combine(start, datetime.min.time())),
-                tz.localize(datetime.combine(end, datetime.max.time())),
-                resources=resources,
-                # Core leaves out other companies' holidays for resources only.
-                domain=[
-                    ("time_type", "=", "leave"),
-                    ("company_id", "in", [company.id, False]),
-                ],
-                tz=tz,
-            )
-            slots[calendar, tz] = {
-                resource_id: [
-                    part
-                    for begin, stop, _ in periods
-                    for part in _split_at_midnight(begin, stop, tz)
-                ]
-                for resource_id, periods in intervals.items()
+        calendars = resources._get_calendar_at(begin, tz)
+        contracts = {}
+        for resource in resources:
+            spans = [
+                span[:2] for spans in valid[resource.id].values() for span in spans
+            ]
+            if spans == [(begin, stop)]:
+                result[resource] = [Schedule(calendars[resource], tz, start, end)]
+            else:
+                contracts[resource] = spans
+                result[resource] = []
+        changing = nobody.union(*contracts)
+        for number in range((end - start).days + 1) if changing else ():
+            day = start + timedelta(days=number)
+            noon = tz.localize(datetime.combine(day, NOON))
+            calendars = changing._get_calendar_at(noon, tz)
+            for resource, spans in contracts.items():
+                if not any(first <= noon <= last for first, last in spans):
+                    continue
+                calendar, periods = calendars[resource], result[resource]
+                previous = periods[-1] if periods else None
+                is_same = previous and previous.calendar == calendar
+                if is_same and previous.last == day - timedelta(days=1):
+                    periods[-1] = previous._replace(last=day)
+                else:
+                    periods.append(Schedule(calendar, tz, day, day))
+        return result
+
+    @api.model
+    def _get_slots(self, schedule, company, resources):
+        """Return {resource id: pairs of datetimes} of the times at which ``resources``
+        work by one schedule; ``False`` stands for none of them."""
+        calendar, tz = schedule.calendar, schedule.tz
+        begin, stop = _get_bounds(tz, schedule.first, schedule.last)
+        # Somebody's own leaves, and holidays: core leaves out those of other companies
+        # for resources only, and those of other working hours for calendars only.
+        holidays = [("company_id", "in", [company.id, False])]
+        if not calendar:
+            holidays.append(("calendar_id", "=", False))
+        domain = Domain("time_type", "=", "leave") & (
+            Domain("resource_id", "!=", False) | Domain(holidays)
+        )
+        arguments = {"resources": resources, "domain": list(domain), "tz": tz}
+        if calendar and not calendar.flexible_hours:
+            intervals = calendar._work_intervals_batch(begin, stop, **arguments)
+        else:
+            leaves = calendar._leave_intervals_batch(begin, stop, **arguments)
+            weekdays = Intervals(self._get_flexible_slots(schedule, company))
+            intervals = {
+                resource_id: weekdays - away for resource_id, away in leaves.items()
             }
         return {
-            user_id: WorkingTime(
-                key[1],
-                slots[key].get(resource.id, []),
-                key[0].hours_per_day,
-                bool(resource) and resource._is_flexible(),
-            )
-            for user_id, (key, resource) in user_resources.items()
+            resource_id: [
+                part
+                for period in periods
+                for part in _split_at_midnight(*period[:2], tz)
+            ]
+            for resource_id, periods in intervals.items()
         }
+
+    @api.model
+    def _get_flexible_slots(self, schedule, company):
+        """Return intervals for hours without fixed times: around noon, where core has
+        them too. Core fills seven days from the first one that is asked for, weekends
+        included."""
+        calendar = schedule.calendar
+        hours = self._get_full_day(calendar, company)
+        if calendar.full_time_required_hours:
+            hours = min(hours, calendar.full_time_required_hours / len(WEEKDAYS))
+        half = timedelta(hours=hours / 2)
+        days = (
+            schedule.first + timedelta(days=number)
+            for number in range((schedule.last - schedule.first).days + 1)
+        )
+        return [
+            (
+                schedule.tz.localize(datetime.combine(day, NOON) - half),
+                schedule.tz.localize(datetime.combine(day, NOON) + half),
+                self,
+            )
+            for day in days
+            if half and day.weekday() in WEEKDAYS
+        ]
+
+    @api.model
+    def _get_full_day(self, calendar, company):
+        """Return the hours of a full working day."""
+        calendar = calendar or company.sudo().resource_calendar_id
+        return calendar.hours_per_day if calendar else HOURS_PER_DAY
 
     @api.model
     def _get_busy_intervals(self, users, company, start, end, own_visits=False):

@@ -204,14 +204,14 @@ class KeyAccountVisit(models.Model):
         first = last = max(day, self._get_today())
         if day < first:
             last = first + timedelta(days=LOOK_AHEAD_DAYS)
-        time = self.env["key.account.agenda"]._get_working_times(
+        work = self.env["key.account.agenda"]._get_working_times(
             user, company, first, last
         )[user.id]
-        now = datetime.now(time.tz)
+        now = datetime.now(work.tz)
         busy = self.env["key.account.agenda"]._get_busy_intervals(
             user, company, first, last, own_visits=True
         )
-        for _day, slots in groupby(time.slots, lambda slot: slot[0].date()):
+        for _day, slots in groupby(work.slots, lambda slot: slot[0].date()):
             over_lunch = [(slots[0][0], slots[-1][1])]
             for spans in (slots, over_lunch):
                 free = Intervals((*span, self.browse()) for span in spans)

@@ -8,7 +8,7 @@ from odoo.tools.misc import get_lang
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine.planner import VISIT_LOAD
 from ..account import clock
-from ..planning.key_account_agenda import MODE_LOADS
+from ..planning.key_account_agenda import MODE_LOADS, WEEKDAYS
 
 WEEK_DAYS = 7
 # Days far away have no week.
@@ -163,8 +163,11 @@ class KeyAccountWeekBoard(models.AbstractModel):
         """Return the days on which one works, also if it is a holiday this time, and
         those with visits."""
         # sudo: when a company works is no secret
-        calendars = self.env.companies.sudo().resource_calendar_id
+        companies = self.env.companies.sudo()
+        calendars = companies.resource_calendar_id
         weekdays = {int(line.dayofweek) for line in calendars.attendance_ids}
+        if not all(company.resource_calendar_id for company in companies):
+            weekdays.update(WEEKDAYS)
         used = {day for row in rows for day in row["capacities"]}
         used |= {card["date"] for card in cards}
         dates = {fields.Date.to_string(day): day for day in days}

@@ -8,4 +8,5 @@ from . import test_engine_who
 from . import test_planner
 from . import test_planning
 from . import test_time_zones
+from . import test_working_times
 from . import test_year

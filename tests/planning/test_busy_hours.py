@@ -146,23 +146,6 @@ class TestBusyHours(KeyAccountCommon):
         self.assertEqual(hours[self.rep.id], {sunday: 4})
         self.assertEqual(self._get_busy(start=sunday, end=sunday), {sunday: 1})
 
-    def test_flexible(self):
-        """Who has no fixed hours works every day, as long as others do."""
-        user = self._create_user("ka_flexible", SALES)
-        user.resource_ids.unlink()
-        self.env["resource.resource"].create(
-            {"name": "Flexible", "user_id": user.id, "company_id": self.company.id}
-        ).calendar_id = False
-        days = [MONDAY + timedelta(days=day) for day in range(7)]
-        hours = self.env["key.account.agenda"]._get_working_hours(
-            user, self.company, MONDAY, SUNDAY
-        )
-        self.assertEqual(hours[user.id], dict.fromkeys(days, 8))
-        working = self.env["key.account.agenda"]._get_working_days(
-            user, self.company, MONDAY, SUNDAY
-        )
-        self.assertEqual(working[user.id], set(days))
-
     def test_no_hours(self):
         """A calendar without hours has no working day."""
         self.company.resource_calendar_id.attendance_ids.unlink()
