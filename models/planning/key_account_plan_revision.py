@@ -8,8 +8,8 @@ from ...const import BATCH_SIZE
 from ...engine import planner
 from ..account import clock
 from ..account.attempts import do_each
-from .pages import take_page
 from ..account.outsiders import get_outsiders_sql
+from .pages import take_page
 
 
 class KeyAccountPlanRevision(models.AbstractModel):
