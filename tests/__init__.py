@@ -1,5 +1,7 @@
+from . import test_administrators
 from . import test_attacks
 from . import test_core_overrides
+from . import test_forms
 from . import test_hoot
 from . import test_migrations
 from . import test_rights

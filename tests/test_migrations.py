@@ -413,3 +413,29 @@ class TestMigrations(KeyAccountCommon):
                 job.interval_number = 3
                 self._migrate("19.0.1.5.0/post-night.py")
                 self.assertEqual(job.interval_number, 3)
+
+    def test_19_0_1_5_0_activities(self):
+        """Activities of visits get their company, and the rule that asks for it."""
+        rule = self.env.ref("crm_key_account.mail_activity_rule_visit")
+        domain = rule.domain_force
+        rule.domain_force = "[('key_account_role', '=', False)]"
+        visit = self.Visit.create(
+            {
+                "partner_id": self._create_partner("Kestrel").id,
+                "user_id": self.rep.id,
+                "date_planned": "2030-01-07",
+            }
+        )
+        other = self._create_company("Key Account Other")
+        leader = self._create_user("ka_other_leader", "base.group_user", other)
+        escalation, plain = (
+            visit.partner_id.activity_schedule(user_id=leader.id) for _ in range(2)
+        )
+        escalation._write_quietly({"key_account_role": "escalation"})
+        visit.activity_id.key_account_company_id = False
+        for _ in range(2):
+            self._migrate("19.0.1.5.0/pre-activity-company.py")
+            self.assertEqual(visit.activity_id.key_account_company_id, self.company)
+            self.assertEqual(escalation.key_account_company_id, other)
+            self.assertFalse(plain.key_account_company_id)
+            self.assertEqual(rule.domain_force, domain)

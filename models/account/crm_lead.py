@@ -4,7 +4,10 @@ from odoo.tools import SQL
 
 from ...const import ENGAGEMENT_STAGES
 from . import clock
+from .key_account_form import check_named
 
+# What tier and level of a lead are computed of.
+NAMED_FIELDS = {"company_id", "partner_id", "team_id"}
 FOLLOWING_FIELDS = {"account_tier_id", "engagement_stage", "relationship_level"}
 
 
@@ -67,9 +70,30 @@ class CrmLead(models.Model):
                 )
             )
 
+    def _check_named(self, values_list):
+        """Refuse what a client names without the right to read it, where tier and level
+        would tell of it.
+
+        :raise AccessError: if the user may not read one of them
+        """
+        check_named(
+            self,
+            [
+                {name: values[name] for name in NAMED_FIELDS & values.keys()}
+                for values in values_list
+            ],
+        )
+
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------
+
+    def _filter_told(self, company):
+        """Return the leads that may tell of ``company``: while one isn't saved, a form
+        can name anybody's salesperson, and so any company."""
+        if company in self.env.user.company_ids:
+            return self
+        return self.filtered("id")
 
     def _get_key_account_company(self, fallback=None):
         """Return the company whose policy counts for the lead: its own, its team's or

@@ -6,6 +6,7 @@ class KeyAccountChurnReason(models.Model):
     """Why accounts are lost."""
 
     _name = "key.account.churn.reason"
+    _inherit = "key.account.form"
     _description = "Churn Reason"
     _order = "sequence, id"
 

@@ -16,6 +16,7 @@ class KeyAccountEngagement(models.Model):
     for the rep to read before a visit."""
 
     _name = "key.account.engagement"
+    _inherit = "key.account.form"
     _description = "Engagement Strategy"
     _order = "sequence, id"
 

@@ -14,6 +14,7 @@ class KeyAccountLoss(models.Model):
     """
 
     _name = "key.account.loss"
+    _inherit = "key.account.form"
     _description = "Lost Account"
     _order = "date desc, id desc"
     _rec_name = "partner_id"

@@ -3,11 +3,14 @@ from odoo.exceptions import ValidationError
 
 from ...engine.planner import Nearness
 
+# Sales, and those who make the settings.
+READERS = "sales_team.group_sale_salesman,base.group_system"
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
 
-    key_account_computed_at = fields.Datetime(readonly=True)
+    key_account_computed_at = fields.Datetime(readonly=True, groups=READERS)
     # How far the tiering run is: the last day that it counted, the day on which it last
     # measured every account, and by which configuration.
     key_account_run_date = fields.Date(groups="base.group_system", readonly=True)
@@ -16,14 +19,17 @@ class ResCompany(models.Model):
     # Whether planning has made the due dates of all accounts.
     key_account_has_dues = fields.Boolean(groups="base.group_system", readonly=True)
     key_account_planning = fields.Boolean(
+        groups=READERS,
         string="Plan Visits Automatically",
         default=True,
     )
     key_account_horizon_days = fields.Integer(
+        groups=READERS,
         string="Planning Horizon (days)",
         default=14,
     )
     key_account_daily_capacity = fields.Integer(
+        groups=READERS,
         string="Visits per Day",
         default=6,
         help="How many visits and calls a salesperson can make on a full working day, "
@@ -31,29 +37,33 @@ class ResCompany(models.Model):
         "already stay where they are.",
     )
     key_account_route_radius = fields.Float(
+        groups=READERS,
         string="Near Is Within (km)",
         default=20.0,
         help="For visits on a route, where both customers have coordinates.",
     )
     key_account_route_zip_length = fields.Integer(
+        groups=READERS,
         string="Same First Characters of the Postal Code",
         default=3,
         help="For visits on a route, where a customer has no coordinates. 0: the same "
         "city.",
     )
     key_account_meeting_hours = fields.Float(
+        groups=READERS,
         string="Length of a Meeting (hours)",
         default=1.0,
         help="How long the meeting is that a salesperson schedules for a visit.",
     )
     key_account_digest = fields.Boolean(
+        groups=READERS,
         string="Daily Visit Digest",
         default=True,
     )
 
     @api.constrains("key_account_horizon_days")
     def _check_key_account_horizon_days(self):
-        for company in self:
+        for company in self.sudo():
             if not 1 <= company.key_account_horizon_days <= 365:
                 raise ValidationError(
                     self.env._("The planning horizon must be from 1 to 365 days.")
@@ -61,7 +71,7 @@ class ResCompany(models.Model):
 
     @api.constrains("key_account_route_radius", "key_account_route_zip_length")
     def _check_key_account_route(self):
-        for company in self:
+        for company in self.sudo():
             if not 0 < company.key_account_route_radius <= 1000:
                 raise ValidationError(
                     self.env._("Near must be more than 0 and at most 1000 km.")
@@ -83,7 +93,7 @@ class ResCompany(models.Model):
 
     @api.constrains("key_account_daily_capacity")
     def _check_key_account_daily_capacity(self):
-        for company in self:
+        for company in self.sudo():
             if not 1 <= company.key_account_daily_capacity <= 100:
                 raise ValidationError(
                     self.env._("The visits per day must be from 1 to 100.")
@@ -91,7 +101,7 @@ class ResCompany(models.Model):
 
     @api.constrains("key_account_meeting_hours")
     def _check_key_account_meeting_hours(self):
-        for company in self:
+        for company in self.sudo():
             if not 0 < company.key_account_meeting_hours <= 24:
                 raise ValidationError(
                     self.env._(

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from .hidden import search_shown
 from .key_account import DECISIONS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
 
@@ -38,6 +39,7 @@ class ResPartner(models.Model):
         "key.account",
         "partner_id",
         string="Accounts by Company",
+        search="_search_key_account_ids",
         groups="sales_team.group_sale_salesman",
         copy=False,
     )
@@ -194,6 +196,9 @@ class ResPartner(models.Model):
     # With a search method that gives back the same condition, domains treat a field as
     # the column that _field_to_sql makes of it.
 
+    def _search_key_account_ids(self, operator, value):
+        return search_shown("key_account_ids", operator, value)
+
     def _search_account_value_type(self, operator, value):
         return Domain("account_value_type", operator, value)
 
@@ -260,14 +265,59 @@ class ResPartner(models.Model):
 
     @api.model
     def _take_new_decisions(self, vals_list):
-        """Return the decisions in values of new customers, a dict for each."""
-        # a client's defaults count as well
+        """Return the decisions in values of new customers, a dict for each: nobody
+        decides by what every new customer says, as forms and imports do.
+
+        :raise AccessError: if somebody outside sales decides
+        """
+        # A client's defaults count as well, if the client knows the field.
         defaults = {
             name: self.env.context[f"default_{name}"]
-            for name in DECISIONS
+            for name in DECISIONS.keys() - self._get_hidden_decisions()
             if f"default_{name}" in self.env.context
         }
-        return [self._take_decisions({**defaults, **vals}) for vals in vals_list]
+        decided_list = [
+            {
+                name: value
+                for name, value in {**defaults, **self._take_decisions(vals)}.items()
+                if value and (name, value) != ("relationship_level", LOWEST_LEVEL)
+            }
+            for vals in vals_list
+        ]
+        for name in set().union(*decided_list):
+            self._check_field_access(self._fields[name], "write")
+        return decided_list
+
+    @api.model
+    def _get_hidden_decisions(self):
+        """Return the names of the decisions that the user doesn't know of."""
+        return {
+            name
+            for name in DECISIONS
+            if not self._has_field_access(self._fields[name], "write")
+        }
+
+    @api.model
+    def _forget_hidden_defaults(self):
+        """Return the model without defaults for what the user doesn't know of: core
+        refuses these."""
+        hidden = {f"default_{name}" for name in self._get_hidden_decisions()}
+        if hidden.isdisjoint(self.env.context):
+            return self
+        context = {k: v for k, v in self.env.context.items() if k not in hidden}
+        return self.with_env(self.env(context=context))
+
+    def _get_said(self, decided):
+        """Return those of the values that aren't what the customer shows already."""
+        self.ensure_one()
+        said = {}
+        for name, value in decided.items():
+            convert = self._fields[name].convert_to_cache
+            if name == "relationship_level":
+                value = value or LOWEST_LEVEL
+            if convert(value, self) != convert(self[name], self):
+                said[name] = value
+        return said
 
     @api.model
     def _leave_decisions(self, vals):
@@ -346,6 +396,55 @@ class ResPartner(models.Model):
                     )
                 )
 
+    def _check_opens_account(self):
+        """Refuse those outside sales the buttons that open what belongs to accounts.
+
+        :raise AccessError: also without the right to read the customer
+        """
+        self.ensure_one()
+        self.check_access("read")
+        self.env["key.account"].check_access("read")
+
+    def _filter_others_accounts(self):
+        """Return the colleagues' accounts, for those who see their own documents only.
+        Outside sales nobody has accounts: what core lets them do is enough."""
+        if self.env.su or not self.env.user.has_group("sales_team.group_sale_salesman"):
+            return self.browse()
+        return self.filtered(
+            lambda partner: (
+                partner == partner.sudo().commercial_partner_id
+                and not partner._is_own_account()
+            )
+        )
+
+    def _check_can_take_accounts(self, user_id=None):
+        """Refuse to take a colleague's account, as core refuses it for leads: who may
+        not see what was planned and noted there could give it to anybody.
+
+        :param user_id: of the salesperson to be; None: the customers are merged
+        :raise AccessError: if an account has another salesperson
+        """
+        for partner in self._filter_others_accounts():
+            if user_id is None or partner.sudo().user_id.id != user_id:
+                partner._check_own_account()
+
+    def _check_still_accounts(self):
+        """Refuse to make colleagues' accounts contacts, whose visits their account
+        gets.
+
+        :raise AccessError: if one of them is a contact now
+        """
+        for partner in self:
+            if partner != partner.sudo().commercial_partner_id:
+                raise AccessError(
+                    self.env._(
+                        "%(account)s is an account of %(user)s: ask them to make it a "
+                        "contact.",
+                        account=partner.display_name,
+                        user=partner.sudo().user_id.name,
+                    )
+                )
+
     def _is_own_account(self):
         """Return whether the user may see and decide all about the account: it is the
         user's or nobody's, or the user sees everybody's."""
@@ -363,7 +462,7 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
 
     def action_open_key_account_loss(self):
-        self.ensure_one()
+        self._check_opens_account()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Mark as Lost"),
@@ -402,7 +501,7 @@ class ResPartner(models.Model):
         return True
 
     def action_view_key_account_losses(self):
-        self.ensure_one()
+        self._check_opens_account()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_loss_action"
         )

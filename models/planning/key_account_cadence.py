@@ -21,6 +21,7 @@ class KeyAccountCadence(models.Model):
     wins, like a pricelist."""
 
     _name = "key.account.cadence"
+    _inherit = "key.account.form"
     _description = "Visit Cadence"
     _order = "sequence, id"
 

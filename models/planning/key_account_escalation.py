@@ -67,6 +67,7 @@ class KeyAccountEscalation(models.AbstractModel):
             vals_list.append(
                 {
                     "document": record.partner_id or record.lead_id,
+                    "company": company,
                     "key_account_visit_id": (
                         record.id if record._name == visits._name else False
                     ),

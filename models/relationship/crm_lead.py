@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 
 from ...const import RELATIONSHIP_LEVELS
+from ..account.res_partner import LOWEST_LEVEL
 
 
 class CrmLead(models.Model):
@@ -24,8 +25,10 @@ class CrmLead(models.Model):
         for company, leads in self.grouped(
             lambda lead: lead._get_key_account_company()
         ).items():
-            for lead in leads:
+            told = leads._filter_told(company)
+            (leads - told).relationship_level = LOWEST_LEVEL
+            for lead in told:
                 account = lead.partner_id.sudo().with_company(company)
                 lead.relationship_level = (
-                    account.commercial_partner_id.relationship_level or "transactional"
+                    account.commercial_partner_id.relationship_level or LOWEST_LEVEL
                 )

@@ -8,6 +8,7 @@ class KeyAccountBuyingRole(models.Model):
     maker, buyer or user. One person can play several."""
 
     _name = "key.account.buying.role"
+    _inherit = "key.account.form"
     _description = "Buying Role"
     _order = "sequence, id"
 

@@ -21,6 +21,7 @@ class KeyAccountRelationshipCriterion(models.Model):
     """
 
     _name = "key.account.relationship.criterion"
+    _inherit = "key.account.form"
     _description = "Relationship Criterion"
     _order = "level_number, sequence, id"
 

@@ -9,6 +9,7 @@ class KeyAccountRelationshipEvidence(models.Model):
     counts; none is ever changed or deleted, so that they are a history."""
 
     _name = "key.account.relationship.evidence"
+    _inherit = "key.account.form"
     _description = "Relationship Evidence"
     _order = "date desc, id desc"
     _rec_name = "criterion_id"

@@ -10,6 +10,7 @@ class KeyAccountTierCell(models.Model):
     a whole level, without a level for a role on any level."""
 
     _name = "key.account.tier.cell"
+    _inherit = "key.account.form"
     _description = "Required Contact"
     _order = "tier_id, sequence, id"
 

@@ -178,7 +178,7 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
 
     def action_change_relationship_level(self):
-        self.ensure_one()
+        self._check_opens_account()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Change Level"),
@@ -189,9 +189,7 @@ class ResPartner(models.Model):
         }
 
     def action_view_relationship_evidence(self):
-        self.ensure_one()
-        self.check_access("read")
-        self.env["key.account"].check_access("read")
+        self._check_opens_account()
         account = self.commercial_partner_id
         self.env["key.account"].sudo()._ensure(account.ids, self.env.company)
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -206,7 +204,7 @@ class ResPartner(models.Model):
         return action
 
     def action_view_relationship_changes(self):
-        self.ensure_one()
+        self._check_opens_account()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_relationship_change_action"
         )
@@ -216,7 +214,7 @@ class ResPartner(models.Model):
 
     def action_view_relationship_history(self):
         """Draw the account's level over time."""
-        self.ensure_one()
+        self._check_opens_account()
         account = self.commercial_partner_id
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_relationship_history_action"

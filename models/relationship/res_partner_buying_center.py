@@ -125,7 +125,7 @@ class ResPartner(models.Model):
 
     def action_view_buying_center(self):
         """Open the contacts of the account as a list, to place them without the map."""
-        self.ensure_one()
+        self._check_opens_account()
         account = self.commercial_partner_id
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.res_partner_action_buying_center"

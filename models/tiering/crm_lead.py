@@ -39,6 +39,9 @@ class CrmLead(models.Model):
         for company, leads in self.grouped(
             lambda lead: lead._get_key_account_company()
         ).items():
+            told = leads._filter_told(company)
+            (leads - told).account_tier_id = False
+            leads = told
             for lead in leads.filtered("partner_id"):
                 account = lead.partner_id.sudo().with_company(company)
                 lead.account_tier_id = account.commercial_partner_id.account_tier_id

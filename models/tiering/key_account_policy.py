@@ -26,6 +26,7 @@ class KeyAccountPolicy(models.Model):
     """
 
     _name = "key.account.policy"
+    _inherit = "key.account.form"
     _description = "Tiering Policy"
     _order = "company_id, name, id"
 
@@ -252,8 +253,16 @@ class KeyAccountPolicy(models.Model):
                 lines += self.sudo()._get_preview_lines(company)
             savepoint.rollback()
         self.env.invalidate_all(flush=False)
-        preview = self.env["key.account.tier.preview"].create(
-            {"policy_id": self.id, "line_ids": [Command.create(vals) for vals in lines]}
+        # sudo: the lines are of whom the run would move; create_uid is still the user
+        preview = (
+            self.env["key.account.tier.preview"]
+            .sudo()
+            .create(
+                {
+                    "policy_id": self.id,
+                    "line_ids": [Command.create(vals) for vals in lines],
+                }
+            )
         )
         return {
             "type": "ir.actions.act_window",
@@ -291,6 +300,7 @@ class KeyAccountPolicy(models.Model):
 
     def action_view_changes(self):
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_tier_change_action"
         )

@@ -9,6 +9,7 @@ class KeyAccountTier(models.Model):
     """A class of customers, such as key, ordinary and low-value accounts."""
 
     _name = "key.account.tier"
+    _inherit = "key.account.form"
     _description = "Account Tier"
     _order = "policy_id, sequence, id"
 

@@ -173,7 +173,7 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
 
     def action_set_account_tier(self):
-        self.ensure_one()
+        self._check_opens_account()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Set Tier"),
@@ -184,7 +184,7 @@ class ResPartner(models.Model):
         }
 
     def action_view_tier_changes(self):
-        self.ensure_one()
+        self._check_opens_account()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_tier_change_action"
         )

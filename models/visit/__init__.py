@@ -16,6 +16,7 @@ from . import key_account_visit_brief
 from . import mail_activity
 from . import res_users
 from . import core_overrides
+from . import activity_mixin
 from . import crm_lead
 from . import key_account_loss
 from . import partner_merge

@@ -1,4 +1,7 @@
 from odoo import fields, models
+from odoo.exceptions import AccessError
+
+from ..account.hidden import search_shown
 
 
 class CalendarEvent(models.Model):
@@ -12,9 +15,13 @@ class CalendarEvent(models.Model):
         "key.account.visit",
         "calendar_event_id",
         string="Customer Visits",
+        search="_search_key_account_visit_ids",
         groups="sales_team.group_sale_salesman",
         copy=False,
     )
+
+    def _search_key_account_visit_ids(self, operator, value):
+        return search_shown("key_account_visit_ids", operator, value)
 
     def _get_key_account_visits(self):
         return (
@@ -28,9 +35,16 @@ class CalendarEvent(models.Model):
 
     def action_report_key_account_visit(self):
         """Open the report of the visit that this meeting is, or the visit, if it was
-        reported or cancelled."""
+        reported or cancelled.
+
+        :raise AccessError: if it is none that the user may read
+        """
         self.ensure_one()
         visit = self.key_account_visit_ids[:1]
+        if not visit:
+            raise AccessError(
+                self.env._("This meeting is no visit of yours: refresh the page.")
+            )
         if visit.state in ("planned", "missed", "done") and not visit.report_date:
             return visit.action_open_report()
         return {

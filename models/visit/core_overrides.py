@@ -7,29 +7,67 @@ rely on is tested by ``tests/test_core_overrides.py``.
 """
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 from odoo.addons.mail.tools.discuss import Store
 
+from ..account.crm_lead import NAMED_FIELDS
+from ..account.hidden import search_shown
 from ..account.key_account import DECISIONS, TIER_DECISIONS
-from ..account.res_partner import GUARDED_FIELDS, LOWEST_LEVEL
+from ..account.res_partner import GUARDED_FIELDS
 
 # Set by the addon alone: they decide who reads an activity.
-LINK_FIELDS = {"key_account_role", "key_account_visit_id"}
+LINK_FIELDS = {"key_account_company_id", "key_account_role", "key_account_visit_id"}
 DEFAULTS = {f"default_{name}" for name in LINK_FIELDS}
 # What decides on which day a meeting is.
 TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
 
 
-class ResPartner(models.Model):
-    _inherit = "res.partner"
+class KeyAccountActivityMixin(models.AbstractModel):
+    """Customers and leads: their activities tell of visits. Core searches, groups and
+    reads activities past the record rule that hides them; see :meth:`_check_access` of
+    activities for handling them."""
 
-    # Core lets searches through this field past the rules of activities, which here
-    # hide those of visits.
-    activity_ids = fields.One2many(bypass_search_access=False)
-    # And reads these as superuser.
+    _name = "key.account.activity.mixin"
+    _inherit = "mail.activity.mixin"
+    _description = "Customer or Lead with Activities of Visits"
+
+    activity_ids = fields.One2many(
+        bypass_search_access=False, search="_search_activity_ids"
+    )
     activity_summary = fields.Char(related_sudo=False)
     activity_type_id = fields.Many2one(related_sudo=False)
     activity_type_icon = fields.Char(related_sudo=False)
+
+    def _search_activity_ids(self, operator, value):
+        """Whether there is an activity, core asks as superuser."""
+        if self._is_every_activity_shown():
+            return Domain("activity_ids", operator, value)
+        return search_shown("activity_ids", operator, value)
+
+    def _search_activity_state(self, operator, value):
+        """Core's statement counts activities that the user may not read."""
+        if operator not in ("in", "not in") or self._is_every_activity_shown():
+            return super()._search_activity_state(operator, value)
+        return self._get_activity_state_domain(operator, value)
+
+    def _read_group_groupby(self, alias, groupby_spec, query):
+        """Core's statement counts activities that the user may not read."""
+        if groupby_spec != "activity_state" or self._is_every_activity_shown():
+            return super()._read_group_groupby(alias, groupby_spec, query)
+        return self._get_activity_state_sql(alias, query)
+
+
+class ResPartner(models.Model):
+    _name = "res.partner"
+    _inherit = ["key.account.activity.mixin", "res.partner"]
+
+    @api.model
+    def default_get(self, fields):
+        """Whoever doesn't know a decision makes none by a default: core would refuse
+        the whole customer."""
+        hidden = self._get_hidden_decisions()
+        return super().default_get([name for name in fields if name not in hidden])
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -38,10 +76,12 @@ class ResPartner(models.Model):
         if not vals_list:
             return super().create(vals_list)
         decided_list = self._take_new_decisions(vals_list)
-        self._check_new_decisions(decided_list)
-        partners = super().create([self._leave_decisions(vals) for vals in vals_list])
+        named = [self._leave_decisions(vals) for vals in vals_list]
+        partners = super(ResPartner, self._forget_hidden_defaults()).create(named)
+        partners = partners.with_env(self.env)
         decided = dict(zip(partners, decided_list, strict=True))
-        self._check_first_decisions(decided)
+        for partner, values in decided.items():
+            partner._check_decisions(values)
         self._write_decisions(decided)
         partners._enter_buying_center()
         return partners
@@ -55,21 +95,25 @@ class ResPartner(models.Model):
         rest = self._leave_decisions(vals)
         # Whoever stops being a contact decides as what it becomes.
         becomes = not {"parent_id", "is_company"}.isdisjoint(vals)
-        if decided and not becomes:
+        if not becomes:
             self._check_decisions(decided)
+        if "user_id" in vals:
+            self._check_can_take_accounts(vals["user_id"])
         if vals.get("active") is False:
             self.env["key.account.visit.follow"].sudo()._close_for_partners(
                 self, self.env._("Customer archived")
             )
         previous_users = self._get_previous_users(vals)
         centers = self._get_buying_centers(vals)
-        accounts = self.browse()
+        accounts = others = self.browse()
         if becomes:
             accounts = self.filtered(lambda p: p == p.commercial_partner_id)
+            others = accounts._filter_others_accounts()
             self.env["key.account"]._touch(self)
         res = super().write(rest) if rest or not decided else True
-        if decided and becomes:
+        if becomes:
             self._check_decisions(decided)
+            others._check_still_accounts()
         self._write_decisions(dict.fromkeys(self, decided))
         self._follow_salesperson(previous_users)
         if vals.get("company_id"):
@@ -102,57 +146,32 @@ class ResPartner(models.Model):
         self.env["key.account"].sudo()._refresh_relationships(accounts.exists().ids)
         return res
 
-    @api.model
-    def _check_new_decisions(self, decided_list):
-        """Refuse decisions that the user may not write, before customers are created.
-
-        :param decided_list: values of the customers' fields, a dict for each
-        :raise AccessError: for want of rights
-        """
-        if any(TIER_DECISIONS & decided.keys() for decided in decided_list):
-            self._check_can_set_tier()
-        if any(decided.get("key_account_is_excluded") for decided in decided_list):
-            self._check_can_exclude()
-        for name in set().union(*decided_list):
-            self._check_field_access(self._fields[name], "write")
-
-    @api.model
-    def _check_first_decisions(self, decided):
-        """Refuse decisions about new customers whom the user may not decide about.
-
-        :param dict decided: values of the customers' fields by customer
-        :raise AccessError: for want of rights
-        :raise ValidationError: if one of the customers is a contact
-        """
-        for partner, values in decided.items():
-            level = values.get("relationship_level") or LOWEST_LEVEL
-            if (
-                values.get("account_value_type")
-                or values.get("executive_sponsor_id")
-                or level != LOWEST_LEVEL
-            ):
-                partner._check_can_decide_on_account()
-                partner._check_can_set_level(level, from_level=LOWEST_LEVEL)
-
     def _check_decisions(self, decided):
-        """Refuse decisions that the user may not write.
+        """Refuse decisions that the user may not write. What the customers show already
+        isn't one.
 
         :param dict decided: values of the customers' fields
         :raise AccessError: for want of rights
         :raise ValidationError: if one of the customers is a contact
         """
+        if not decided:
+            return
         self.check_access("write")
         for name in decided:
             self._check_field_access(self._fields[name], "write")
-        if TIER_DECISIONS & decided.keys():
-            self._check_can_set_tier()
-        if "key_account_is_excluded" in decided:
-            self._check_can_exclude()
-        if GUARDED_FIELDS & decided.keys():
-            self._check_own_account()
-        self._check_decided_on_accounts()
-        if "relationship_level" in decided:
-            self._check_can_set_level(decided["relationship_level"])
+        changing = self.filtered(lambda partner: partner._get_said(decided))
+        if not changing:
+            return
+        names = set().union(*(partner._get_said(decided) for partner in changing))
+        if TIER_DECISIONS & names:
+            changing._check_can_set_tier()
+        if "key_account_is_excluded" in names:
+            changing._check_can_exclude()
+        if GUARDED_FIELDS & names:
+            changing._check_own_account()
+        changing._check_decided_on_accounts()
+        if "relationship_level" in names:
+            changing._check_can_set_level(decided["relationship_level"])
 
     def _become_contacts(self):
         """End what was decided about accounts that are contacts now: whoever they
@@ -170,18 +189,6 @@ class ResPartner(models.Model):
             return self._get_decision_sql(alias, field_expr, query)
         return super()._field_to_sql(alias, field_expr, query)
 
-    def _search_activity_state(self, operator, value):
-        """Core's statement counts activities that the user may not read."""
-        if operator not in ("in", "not in") or self._is_every_activity_shown():
-            return super()._search_activity_state(operator, value)
-        return self._get_activity_state_domain(operator, value)
-
-    def _read_group_groupby(self, alias, groupby_spec, query):
-        """Core's statement counts activities that the user may not read."""
-        if groupby_spec != "activity_state" or self._is_every_activity_shown():
-            return super()._read_group_groupby(alias, groupby_spec, query)
-        return self._get_activity_state_sql(alias)
-
 
 class MergePartnerAutomatic(models.TransientModel):
     _inherit = "base.partner.merge.automatic.wizard"
@@ -191,6 +198,7 @@ class MergePartnerAutomatic(models.TransientModel):
         else: on a violated unique index core deletes *all* rows of the partner that
         goes, done visits included."""
         partners = self.env["res.partner"].browse(partner_ids).exists()
+        partners._check_can_take_accounts()
         target = dst_partner or self._get_ordered_partner(partner_ids)[-1:]
         inherited = self.env["key.account"].sudo()
         if target in partners:
@@ -205,12 +213,27 @@ class MergePartnerAutomatic(models.TransientModel):
 
 
 class CrmLead(models.Model):
-    _inherit = "crm.lead"
+    _name = "crm.lead"
+    _inherit = ["key.account.activity.mixin", "crm.lead"]
+
+    @api.model
+    def default_get(self, fields):
+        defaults = super().default_get(fields)
+        self.browse()._check_named([defaults])
+        return defaults
+
+    def onchange(self, values, field_names, fields_spec):
+        """Tier and level are computed as superuser, also on a form."""
+        self._check_named([values])
+        if not self:
+            self.default_get(list(NAMED_FIELDS))
+        return super().onchange(values, field_names, fields_spec)
 
     @api.model_create_multi
     def create(self, vals_list):
         if not vals_list:
             return super().create(vals_list)
+        self.browse()._check_named(vals_list)
         leads = super().create(vals_list)
         leads.filtered(lambda lead: not lead.partner_id)._refresh_key_account_dues()
         return leads
@@ -221,6 +244,7 @@ class CrmLead(models.Model):
         if not self:
             return super().write(vals)
         self._check_following_fields(vals)
+        self._check_named([vals])
         follow = self.env["key.account.visit.follow"].sudo()
         if vals.get("active") is False:
             follow._close_for_leads(self, self.env._("Lead archived"))
@@ -301,6 +325,11 @@ class MailActivity(models.Model):
 
     _inherit = "mail.activity"
 
+    @api.model
+    def default_get(self, fields):
+        """Nobody links an activity by a default, also by one that users keep."""
+        return super().default_get([name for name in fields if name not in LINK_FIELDS])
+
     @api.model_create_multi
     def create(self, vals_list):
         if not self.env.su:
@@ -319,6 +348,7 @@ class MailActivity(models.Model):
     def write(self, vals):
         if not self.env.su:
             vals = {key: val for key, val in vals.items() if key not in LINK_FIELDS}
+            self._check_can_be_given(vals)
         visits = self._filter_key_account_role("visit")
         if visits and "date_deadline" in vals:
             # The visits move their meetings themselves, where their salespersons are.
@@ -340,6 +370,7 @@ class MailActivity(models.Model):
         return res
 
     def unlink_w_meeting(self):
+        self.check_access("unlink")
         # the visits take their meetings along
         self._filter_key_account_role("visit").sudo().calendar_event_id = False
         return super().unlink_w_meeting()
@@ -353,19 +384,18 @@ class MailActivity(models.Model):
         return super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
 
     def _check_access(self, operation):
-        """Whoever may write the customer may write its activities, as core has it; not
-        those that the rule hides, though: with another assignee they would be read."""
+        """Core lets whoever may write the customer write its activities. Those of a
+        visit are handled by whoever is to do them, or may write the visit."""
         result = super()._check_access(operation)
         if operation not in ("write", "unlink"):
             return result
         allowed = self - result[0] if result else self
-        flagged = allowed.sudo().filtered("key_account_role").sudo(False)
-        hidden = flagged._check_access("read") if flagged else None
-        if not hidden:
+        refused = allowed._filter_others_visits()
+        if not refused:
             return result
         if not result:
-            return hidden
-        return (result[0] | hidden[0], result[1])
+            return refused, lambda: refused._make_access_error(operation)
+        return (result[0] | refused, result[1])
 
     def _to_store_defaults(self, target):
         return [

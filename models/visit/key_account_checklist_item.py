@@ -6,6 +6,7 @@ class KeyAccountChecklistItem(models.Model):
     tier and by how the visit is made."""
 
     _name = "key.account.checklist.item"
+    _inherit = "key.account.form"
     _description = "Visit Checklist Item"
     _order = "sequence, id"
 

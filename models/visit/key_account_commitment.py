@@ -24,6 +24,7 @@ class KeyAccountCommitment(models.Model):
     kept, deleted is dropped."""
 
     _name = "key.account.commitment"
+    _inherit = "key.account.form"
     _description = "Commitment"
     _order = "date_deadline, id"
 
@@ -190,14 +191,6 @@ class KeyAccountCommitment(models.Model):
         self._unlink_activities()
         return super().unlink()
 
-    def onchange(self, values, field_names, fields_spec):
-        # Who and where are copies of the visit's, read as superuser
-        visit = values.get("visit_id") or self.env.context.get("default_visit_id")
-        if not isinstance(visit, dict):
-            visit = {"id": visit}
-        self.env["key.account.visit"]._check_named(visit)
-        return super().onchange(values, field_names, fields_spec)
-
     @api.model
     def _get_named_visits(self, vals_list):
         visit_ids = {vals["visit_id"] for vals in vals_list if vals.get("visit_id")}
@@ -211,6 +204,8 @@ class KeyAccountCommitment(models.Model):
                     "its visit."
                 )
             )
+        if not self.env.su:
+            self.env["key.account.week.board"]._check_given(self.user_id, vals_list)
 
     @api.model
     def _check_promisable(self, visits):
@@ -286,6 +281,7 @@ class KeyAccountCommitment(models.Model):
             [
                 {
                     "document": commitment.visit_id._get_document(),
+                    "company": commitment.company_id,
                     "key_account_visit_id": commitment.visit_id.id,
                     "activity_type_id": todo.id,
                     "summary": commitment.name,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context, format_date, split_every
+from odoo.tools import SQL, clean_context, format_date, plaintext2html, split_every
 
 from ...const import (
     BATCH_SIZE,
@@ -16,6 +16,7 @@ from ...const import (
 )
 from ...engine import cadence as engine
 from ..account import clock
+from ..account.key_account_form import check_named
 from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
@@ -74,8 +75,10 @@ HISTORY_FIELDS = {
 
 # What a planned visit's activity says
 CARRIED_FIELDS = {
+    "company_id",
     "date_planned",
     "lead_id",
+    "objective",
     "partner_id",
     "target_contact_id",
     "user_id",
@@ -125,7 +128,7 @@ class KeyAccountVisit(models.Model):
     """
 
     _name = "key.account.visit"
-    _inherit = ["key.account.mixin", "mail.thread"]
+    _inherit = ["key.account.form", "key.account.mixin", "mail.thread"]
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
 
@@ -415,29 +418,6 @@ class KeyAccountVisit(models.Model):
             return True
         return record.sudo(False).has_access("read")
 
-    def onchange(self, values, field_names, fields_spec):
-        self._check_named({"id": self.id, **values})
-        return super().onchange(values, field_names, fields_spec)
-
-    @api.model
-    def _check_named(self, values):
-        """Refuse what a client names on a form, or by a default, without the right to
-        read it: what is computed of it there is computed as superuser.
-
-        :param dict values: of the form, with the ``id`` of a saved visit
-        :raise AccessError: if the user may not read one of them
-        """
-        visit = self.browse(values.get("id") or ())
-        visit.check_access("read")
-        for name in ("partner_id", "lead_id", "target_contact_id", "calendar_event_id"):
-            default = not visit and self.env.context.get(f"default_{name}")
-            record = values.get(name, default)
-            if isinstance(record, dict):
-                record = record.get("id")
-            record = self[name].browse(record or ())
-            if record != visit.sudo()[name]:
-                record.check_access("read")
-
     @api.depends("name", "date_planned", "date_done")
     @api.depends_context("key_account_visit_name_only")
     def _compute_display_name(self):
@@ -709,7 +689,7 @@ class KeyAccountVisit(models.Model):
     # What a client may write ------------------------------------------------
 
     def _check_client_values(self, vals_list):
-        """Refuse what a client must not write, and leads that the user can't read."""
+        """Refuse what a client must not write, or name."""
         if get_readonly_names(self, vals_list):
             raise AccessError(
                 self.env._(
@@ -723,9 +703,8 @@ class KeyAccountVisit(models.Model):
             raise UserError(
                 self.env._("A visit stays in its company: plan another one there.")
             )
-        self.env["crm.lead"].browse(
-            vals["lead_id"] for vals in vals_list if vals.get("lead_id")
-        ).check_access("read")
+        check_named(self, vals_list)
+        self.env["key.account.week.board"]._check_given(self.user_id, vals_list)
 
     @api.model
     def _check_new_states(self, vals_list):
@@ -913,8 +892,8 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("write")
         self._check_planned()
-        # sudo: a colleague's activity is hidden from the account's salesperson, who may
-        # write the visit; the message is still by whoever marks it done
+        # sudo: whoever may write the visit, also one that has no right to the customer;
+        # the message is still by whoever marks it done
         activities = self.sudo().activity_id.filtered("active")
         if activities:
             # Posts the message and archives, which brings us to _write_from_activities
@@ -946,6 +925,7 @@ class KeyAccountVisit(models.Model):
 
     def action_open_cancel(self):
         self.ensure_one()
+        self.check_access("write")
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Cancel Visit"),
@@ -1133,10 +1113,11 @@ class KeyAccountVisit(models.Model):
                 [
                     {
                         "document": visit._get_document(),
+                        "company": visit.company_id,
                         "key_account_visit_id": visit.id,
                         "activity_type_id": types[visit.cadence_id, visit.track],
                         "summary": visit._get_activity_summary(),
-                        "note": visit.objective,
+                        "note": visit._get_activity_note(),
                         "date_deadline": visit.date_planned,
                         "user_id": visit.user_id.id,
                         "automated": bool(visit.cadence_id),
@@ -1152,6 +1133,9 @@ class KeyAccountVisit(models.Model):
 
     def _carry_to_activities(self, names):
         """Bring the activities of planned visits in step with the fields ``names``."""
+        if "company_id" in names:
+            for company, visits in self.sudo().grouped("company_id").items():
+                visits.task_ids._write_quietly({"key_account_company_id": company.id})
         if not CARRIED_FIELDS & names:
             return
         for visit in self.sudo().filtered(lambda visit: visit.state == "planned"):
@@ -1166,6 +1150,8 @@ class KeyAccountVisit(models.Model):
                 values["res_id"] = document.id
             if "target_contact_id" in names:
                 values["summary"] = visit._get_activity_summary()
+            if "objective" in names:
+                values["note"] = visit._get_activity_note()
             visit.activity_id._get_differing(values)._write_quietly(values)
 
     def _write_from_activities(self, vals):
@@ -1221,6 +1207,11 @@ class KeyAccountVisit(models.Model):
             visit.target_contact_id, visit.target_role_id, visit.target_level
         )
         return "; ".join(text for text in (visit.summary, target) if text)
+
+    def _get_activity_note(self):
+        """Return the objective, which is plain text, as the note."""
+        self.ensure_one()
+        return plaintext2html(self.objective) if self.objective else False
 
     @api.model
     def _get_target_text(self, contact, role, level):

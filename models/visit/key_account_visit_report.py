@@ -616,6 +616,7 @@ class KeyAccountVisit(models.Model):
         A planned visit of the user's that is due today, overdue or as early as the
         cadence allows is the one to report: it would otherwise remain.
         """
+        self.check_access("create")
         account = (partner or self.env["res.partner"]).commercial_partner_id
         if account and not account.active:
             raise UserError(

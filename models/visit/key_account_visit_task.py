@@ -80,6 +80,7 @@ class KeyAccountVisitTask(models.AbstractModel):
             [
                 {
                     "document": visit._get_document(),
+                    "company": visit.company_id,
                     "key_account_visit_id": visit.id,
                     "activity_type_id": activity_type.id,
                     "summary": visit.with_context(
@@ -136,6 +137,7 @@ class KeyAccountVisitTask(models.AbstractModel):
             vals_list.append(
                 {
                     "document": visit._get_document(),
+                    "company": visit.company_id,
                     "key_account_visit_id": visit.id,
                     "activity_type_id": todo.id,
                     "summary": self._get_support_summary(visit, user),
@@ -204,6 +206,7 @@ class KeyAccountVisitTask(models.AbstractModel):
                 vals_list.append(
                     {
                         "document": visit._get_document(),
+                        "company": visit.company_id,
                         "key_account_visit_id": visit.id,
                         "activity_type_id": todo.id,
                         "summary": summary,

@@ -123,6 +123,19 @@ class KeyAccountWeekBoard(models.AbstractModel):
             )
 
     @api.model
+    def _check_given(self, known, vals_list):
+        """Refuse to give something to people who couldn't open it.
+
+        :param known: who has it already
+        :param list vals_list: values with the ``user_id``, if it changes
+        """
+        users = known.browse(
+            {vals["user_id"] for vals in vals_list if vals.get("user_id")}
+        )
+        for user in users - known:
+            self._check_works_in_sales(user)
+
+    @api.model
     def _get_week(self, day):
         """Return the days of the week of ``day``, which starts as the user's language
         says."""

@@ -35,8 +35,17 @@ class MailActivity(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
-        help="What the activity is to a customer visit. With a role it is hidden "
-        "outside sales, and from colleagues who see their own documents only.",
+        help="What the activity is to a customer visit. With a role it is for those "
+        "who may read the visit, and for whoever is to do it.",
+    )
+    # A copy for the record rule, which is asked for everybody's activities: the visit
+    # may be gone, and some escalations never had one.
+    key_account_company_id = fields.Many2one(
+        "res.company",
+        string="Company of the Customer Visit",
+        readonly=True,
+        copy=False,
+        groups="sales_team.group_sale_salesman",
     )
     can_report_key_account_visit = fields.Boolean(
         compute="_compute_can_report_key_account_visit"
@@ -62,7 +71,8 @@ class MailActivity(models.Model):
         everybody about every activity; the daily digest does.
 
         :param str role: what they are to the visits, see ``key_account_role``
-        :param list vals_list: ``document``, the customer or lead, with the other values
+        :param list vals_list: ``document``, the customer or lead, and ``company``, with
+            the other values
         """
         models_ = self.env["ir.model"]
         users = self.env["res.users"].sudo()
@@ -80,6 +90,7 @@ class MailActivity(models.Model):
                     "res_name": document.display_name,
                     "user_tz": users.browse(vals.get("user_id") or ()).tz,
                     "key_account_role": role,
+                    "key_account_company_id": vals.pop("company").id,
                     **vals,
                 }
             )
@@ -100,6 +111,56 @@ class MailActivity(models.Model):
                 for name, value in vals.items()
             )
         )
+
+    def _check_can_be_given(self, vals):
+        """Refuse to give what is to be done about visits to people who couldn't open
+        them.
+
+        :raise UserError: if somebody doesn't work in sales, or in the company
+        """
+        if not vals.get("user_id"):
+            return
+        user = self.env["res.users"].browse(vals["user_id"])
+        given = self.sudo().filtered(
+            lambda activity: activity.key_account_role and activity.user_id != user
+        )
+        if not given:
+            return
+        self.check_access("write")
+        self.env["key.account.week.board"]._check_works_in_sales(user)
+        for company in given.key_account_company_id - user.sudo().company_ids:
+            raise UserError(
+                self.env._(
+                    "%(user)s doesn't work for %(company)s: choose another "
+                    "salesperson.",
+                    user=user.sudo().name,
+                    company=company.name,
+                )
+            )
+
+    def _filter_others_visits(self):
+        """Return the activities of visits that aren't the user's to handle: those that
+        the record rule hides, and those that somebody else is to do about a visit that
+        the user may not write."""
+        # sudo: what an activity is to a visit isn't for everybody
+        flagged = self.sudo().filtered("key_account_role").sudo(self.env.su)
+        if not flagged:
+            return flagged
+        hidden = flagged._check_access("read")
+        hidden = hidden[0] if hidden else flagged.browse()
+        others = (
+            (flagged - hidden)
+            .sudo()
+            .filtered(lambda activity: activity.user_id != self.env.user)
+        )
+        visits = others.key_account_visit_id.sudo(self.env.su)
+        writable = visits._filtered_access("write").ids
+        return hidden | others.filtered(
+            lambda activity: (
+                activity.key_account_visit_id
+                and activity.key_account_visit_id.id not in writable
+            )
+        ).sudo(self.env.su)
 
     def _filter_key_account_role(self, role):
         # sudo: whoever may write the activity

@@ -1,11 +1,11 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
-from odoo.tools import SQL
+
+from ..account.hidden import search_shown
 
 
 class ResPartner(models.Model):
-    """The visits of customers, and their activities, which tell of visits."""
+    """The visits of customers."""
 
     _inherit = "res.partner"
 
@@ -24,6 +24,7 @@ class ResPartner(models.Model):
     key_account_visit_ids = fields.One2many(
         "key.account.visit",
         "partner_id",
+        search="_search_key_account_visit_ids",
         groups="sales_team.group_sale_salesman",
     )
 
@@ -43,47 +44,8 @@ class ResPartner(models.Model):
     def _search_next_visit_date(self, operator, value):
         return self._search_scorecard_date("next_visit_date", operator, value)
 
-    def _get_activity_state_domains(self):
-        """Return {state: domain}, by the activities that the user may read."""
-        today = fields.Date.context_today(self)
-        late, due, later = (
-            Domain("activity_ids", "any", [("date_deadline", compare, today)])
-            for compare in ("<", "=", ">")
-        )
-        return {
-            "overdue": late,
-            "today": due & ~late,
-            "planned": later & ~late & ~due,
-            False: ~(late | due | later),
-        }
-
-    def _is_every_activity_shown(self):
-        return self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
-
-    def _get_activity_state_domain(self, operator, value):
-        """Return the domain of :meth:`_search_activity_state`."""
-        domains = self._get_activity_state_domains()
-        if operator == "not in":
-            value = domains.keys() - set(value)
-        return Domain.OR(domains[state] for state in value if state in domains)
-
-    def _get_activity_state_sql(self, alias):
-        """Return the state to group by, see :meth:`_read_group_groupby`."""
-        self._check_field_access(self._fields["activity_state"], "read")
-        whens = SQL(" ").join(
-            SQL(
-                "WHEN %s IN %s THEN %s",
-                SQL.identifier(alias, "id"),
-                # archived customers too, but no done activities
-                self.with_context(active_test=True)
-                ._search(domain, active_test=False)
-                .subselect(),
-                state,
-            )
-            for state, domain in self._get_activity_state_domains().items()
-            if state
-        )
-        return SQL("CASE %s END", whens)
+    def _search_key_account_visit_ids(self, operator, value):
+        return search_shown("key_account_visit_ids", operator, value)
 
     def _check_not_visited(self):
         """Refuse to delete customers with done visits.
@@ -127,7 +89,7 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
 
     def action_view_key_account_visits(self):
-        self.ensure_one()
+        self._check_opens_account()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_visit_action"
         )
@@ -141,7 +103,7 @@ class ResPartner(models.Model):
 
         :raise UserError: if the customer is archived
         """
-        self.ensure_one()
+        self._check_opens_account()
         return self.env["key.account.visit"]._get_log_action(self)
 
     # -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ class ResUsers(models.Model):
     key_account_digest_date = fields.Date(
         readonly=True,
         copy=False,
+        groups="sales_team.group_sale_salesman",
         help="Day of the last visit digest, in the user's time zone.",
     )
 

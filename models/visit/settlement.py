@@ -2,7 +2,7 @@ from collections import defaultdict
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import format_date, plaintext2html
+from odoo.tools import format_date
 
 from ...engine.settlement import Event, Fate, Plan, Situation, Waits, decide
 from ..account.key_account_mixin import get_account_key
@@ -436,7 +436,6 @@ class KeyAccountSettlement(models.AbstractModel):
             vals["is_date_fixed"] = True
         if theme:
             vals["objective"] = theme
-            planned.activity_id._write_quietly({"note": plaintext2html(theme)})
         planned.write(vals)
 
     def _plan_promised(self, visit, day, row):

@@ -1,3 +1,4 @@
+from . import test_activity_rights
 from . import test_brief
 from . import test_calendar_meeting
 from . import test_figures

@@ -26,6 +26,7 @@ class KeyAccountAssignment(models.TransientModel):
     """
 
     _name = "key.account.assignment"
+    _inherit = "key.account.form"
     _description = "Account to Assign"
     _order = "sequence, id"
     _rec_name = "partner_id"

@@ -5,6 +5,7 @@ class KeyAccountRelationshipDecide(models.TransientModel):
     """Approve or reject proposed levels, with a reason."""
 
     _name = "key.account.relationship.decide"
+    _inherit = "key.account.form"
     _description = "Decide on Relationship Change"
 
     change_ids = fields.Many2many(

@@ -8,6 +8,7 @@ class KeyAccountRelationshipSet(models.TransientModel):
     """Move an account on the ladder, or propose to."""
 
     _name = "key.account.relationship.set"
+    _inherit = "key.account.form"
     _description = "Change Relationship Level"
 
     partner_id = fields.Many2one(
@@ -37,6 +38,7 @@ class KeyAccountRelationshipSet(models.TransientModel):
         string="New Level",
         required=True,
         compute="_compute_level",
+        compute_sudo=False,
         store=True,
         readonly=False,
         precompute=True,
@@ -56,7 +58,9 @@ class KeyAccountRelationshipSet(models.TransientModel):
     def _compute_level(self):
         for wizard in self:
             account = wizard.partner_id
-            suggested = account.suggested_relationship_level
+            # of colleagues' accounts the evidence stays theirs
+            card = account._get_readable_account()
+            suggested = card.suggested_relationship_level
             wizard.level = suggested != account.relationship_level and suggested
 
     @api.depends("partner_id")
@@ -76,18 +80,6 @@ class KeyAccountRelationshipSet(models.TransientModel):
     def _compute_is_proposal(self):
         for wizard in self:
             wizard.is_proposal = not wizard.partner_id._can_set_level(wizard.level)
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        wizards = super().create(vals_list)
-        # Their names are shown: nobody reads those of customers out of reach.
-        wizards.partner_id.check_access("read")
-        return wizards
-
-    def write(self, vals):
-        res = super().write(vals)
-        self.partner_id.check_access("read")
-        return res
 
     def action_set(self):
         """Write the level, or leave a proposal for what a sales administrator decides.

@@ -5,6 +5,7 @@ class KeyAccountTierPreview(models.TransientModel):
     """What a run of a policy would move; nothing of it is kept."""
 
     _name = "key.account.tier.preview"
+    _inherit = "key.account.form"
     _description = "Tiering Preview"
 
     policy_id = fields.Many2one("key.account.policy", required=True, ondelete="cascade")
@@ -22,6 +23,7 @@ class KeyAccountTierPreview(models.TransientModel):
 
 class KeyAccountTierPreviewLine(models.TransientModel):
     _name = "key.account.tier.preview.line"
+    _inherit = "key.account.form"
     _description = "Tiering Preview Line"
     _order = "to_tier_id, id"
 

@@ -8,6 +8,7 @@ class KeyAccountTierSet(models.TransientModel):
     """Set a customer's tier by hand, with a reason and, if wanted, a lock."""
 
     _name = "key.account.tier.set"
+    _inherit = "key.account.form"
     _description = "Set Account Tier"
 
     partner_id = fields.Many2one(
@@ -22,6 +23,7 @@ class KeyAccountTierSet(models.TransientModel):
         required=True,
         ondelete="cascade",
         compute="_compute_tier_id",
+        compute_sudo=False,
         store=True,
         readonly=False,
         precompute=True,
@@ -33,6 +35,7 @@ class KeyAccountTierSet(models.TransientModel):
     )
     locked_until = fields.Date(
         compute="_compute_locked_until",
+        compute_sudo=False,
         store=True,
         readonly=False,
         precompute=True,

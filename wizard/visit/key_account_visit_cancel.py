@@ -5,6 +5,7 @@ class KeyAccountVisitCancel(models.TransientModel):
     """Cancel a visit and say when to come back."""
 
     _name = "key.account.visit.cancel"
+    _inherit = "key.account.form"
     _description = "Cancel Visit"
 
     visit_id = fields.Many2one("key.account.visit", required=True, ondelete="cascade")
@@ -13,6 +14,8 @@ class KeyAccountVisitCancel(models.TransientModel):
         string="Come Back On",
         required=True,
         compute="_compute_date_resume",
+        # stored: else as superuser
+        compute_sudo=False,
         store=True,
         readonly=False,
         precompute=True,
@@ -24,12 +27,6 @@ class KeyAccountVisitCancel(models.TransientModel):
         for wizard in self:
             if wizard.visit_id:
                 wizard.date_resume = wizard.visit_id._get_default_resume()
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        wizards = super().create(vals_list)
-        wizards.visit_id.check_access("write")
-        return wizards
 
     def action_cancel(self):
         self.ensure_one()
