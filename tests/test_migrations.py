@@ -166,6 +166,37 @@ class TestMigrations(KeyAccountCommon):
         self.assertEqual(leads.mapped("engagement_stage"), expected)
         self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
 
+    def test_19_0_1_5_0_branches(self):
+        for has_accounts in (False, True):
+            if has_accounts:
+                branch = self.env["res.company"].create(
+                    {"name": "Branch", "parent_id": self.company.id}
+                )
+                self.Card._ensure(self._create_partner("Kestrel").ids, branch)
+            self.env.flush_all()
+            self.cr.execute("UPDATE key_account_policy SET branches_apart = NULL")
+            self._migrate("19.0.1.5.0/pre-branches.py")
+            self.assertEqual(self.policy.branches_apart, has_accounts)
+
+    def test_19_0_1_5_0_reasons(self):
+        change = self.env["key.account.tier.change"].create(
+            {
+                "partner_id": self._create_partner("Kestrel").id,
+                "company_id": self.company.id,
+                "reason": "Revenue of 12 months: 5 EUR",
+            }
+        )
+        self.env.flush_all()
+        self.cr.execute(
+            "ALTER TABLE key_account_tier_change DROP COLUMN IF EXISTS reason"
+        )
+        self.cr.execute(
+            "ALTER TABLE key_account_tier_change RENAME said_reason TO reason"
+        )
+        for _ in range(2):
+            self._migrate("19.0.1.5.0/pre-reasons.py")
+            self.assertEqual(change.reason, "Revenue of 12 months: 5 EUR")
+
     def test_19_0_1_5_0_stages(self):
         partner = self._create_partner("Kestrel")
         self.Card._ensure(partner.ids, self.company)
@@ -179,6 +210,7 @@ class TestMigrations(KeyAccountCommon):
         orders[1].action_quotation_sent()
         self.env.flush_all()
         self.cr.execute("UPDATE crm_lead SET engagement_stage = 'quotation'")
+        self.env.invalidate_all()
         self._migrate("19.0.1.5.0/post-stages.py")
         self.assertEqual(leads.mapped("engagement_stage"), ["opportunity", "quotation"])
         self.assertEqual(self._get_card(partner).engagement_stage, "quotation")

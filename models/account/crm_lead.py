@@ -98,27 +98,31 @@ class CrmLead(models.Model):
     def _get_key_account_company(self, fallback=None):
         """Return the company whose policy counts for the lead: its own, its team's or
         its salesperson's; the first company for a lead that has none of them, so that
-        it counts once.
+        it counts once. Of a branch that isn't apart: the one that keeps its accounts.
 
         :param fallback: the first company, for those who ask for many leads
         """
         self.ensure_one()
         lead = self.sudo()
-        return (
+        company = (
             lead.company_id
             or lead.team_id.company_id
             or lead.user_id.company_id
             or fallback
             or self.env["res.company"]._get_key_account_fallback()
-        ).with_env(self.env)
+        )
+        return company._get_key_account_home().with_env(self.env)
 
     @api.model
     def _get_key_account_company_sql(self):
         """Return the same in SQL, of a query's ``lead``, its ``team`` and its
         ``owner``, the salesperson."""
-        return SQL(
-            "COALESCE(lead.company_id, team.company_id, owner.company_id, %s)",
-            self.env["res.company"]._get_key_account_fallback().id,
+        companies = self.env["res.company"]
+        return companies._get_key_account_home_sql(
+            SQL(
+                "COALESCE(lead.company_id, team.company_id, owner.company_id, %s)",
+                companies._get_key_account_fallback().id,
+            )
         )
 
     def _get_previous_users(self, vals):

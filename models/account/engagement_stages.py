@@ -27,7 +27,7 @@ def update_engagement_stages(env, company, partner_ids=None):
                        CASE WHEN sale.state = 'sale' THEN %(contract)s
                             ELSE %(quotation)s END AS number
                   FROM (%(orders)s) AS sale
-                 WHERE sale.company_id = %(company)s
+                 WHERE sale.company_id = ANY(%(books)s)
                    AND (sale.state = 'sent'
                         AND COALESCE(sale.validity_date >= %(today)s, TRUE)
                         OR sale.state = 'sale'
@@ -71,6 +71,7 @@ def update_engagement_stages(env, company, partner_ids=None):
             stages=SQL(", ").join(SQL("%s", stage) for stage in STAGE_NUMBERS),
             orders=get_orders_sql(partner_ids),
             today=clock.get_today(company),
+            books=company._get_key_account_branches().ids,
             lead_company=env["crm.lead"]._get_key_account_company_sql(),
             company=company.id,
             everybody=partner_ids is None,
@@ -92,11 +93,11 @@ def _update_leads(env, company):
               FROM crm_lead lead
               JOIN sale_order sale ON sale.opportunity_id = lead.id
              WHERE lead.engagement_stage = 'quotation'
-               AND sale.company_id = %s
+               AND sale.company_id = ANY(%s)
                AND sale.state = 'sent'
                AND sale.validity_date < %s
             """,
-            company.id,
+            company._get_key_account_branches().ids,
             clock.get_today(company),
         )
     )

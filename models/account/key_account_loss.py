@@ -30,7 +30,7 @@ class KeyAccountLoss(models.Model):
         "res.company",
         required=True,
         ondelete="cascade",
-        default=lambda self: self.env.company,
+        default=lambda self: self.env.company._get_key_account_home(),
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
     # A copy, so that the record rules need no join.
@@ -153,8 +153,10 @@ class KeyAccountLoss(models.Model):
         that it has now."""
         partner = self.env["res.partner"].browse(vals.get("partner_id"))
         account = partner.commercial_partner_id
-        company = self.env["res.company"].browse(
-            vals.get("company_id") or self.env.company.id
+        company = (
+            self.env["res.company"]
+            .browse(vals.get("company_id") or self.env.company.id)
+            ._get_key_account_home()
         )
         card = (
             self.env["key.account"]
@@ -166,6 +168,7 @@ class KeyAccountLoss(models.Model):
             "revenue": max(card.revenue, card.previous_revenue, 0),
             "user_id": self.env.uid,
             **vals,
+            "company_id": company.id,
             "partner_id": account.id,
         }
 

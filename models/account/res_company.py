@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import SQL
 
 from ...engine.planner import Nearness
 
@@ -109,6 +110,48 @@ class ResCompany(models.Model):
                         "hours."
                     )
                 )
+
+    # -------------------------------------------------------------------------
+    # Branches
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_key_account_homes(self):
+        """Return {company id: id of the company that keeps its accounts}, of branches
+        that have none of their own. What keeps them apart is a matter of policy."""
+        return {}
+
+    def _get_key_account_home(self):
+        """Return the company that keeps the accounts of this one: another one for a
+        branch that isn't apart."""
+        self.ensure_one()
+        homes = self._get_key_account_homes()
+        return self.browse(homes.get(self.id, self.id))
+
+    def _get_key_account_keepers(self):
+        """Return the companies that keep the accounts of these."""
+        homes = self._get_key_account_homes()
+        return self.browse(dict.fromkeys(homes.get(id_, id_) for id_ in self.ids))
+
+    def _get_key_account_branches(self):
+        """Return the companies whose books are those of this one's accounts, itself
+        first."""
+        self.ensure_one()
+        homes = self._get_key_account_homes()
+        return self + self.browse(id_ for id_, home in homes.items() if home == self.id)
+
+    @api.model
+    def _get_key_account_home_sql(self, column):
+        """Return :meth:`_get_key_account_home` of an SQL expression."""
+        homes = self._get_key_account_homes()
+        if not homes:
+            return column
+        return SQL(
+            "CASE %s %s ELSE %s END",
+            column,
+            SQL(" ").join(SQL("WHEN %s THEN %s", *pair) for pair in homes.items()),
+            column,
+        )
 
     @api.model
     def _get_key_account_fallback(self):

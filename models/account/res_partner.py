@@ -106,7 +106,7 @@ class ResPartner(models.Model):
         accounts = self.env["key.account"].search_fetch(
             [
                 ("partner_id", "in", self.commercial_partner_id._origin.ids),
-                ("company_id", "=", self.env.company.id),
+                ("company_id", "=", self.env.company._get_key_account_home().id),
             ],
             order="id",
         )
@@ -142,6 +142,12 @@ class ResPartner(models.Model):
             flush=False,
         )
 
+    @api.model
+    def _get_new_key_account_home(self, vals):
+        """Return the company that keeps the accounts of customers with ``vals``."""
+        company = self.env["res.company"].browse(vals["company_id"])
+        return company._get_key_account_home()
+
     def _get_readable_account(self):
         """Return the customer's account in this company if its figures are for the
         user's eyes: a rep sees those of own accounts."""
@@ -165,7 +171,7 @@ class ResPartner(models.Model):
         of ``query``, else as a query of its own; see :meth:`_field_to_sql`."""
         self._check_field_access(self._fields[name], "read")
         Account = self.env["key.account"]
-        company = self.env.company
+        company = self.env.company._get_key_account_home()
         table = "key_account"
         if query is not None:
             table = query.make_alias(alias, f"key_account_{company.id}")
@@ -220,7 +226,8 @@ class ResPartner(models.Model):
         if operator in Domain.NEGATIVE_OPERATORS:
             return NotImplemented
         Card = self.env["key.account"]
-        company = Domain("company_id", "=", self.env.company.id)
+        home = self.env.company._get_key_account_home()
+        company = Domain("company_id", "=", home.id)
         if operator == "in" and False in value:
             dated = Card._search(company & Domain(field, "!=", False))
             unset = Domain(
@@ -338,7 +345,8 @@ class ResPartner(models.Model):
                 }
         if decisions:
             # sudo: create and write have checked that the user may
-            self.env["key.account"].sudo()._decide(self.env.company, decisions)
+            home = self.env.company._get_key_account_home()
+            self.env["key.account"].sudo()._decide(home, decisions)
 
     def _take_back_decisions(self):
         """Take back what was decided about these accounts."""
@@ -488,7 +496,7 @@ class ResPartner(models.Model):
             .search(
                 [
                     ("partner_id", "=", account.id),
-                    ("company_id", "=", self.env.company.id),
+                    ("company_id", "=", self.env.company._get_key_account_home().id),
                     ("state", "=", "lost"),
                 ]
             )

@@ -186,8 +186,10 @@ class KeyAccountCadence(models.Model):
 
     @api.model
     def _get_lines(self, company):
-        """Return the lines in force in ``company``, in matching order."""
-        return self.sudo().search([("company_id", "in", [company.id, False])])
+        """Return the lines in force in ``company``, in matching order: its own, those
+        of the companies that it is a branch of, and shared ones."""
+        companies = company.sudo().parent_ids
+        return self.sudo().search([("company_id", "in", [*companies.ids, False])])
 
     def _match(self, tier_id, track, own_interval=0, level=None, stage=None):
         """Return the first line of ``self`` for a tier, a level of relationship and a

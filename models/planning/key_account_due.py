@@ -506,7 +506,8 @@ class KeyAccountDue(models.Model):
                            WHEN 'week' THEN make_interval(days => 7 * interval_count)
                            ELSE make_interval(days => interval_count) END AS span
                   FROM key_account_cadence
-                 WHERE active AND (company_id = %(company)s OR company_id IS NULL)
+                 WHERE active
+                   AND (company_id = ANY(%(companies)s) OR company_id IS NULL)
             ), tracks AS (
                 SELECT DISTINCT track FROM lines
             ), subjects AS MATERIALIZED (%(subjects)s
@@ -633,6 +634,7 @@ class KeyAccountDue(models.Model):
               FROM due
             """,
             days_off=self._get_days_off_sql(company, today),
+            companies=company.sudo().parent_ids.ids,
             subjects=self._get_subjects_sql(company, partner_ids, lead_ids),
             responsibles=self._get_responsibles_sql(company, SQL("asked")),
             history=self._get_history_sql(company, partner_ids, lead_ids),
@@ -680,7 +682,7 @@ class KeyAccountDue(models.Model):
                        AND partner.commercial_partner_id = partner.id
                        AND partner.active
                        AND (partner.company_id IS NULL
-                            OR partner.company_id = %(company)s)
+                            OR partner.company_id = ANY(%(books)s))
                       LEFT JOIN (%(losses)s) AS loss
                         ON loss.partner_id = card.partner_id
                      WHERE card.company_id = %(company)s
@@ -688,6 +690,7 @@ class KeyAccountDue(models.Model):
                        AND %(scope)s
                     """,
                     outsiders=get_outsiders_sql(self.env, company),
+                    books=company._get_key_account_branches().ids,
                     losses=self._get_losses_sql(company, partner_ids),
                     company=company.id,
                     scope=SQL("TRUE")
@@ -818,9 +821,10 @@ class KeyAccountDue(models.Model):
 
         The salesperson, on the executive track the executive sponsor. A customer that
         names no salesperson has the one of most of its contacts, else the one of its
-        latest invoice. If there is none, or one who left, the leader of the team: of the salesperson's own, for those who
-        left their former one, else of the team of the account's latest lead or order.
-        If there is no leader either, nobody: the visit goes to the unassigned list.
+        latest invoice. If there is none, or one who left, the leader of the team: of
+        the salesperson's own, for those who left their former one, else of the team of
+        the account's latest lead or order. If there is no leader either, nobody: the
+        visit goes to the unassigned list.
 
         :param asked: name of a query with ``partner_id``, ``lead_id``, ``track``,
             ``account_user_id`` and ``sponsor_id``
@@ -870,7 +874,7 @@ class KeyAccountDue(models.Model):
                           JOIN account_move move
                             ON move.partner_id = contact.id
                            AND move.commercial_partner_id = unserved.partner_id
-                           AND move.company_id = %(company)s
+                           AND move.company_id = ANY(%(books)s)
                            AND move.state = 'posted'
                            AND move.move_type IN ('out_invoice', 'out_receipt')
                          GROUP BY unserved.partner_id, move.invoice_user_id
@@ -914,7 +918,7 @@ class KeyAccountDue(models.Model):
                                  UNION ALL
                                 SELECT partner_id, team_id, date_order
                                   FROM sale_order
-                                 WHERE company_id = %(company)s
+                                 WHERE company_id = ANY(%(books)s)
                                ) AS document
                             ON document.partner_id = partner.id
                          UNION ALL
@@ -942,6 +946,7 @@ class KeyAccountDue(models.Model):
             )
             """,
             company=company.id,
+            books=company._get_key_account_branches().ids,
             asked=asked,
         )
 

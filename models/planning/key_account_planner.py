@@ -38,7 +38,7 @@ class KeyAccountPlanner(models.AbstractModel):
         :param date today: default: today in each salesperson's time zone
         :return: the visits made
         """
-        company = company or self.env.company
+        company = (company or self.env.company)._get_key_account_home()
         self = self.sudo()
         partner_ids = lead_ids = None
         if partners is not None:

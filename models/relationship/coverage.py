@@ -100,6 +100,6 @@ def update_coverage(env, company, scope, today, partner_ids=None):
             kept=SQL("NOT MATERIALIZED" if partner_ids is None else "MATERIALIZED"),
             default=DEFAULT_MONTHS,
             scope=scope,
-            present=get_present_sql(),
+            present=get_present_sql(env),
         )
     )

@@ -326,4 +326,4 @@ class KeyAccountRelationshipCriterion(models.Model):
     @api.model
     def _get_present_sql(self):
         """See :func:`.measures.get_present_sql`."""
-        return get_present_sql()
+        return get_present_sql(self.env)

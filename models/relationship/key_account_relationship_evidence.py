@@ -24,7 +24,7 @@ class KeyAccountRelationshipEvidence(models.Model):
     company_id = fields.Many2one(
         "res.company",
         required=True,
-        default=lambda self: self.env.company,
+        default=lambda self: self.env.company._get_key_account_home(),
     )
     # A copy, so that the record rules need no join.
     partner_user_id = fields.Many2one(
@@ -135,11 +135,13 @@ class KeyAccountRelationshipEvidence(models.Model):
                 vals["user_id"] = self.env.uid
                 # explicitly, as a client's context may hold defaults
                 vals["date_withdrawn"] = vals["withdrawn_user_id"] = False
+            company = self.env["res.company"].browse(
+                vals.get("company_id") or self.env.company.id
+            )
+            company = company._get_key_account_home()
+            vals["company_id"] = company.id
             if not vals.get("date"):
                 # Where the rep is, tomorrow may have begun: it is to count at once.
-                company = self.env["res.company"].browse(
-                    vals.get("company_id") or self.env.company.id
-                )
                 vals["date"] = min(
                     fields.Date.context_today(self),
                     clock.get_today(company),

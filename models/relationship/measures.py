@@ -132,9 +132,10 @@ class Scope:
         return SQL("%s = ANY(%s)", SQL.identifier(*column), self.partner_ids)
 
 
-def get_present_sql():
+def get_present_sql(env):
     """Return the condition on a ``contact`` that can be met today: a person (of the
     account, or the account itself), no address."""
+    home = env["res.company"]._get_key_account_home_sql(SQL("contact.company_id"))
     return SQL(
         """
         contact.active
@@ -142,12 +143,13 @@ def get_present_sql():
         AND contact.type = 'contact'
         AND (contact.left_company_date IS NULL
              OR contact.left_company_date > todays.today)
-        AND COALESCE(contact.company_id, todays.company_id) = todays.company_id
-        """
+        AND COALESCE(%s, todays.company_id) = todays.company_id
+        """,
+        home,
     )
 
 
-def _get_contacts_met_sql(scope):
+def _get_contacts_met_sql(env, scope):
     """Return a query for who was met when: only active contacts that are still at the
     account, and belong to its company."""
     return SQL(
@@ -165,7 +167,7 @@ def _get_contacts_met_sql(scope):
            AND %s
            AND %s
         """,
-        get_present_sql(),
+        get_present_sql(env),
         scope.among("visit", "partner_id"),
     )
 
@@ -235,7 +237,7 @@ class LevelsMet(Measure):
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
-            met=_get_contacts_met_sql(scope),
+            met=_get_contacts_met_sql(self.env, scope),
         )
 
 
@@ -269,7 +271,7 @@ class ContactsMet(Measure):
             """,
             months=self._get_months_sql(),
             minimum=self.criterion.minimum_count,
-            met=_get_contacts_met_sql(scope),
+            met=_get_contacts_met_sql(self.env, scope),
         )
 
 
@@ -319,7 +321,7 @@ class Supporters(Measure):
              GROUP BY contact.commercial_partner_id, todays.company_id
             """,
             minimum=self.criterion.minimum_count,
-            present=get_present_sql(),
+            present=get_present_sql(self.env),
             in_role=in_role,
             accounts=scope.among("contact", "commercial_partner_id"),
         )
@@ -354,6 +356,7 @@ class OrdersQuarters(Measure):
             )
             for company_id, today in scope.days.items()
         )
+        get_home_sql = self.env["res.company"]._get_key_account_home_sql
         return SQL(
             """
             SELECT partner_id, company_id,
@@ -367,14 +370,15 @@ class OrdersQuarters(Measure):
                            width_bucket(day - 1, bounds.days) AS quarter,
                            MAX(day) AS day
                       FROM (
-                            SELECT sale.firm_id AS partner_id, sale.company_id,
+                            SELECT sale.firm_id AS partner_id, todays.company_id,
                                    (sale.date_order AT TIME ZONE 'UTC'
                                         AT TIME ZONE todays.tz)::date AS day
                               FROM (%(orders)s) AS sale
-                              JOIN todays ON todays.company_id = sale.company_id
+                              JOIN todays ON todays.company_id = %(sale_company)s
                              WHERE sale.state = 'sale'
                              UNION ALL
-                            SELECT move.firm_id AS partner_id, move.company_id,
+                            SELECT move.firm_id AS partner_id,
+                                   %(move_company)s AS company_id,
                                    move.invoice_date AS day
                               FROM (%(invoices)s) AS move
                              WHERE move.state = 'posted'
@@ -390,6 +394,8 @@ class OrdersQuarters(Measure):
             """,
             quarters=self.criterion.quarters,
             bounds=bounds,
+            sale_company=get_home_sql(SQL("sale.company_id")),
+            move_company=get_home_sql(SQL("move.company_id")),
             orders=get_orders_sql(scope.partner_ids),
             invoices=get_invoices_sql(),
             invoiced=scope.among("move", "firm_id"),

@@ -101,12 +101,13 @@ class ResPartner(models.Model):
     def _search_relationship_level(self, operator, value):
         if operator == "in" and not {LOWEST_LEVEL, False} & set(value):
             # Few accounts, found by an index; COALESCE would have to look at all.
+            home = self.env.company._get_key_account_home()
             accounts = (
                 self.env["key.account"]
                 .sudo()
                 ._search(
                     [
-                        ("company_id", "=", self.env.company.id),
+                        ("company_id", "=", home.id),
                         ("relationship_level", "in", value),
                         ("relationship_level", "!=", LOWEST_LEVEL),
                     ]
@@ -145,7 +146,8 @@ class ResPartner(models.Model):
     def _get_scorecard_domain(self, domain):
         """Return the domain on customers whose scorecard in this company fits."""
         cards = self.env["key.account"]._search(
-            Domain("company_id", "=", self.env.company.id) & domain
+            Domain("company_id", "=", self.env.company._get_key_account_home().id)
+            & domain
         )
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
@@ -191,13 +193,14 @@ class ResPartner(models.Model):
     def action_view_relationship_evidence(self):
         self._check_opens_account()
         account = self.commercial_partner_id
-        self.env["key.account"].sudo()._ensure(account.ids, self.env.company)
+        home = self.env.company._get_key_account_home()
+        self.env["key.account"].sudo()._ensure(account.ids, home)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_relationship_status_action"
         )
         action["domain"] = [
             ("partner_id", "=", account.id),
-            ("company_id", "=", self.env.company.id),
+            ("company_id", "=", home.id),
         ]
         action["context"] = {"key_account_partner_id": account.id}
         action["display_name"] = self.env._("Evidence: %s", account.display_name)
@@ -239,7 +242,7 @@ class ResPartner(models.Model):
         :raise UserError: if there is a proposal already
         """
         self._check_can_decide_on_account()
-        company = self.env.company
+        company = self.env.company._get_key_account_home()
         changes = self.env["key.account.relationship.change"].sudo()
         cards = self.env["key.account"].sudo()
         cards._ensure(self.ids, company)

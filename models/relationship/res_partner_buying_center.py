@@ -73,7 +73,7 @@ class ResPartner(models.Model):
         groups = self.env["key.account.visit"]._read_group(
             [
                 ("contact_ids", "in", self._origin.ids),
-                ("company_id", "=", self.env.company.id),
+                ("company_id", "=", self.env.company._get_key_account_home().id),
                 ("state", "=", "done"),
             ],
             ["contact_ids"],
@@ -100,7 +100,7 @@ class ResPartner(models.Model):
         """Return a query for the contacts whose last visit compares with ``value``, by
         the rules of visits; without an operator for all who were met."""
         visits = self.env["key.account.visit"]._search(
-            Domain("company_id", "=", self.env.company.id)
+            Domain("company_id", "=", self.env.company._get_key_account_home().id)
             & Domain("state", "=", "done")
         )
         compared = SQL("TRUE")
@@ -160,11 +160,12 @@ class ResPartner(models.Model):
         card = account._get_readable_account()
         tier = account.account_tier_id.sudo()
         months = tier.coverage_months or DEFAULT_MONTHS
-        today = clock.get_today(self.env.company)
+        home = self.env.company._get_key_account_home()
+        today = clock.get_today(home)
         contacts = self.search_fetch(
             [
                 ("commercial_partner_id", "=", account.id),
-                ("company_id", "in", [self.env.company.id, False]),
+                ("company_id", "in", [*home._get_key_account_branches().ids, False]),
                 ("type", "=", "contact"),
                 ("is_company", "=", False),
             ],

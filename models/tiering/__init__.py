@@ -7,6 +7,7 @@ from . import key_account_tier_change
 from . import measure
 from . import methods
 from . import moves
+from . import res_company
 from . import res_partner
 from . import sale_order
 from . import touched

@@ -129,7 +129,8 @@ class KeyAccount(models.Model):
     def _check_tier_company(self):
         for account in self:
             company = account.tier_id.company_id
-            if company and company != account.company_id:
+            # a policy holds for branches as well
+            if company and company not in account.company_id.sudo().parent_ids:
                 raise ValidationError(
                     self.env._(
                         "The tier %(tier)s belongs to %(company)s: choose one of this "

@@ -3,6 +3,7 @@ import logging
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import formatLang
 
 from ..account import clock
 from ..account.pause import is_paused, paused
@@ -35,8 +36,15 @@ class KeyAccountPolicy(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
-        help="Leave empty to share the policy among the companies that have no policy "
-        "of their own.",
+        help="Also holds for the company's branches that have no policy of their own. "
+        "Leave empty to share the policy among the companies that have none.",
+    )
+    branches_apart = fields.Boolean(
+        help="Off: what several branches sell to a customer is added up, and the "
+        "customer is one account, kept in the company of this policy (of a shared one: "
+        "in the company that the branches belong to). On: each branch has accounts, "
+        "visits and figures of its own. A branch with a policy of its own is apart "
+        "anyway.",
     )
     method = fields.Selection(
         [(method.key, method.label) for method in METHODS.values()],
@@ -187,16 +195,23 @@ class KeyAccountPolicy(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         with paused(self.env, CHECK_TIERS):
-            return super().create(vals_list)
+            policies = super().create(vals_list)
+        # which branches have accounts of their own
+        self.env.registry.clear_cache()
+        return policies
 
     def write(self, vals):
         with paused(self.env, CHECK_TIERS):
-            return super().write(vals)
+            res = super().write(vals)
+        if {"active", "branches_apart", "company_id"} & vals.keys():
+            self.env.registry.clear_cache()
+        return res
 
     def unlink(self):
         # Through the ORM, so that tiers in use are refused with a sentence.
         with paused(self.env, CHECK_TIERS):
             self.tier_ids.unlink()
+        self.env.registry.clear_cache()
         return super().unlink()
 
     def copy_data(self, default=None):
@@ -319,17 +334,25 @@ class KeyAccountPolicy(models.Model):
 
     @api.model
     def _get_for_company(self, company):
-        """Return the active policy of ``company``: its own, else the shared one, else
-        an empty recordset."""
-        policies = self.sudo().search([("company_id", "in", [company.id, False])])
-        own = policies.filtered("company_id")
-        return (own or policies)[:1].with_env(self.env)
+        """Return the active policy of ``company``: its own, else that of the nearest
+        company that it is a branch of, else the shared one, else an empty recordset."""
+        policies = self.sudo()._get_by_company()
+        return company._get_key_account_policy(policies).with_env(self.env)
+
+    @api.model
+    def _get_by_company(self):
+        """Return {company, or none for the shared one: active policy}."""
+        return {policy.company_id: policy for policy in self.search(Domain.TRUE)}
 
     def _get_companies(self):
-        """Return the companies in which one of these policies is in force."""
+        """Return the companies in which one of these policies is in force, and that
+        keep accounts."""
         companies = self.env["res.company"].sudo().search(Domain.TRUE)
         return companies.filtered(
-            lambda company: self._get_for_company(company) in self
+            lambda company: (
+                self._get_for_company(company) in self
+                and company._get_key_account_home() == company
+            )
         ).with_env(self.env)
 
     def _get_tiers(self):
@@ -348,22 +371,40 @@ class KeyAccountPolicy(models.Model):
 
     def _get_reason(self, company, figure, rank):
         """Return why an account is in its tier, in words."""
-        amount = f"{figure:,.{company.currency_id.decimal_places}f}"
-        if self.metric == "expected_revenue":
+        return self._explain(company, self._prepare_measured(figure, rank))
+
+    def _prepare_measured(self, figure, rank):
+        """Return what to remember of why an account is in its tier: whoever reads it
+        has another language and another format of numbers."""
+        return {
+            "metric": self.metric,
+            "months": self.window_months,
+            "figure": figure,
+            "rank": rank,
+        }
+
+    @api.model
+    def _explain(self, company, measured):
+        """Return in words what was measured; see :meth:`_prepare_measured`."""
+        currency = company.sudo().currency_id
+        amount = formatLang(
+            self.env, measured["figure"], digits=currency.decimal_places
+        )
+        if measured["metric"] == "expected_revenue":
             return self.env._(
                 "Expected revenue: %(figure)s %(currency)s, rank %(rank)s",
                 figure=amount,
-                currency=company.currency_id.name,
-                rank=rank,
+                currency=currency.name,
+                rank=measured["rank"],
             )
         metric = dict(self._fields["metric"]._description_selection(self.env))
         return self.env._(
             "%(metric)s of %(months)s months: %(figure)s %(currency)s, rank %(rank)s",
-            metric=metric[self.metric],
-            months=self.window_months,
+            metric=metric[measured["metric"]],
+            months=measured["months"],
             figure=amount,
-            currency=company.currency_id.name,
-            rank=rank,
+            currency=currency.name,
+            rank=measured["rank"],
         )
 
     # -------------------------------------------------------------------------
@@ -387,7 +428,7 @@ class KeyAccountPolicy(models.Model):
             one of all accounts is at most a week old and the configuration is the same
         """
         changes = self.env["key.account.tier.change"]
-        for company in companies:
+        for company in companies._get_key_account_keepers():
             changed, touched = self._run_tiers(company, today, incremental)
             changes |= changed
             # After the tiers: they say who must have been met, and how often.
@@ -449,8 +490,10 @@ class KeyAccountPolicy(models.Model):
         # Here, in the caller's company: pending fields may be computed from it.
         self.env.flush_all()
         self = self.sudo().with_company(company)
-        # The report below converts to the first company: here, only one is allowed.
-        self = self.with_context(allowed_company_ids=company.ids)
+        # The report below converts to the first company, whose currency is that of its
+        # branches: here, no other one is allowed.
+        branches = company._get_key_account_branches()
+        self = self.with_context(allowed_company_ids=branches.ids)
         today = today or clock.get_today(company)
         Measurement(self, company, today, touched).run()
         moves = Moves(self, company, today)

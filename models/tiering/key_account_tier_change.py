@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 
 class KeyAccountTierChange(models.Model):
@@ -56,7 +57,14 @@ class KeyAccountTierChange(models.Model):
         readonly=True,
         default="proposed",
     )
-    reason = fields.Char(readonly=True)
+    reason = fields.Char(
+        compute="_compute_reason",
+        inverse="_inverse_reason",
+        search="_search_reason",
+        help="What was measured, or what whoever set the tier said.",
+    )
+    said_reason = fields.Char(readonly=True, help="Technical: what somebody said.")
+    measured = fields.Json(readonly=True)
     note = fields.Char(readonly=True, help="What was said when it was decided.")
     user_id = fields.Many2one(
         "res.users",
@@ -70,6 +78,23 @@ class KeyAccountTierChange(models.Model):
         "(partner_id, company_id) WHERE state = 'proposed'",
         "There is already a proposal for this customer.",
     )
+
+    @api.depends("said_reason", "measured", "company_id")
+    @api.depends_context("lang")
+    def _compute_reason(self):
+        policies = self.env["key.account.policy"]
+        for change in self:
+            change.reason = change.said_reason or (
+                change.measured
+                and policies._explain(change.company_id, change.measured)
+            )
+
+    def _inverse_reason(self):
+        for change in self:
+            change.said_reason = change.reason
+
+    def _search_reason(self, operator, value):
+        return Domain("said_reason", operator, value)
 
     def action_apply(self):
         """Give the customers the proposed tiers. For sales administrators.

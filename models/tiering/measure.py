@@ -87,6 +87,8 @@ class Measurement:
         self.company = company
         self.today = today
         self.touched = touched
+        # whose books are measured
+        self.books = company._get_key_account_branches().ids
 
     def run(self):
         """Write the company's accounts: figures, rank, share and suggested tier. Those
@@ -187,10 +189,10 @@ class Measurement:
             -- Whoever has only orders, or only invoices, is an account as well.
             SELECT DISTINCT firm_id, 0 AS revenue, 0 AS margin, 0 AS previous_revenue
               FROM (%(others)s) AS others
-             WHERE company_id = %(company)s AND state = %(state)s AND %(among)s
+             WHERE company_id = ANY(%(books)s) AND state = %(state)s AND %(among)s
             """,
             among=among,
-            company=self.company.id,
+            books=self.books,
             current=SQL("day > %s AND day <= %s", start, self.today),
             previous=SQL("day > %s AND day <= %s", start - window, start),
             sales=self._get_ordered_sql(orders)
@@ -211,7 +213,7 @@ class Measurement:
         if self.touched is not None:
             # As numbers: PostgreSQL would look at all lines to find those of a query.
             rows = self.env.execute_query(
-                SQL("%s WHERE company_id = %s AND %s", moves, self.company.id, among)
+                SQL("%s WHERE company_id = ANY(%s) AND %s", moves, self.books, among)
             )
             among_moves = SQL("move_id = ANY(%s)", [row[0] for row in rows])
             among_items = SQL(
@@ -247,7 +249,7 @@ class Measurement:
                      WHERE %(among_items)s
                      GROUP BY rel.invoice_line_id
                    ) AS sold ON sold.item_id = report.id
-             WHERE report.company_id = %(company)s
+             WHERE report.company_id = ANY(%(books)s)
                AND report.state = 'posted'
                AND %(among_moves)s
             """,
@@ -255,7 +257,7 @@ class Measurement:
             moves=moves,
             among_moves=among_moves,
             among_items=among_items,
-            company=self.company.id,
+            books=self.books,
         )
 
     def _get_ordered_sql(self, orders):
@@ -267,12 +269,12 @@ class Measurement:
                    amount_untaxed / COALESCE(NULLIF(currency_rate, 0), 1) AS revenue,
                    margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin
               FROM (%s) AS sale
-             WHERE company_id = %s
+             WHERE company_id = ANY(%s)
                AND state = 'sale'
             """,
             clock.get_sql_timezone(self.company),
             orders,
-            self.company.id,
+            self.books,
         )
 
     # -------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class Moves:
                         "from_tier_id": from_tier_id,
                         "to_tier_id": to_tier_id,
                         "state": "applied" if self.policy.auto_apply else "proposed",
-                        "reason": self.policy._get_reason(self.company, figure, rank),
+                        "measured": self.policy._prepare_measured(figure, rank),
                         "date": self.today,
                     }
                     for partner_id, from_tier_id, to_tier_id, figure, rank in batch

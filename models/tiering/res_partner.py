@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
+from odoo.tools import formatLang
 
 from ..account.key_account import DECISIONS, TIER_DECISIONS
 
@@ -141,9 +142,9 @@ class ResPartner(models.Model):
         if not card.rank:
             return self.env._("Not measured yet: the tiering run fills in the figures.")
         text = self.env._(
-            "Rank %(rank)s, with %(share).2f %% of the total.",
+            "Rank %(rank)s, with %(share)s %% of the total.",
             rank=card.rank,
-            share=card.share,
+            share=formatLang(self.env, card.share),
         )
         if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
             text += " " + self.env._(

@@ -99,6 +99,7 @@ def _get_run_key(policy, company):
     text = repr(
         [
             VERSION,
+            company._get_key_account_branches().ids,
             *(
                 [(record._name, record.id, record.write_date) for record in each]
                 for each in records
@@ -149,7 +150,7 @@ def _get_changed_ids(env, company, window_months, today):
             SELECT unnest(ARRAY[move.firm_id, partner.commercial_partner_id])
               FROM (%(invoices)s) AS move
               JOIN res_partner partner ON partner.id = move.partner_id
-             WHERE move.company_id = %(company)s
+             WHERE move.company_id = ANY(%(books)s)
                AND (move.write_date >= %(since)s OR %(invoiced)s)
              UNION
             -- of whomever an order can be, see get_orders_sql
@@ -163,7 +164,7 @@ def _get_changed_ids(env, company, window_months, today):
               LEFT JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
               LEFT JOIN account_move_line item ON item.id = rel.invoice_line_id
               LEFT JOIN res_partner firm ON firm.id = item.partner_id
-             WHERE sale.company_id = %(company)s
+             WHERE sale.company_id = ANY(%(books)s)
                AND (sale.write_date >= %(since)s OR %(ordered)s)
              UNION
             SELECT partner.commercial_partner_id
@@ -203,6 +204,7 @@ def _get_changed_ids(env, company, window_months, today):
             """,
             outsiders=get_outsiders_sql(env, company),
             company=company.id,
+            books=company._get_key_account_branches().ids,
             invoices=get_invoices_sql(),
             since=last_moment - OVERLAP,
             last_day=last_day,

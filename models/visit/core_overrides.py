@@ -120,7 +120,7 @@ class ResPartner(models.Model):
             self.env["key.account.visit.follow"].sudo()._close_for_partners(
                 self,
                 self.env._("Customer moved to another company"),
-                [("company_id", "!=", vals["company_id"])],
+                [("company_id", "!=", self._get_new_key_account_home(vals).id)],
             )
         if becomes:
             self._forget_key_accounts()

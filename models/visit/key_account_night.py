@@ -88,6 +88,7 @@ class KeyAccountNight(models.Model):
         """Return the companies' rows that have something left to do: what is left of a
         night that was interrupted or failed, unless the next one is due."""
         companies = self.env["res.company"].search(Domain.TRUE)
+        companies = companies._get_key_account_keepers()
         nights = self.search([("company_id", "in", companies.ids)])
         nights |= self.with_context(mail_create_nolog=True).create(
             [{"company_id": company.id} for company in companies - nights.company_id]

@@ -154,7 +154,7 @@ class KeyAccountVisit(models.Model):
         "res.company",
         required=True,
         index=True,
-        default=lambda self: self.env.company,
+        default=lambda self: self.env.company._get_key_account_home(),
     )
     user_id = fields.Many2one(
         "res.users",
@@ -759,6 +759,8 @@ class KeyAccountVisit(models.Model):
             company = self.env["res.company"].browse(
                 vals.get("company_id") or self.env.company.id
             )
+            company = company._get_key_account_home()
+            vals["company_id"] = company.id
             if vals.get("state") == "done" and not vals.get("date_done"):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = clock.get_today(company, user)

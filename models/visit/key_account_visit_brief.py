@@ -137,7 +137,11 @@ class KeyAccountVisitBrief(models.AbstractModel):
         contacts = self._search_readable(
             "res.partner",
             Domain("commercial_partner_id", "in", accounts.ids)
-            & Domain("company_id", "in", [self.env.company.id, False])
+            & Domain(
+                "company_id",
+                "in",
+                [*self.env.company._get_key_account_branches().ids, False],
+            )
             & Domain("type", "=", "contact")
             & Domain("is_company", "=", False)
             & (
@@ -359,7 +363,11 @@ class KeyAccountVisitBrief(models.AbstractModel):
         leads = self._search_readable(
             "crm.lead",
             of_accounts
-            & Domain("company_id", "in", [self.env.company.id, False])
+            & Domain(
+                "company_id",
+                "in",
+                [*self.env.company._get_key_account_branches().ids, False],
+            )
             & Domain("won_status", "=", "pending"),
             [
                 "name",
@@ -410,10 +418,11 @@ class KeyAccountVisitBrief(models.AbstractModel):
             running |= Domain(
                 "delivery_status", "in", ["pending", "started", "partial"]
             )
+        branches = self.env.company._get_key_account_branches()
         orders = self._search_readable(
             "sale.order",
             of_accounts
-            & Domain("company_id", "=", self.env.company.id)
+            & Domain("company_id", "in", branches.ids)
             & (
                 Domain("state", "in", ["draft", "sent"])
                 | Domain("state", "=", "sale") & running
@@ -444,10 +453,11 @@ class KeyAccountVisitBrief(models.AbstractModel):
     @api.model
     def _get_invoices(self, accounts):
         today = fields.Date.context_today(self)
+        branches = self.env.company._get_key_account_branches()
         invoices = self._search_readable(
             "account.move",
             Domain("commercial_partner_id", "in", accounts.ids)
-            & Domain("company_id", "=", self.env.company.id)
+            & Domain("company_id", "in", branches.ids)
             & Domain("move_type", "=", "out_invoice")
             & Domain("state", "=", "posted")
             & Domain("payment_state", "in", ["not_paid", "partial"])

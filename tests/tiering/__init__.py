@@ -1,4 +1,5 @@
 from . import test_books
+from . import test_branches
 from . import test_cdnow
 from . import test_incremental
 from . import test_tiering

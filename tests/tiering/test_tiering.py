@@ -673,6 +673,38 @@ class TestTiering(KeyAccountCommon):
         self._check_prospect(lead, "A", expected_revenue=500, probability=5)
         self._check_prospect(lead, "C", expected_revenue=499, probability=99)
 
+    # --- reasons ------------------------------------------------------------------
+
+    def _get_reason(self, amount, currency, metric="revenue", lang="en_US"):
+        """Return the reason of a move, for a reader of a language."""
+        company = self._create_company(f"In {currency}", currency)
+        self.env.user.company_ids |= company
+        policy = self.policy.copy({"company_id": company.id, "min_tenure_days": 0})
+        policy.write({"active": True, "metric": metric})
+        large, small = self.partners[:2]
+        day = TODAY - timedelta(days=30)
+        self._create_invoices([(large, 1, day), (small, 100, day)], company)
+        policy._run(day)
+        self._create_invoices([(large, amount - 1, self.day)], company)
+        changes = policy._run(TODAY)
+        change = changes.filtered(lambda change: change.partner_id == large)
+        self.assertEqual(change.state, "applied")
+        change = change.with_context(lang=lang)
+        self.assertEqual(self._get_card(large, company).revenue, amount)
+        return change.reason.replace("\N{NO-BREAK SPACE}", " ")
+
+    def test_reason_of_large_amounts(self):
+        self.assertEqual(
+            self._get_reason(2_750_000_000_000, "base.VND"),
+            "Revenue of 12 months: 2,750,000,000,000 VND, rank 1",
+        )
+
+    def test_reason_in_the_reader_s_format_and_currency_s_decimals(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        self.assertIn(
+            ": 1.234,567 KWD", self._get_reason(1234.567, "base.KWD", lang="de_DE")
+        )
+
     # --- performance ---------------------------------------------------------------
 
     def test_fixed_number_of_statements(self):

@@ -54,7 +54,7 @@ class KeyAccountLossSet(models.TransientModel):
         self.env["key.account.loss"].sudo().create(
             {
                 "partner_id": account.id,
-                "company_id": self.env.company.id,
+                "company_id": self.env.company._get_key_account_home().id,
                 "reason_id": self.reason_id.id,
                 "date": self.date,
                 "competitor_id": self.competitor_id.id,

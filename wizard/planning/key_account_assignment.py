@@ -86,7 +86,7 @@ class KeyAccountAssignment(models.TransientModel):
         # sudo: clients don't make lines; create_uid is still the user
         lines = self.sudo()
         lines.search([("create_uid", "=", self.env.uid)]).unlink()
-        lines.create(lines._prepare_lines(self.env.company))
+        lines.create(lines._prepare_lines(self.env.company._get_key_account_home()))
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_assignment_action"
         )
@@ -197,7 +197,7 @@ class KeyAccountAssignment(models.TransientModel):
                    AND partner.commercial_partner_id = partner.id
                    AND partner.active
                    AND (partner.company_id IS NULL
-                        OR partner.company_id = card.company_id)
+                        OR %s = card.company_id)
                   LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
                   LEFT JOIN res_users owner ON owner.id = partner.user_id
                  WHERE card.company_id = %s
@@ -206,6 +206,9 @@ class KeyAccountAssignment(models.TransientModel):
                    AND card.partner_id NOT IN (%s)
                  ORDER BY tier.sequence NULLS LAST, card.rank NULLS LAST, partner.id
                 """,
+                self.env["res.company"]._get_key_account_home_sql(
+                    SQL("partner.company_id")
+                ),
                 company.id,
                 get_outsiders_sql(self.env, company),
             )

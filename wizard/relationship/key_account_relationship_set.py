@@ -70,7 +70,7 @@ class KeyAccountRelationshipSet(models.TransientModel):
             wizard.pending_id = self.env["key.account.relationship.change"].search(
                 [
                     ("partner_id", "=", wizard.partner_id.id),
-                    ("company_id", "=", self.env.company.id),
+                    ("company_id", "=", self.env.company._get_key_account_home().id),
                     ("state", "=", "proposed"),
                 ]
             )

@@ -1,0 +1,264 @@
+from odoo import Command
+from odoo.tests import Form, tagged
+
+from ..common import TODAY, KeyAccountCommon
+from .test_books import DAY
+
+
+@tagged("post_install", "-at_install")
+class TestBranches(KeyAccountCommon):
+    """One legal entity: one customer of its branches is one account."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.north, cls.south = cls.branches = cls.env["res.company"].create(
+            [
+                {"name": name, "parent_id": cls.company.id}
+                for name in ("North Branch", "South Branch")
+            ]
+        )
+        cls.everything = cls.company | cls.branches
+        for user in cls.env.user | cls.rep | cls.leader | cls.manager:
+            user.company_ids |= cls.branches
+        cls.chain, cls.shop, cls.kiosk = (
+            cls._create_partner(name) for name in ("Chain", "Shop", "Kiosk")
+        )
+        accounts = cls.env["account.account"]
+        cls.income = accounts.search(
+            [
+                ("company_ids", "in", cls.company.id),
+                ("account_type", "=", "income"),
+            ],
+            limit=1,
+        )
+        receivable = accounts.search(
+            [
+                ("company_ids", "in", cls.company.id),
+                ("account_type", "=", "asset_receivable"),
+            ],
+            limit=1,
+        )
+        for branch in cls.branches:
+            for partner in cls.chain | cls.shop | cls.kiosk:
+                partner = partner.with_company(branch)
+                partner.property_account_receivable_id = receivable
+        for partner, amount, company in (
+            (cls.chain, 40000, cls.north),
+            (cls.chain, 40000, cls.south),
+            (cls.shop, 50000, cls.company),
+            (cls.kiosk, 1000, cls.company),
+        ):
+            cls._invoice(partner, amount, company)
+
+    @classmethod
+    def _invoice(cls, partner, amount, company):
+        move = (
+            cls.env["account.move"]
+            .with_company(company)
+            .with_context(allowed_company_ids=(company | cls.company).ids)
+            .create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": partner.id,
+                    "invoice_date": DAY,
+                    "company_id": company.id,
+                    "invoice_line_ids": [
+                        Command.create(
+                            {
+                                "name": "Sale",
+                                "account_id": cls.income.id,
+                                "price_unit": amount,
+                                "quantity": 1,
+                                "tax_ids": [Command.clear()],
+                            }
+                        )
+                    ],
+                }
+            )
+        )
+        move.action_post()
+
+    def _run(self, incremental=False):
+        self.env["key.account.policy"]._run_companies(
+            self.everything, TODAY, incremental=incremental
+        )
+
+    def _get_revenues(self, company):
+        return [
+            self._get_card(partner, company).revenue
+            for partner in (self.chain, self.shop, self.kiosk)
+        ]
+
+    def _get_codes(self, company):
+        return "".join(
+            partner.with_company(company).account_tier_id.code or "-"
+            for partner in (self.chain, self.shop, self.kiosk)
+        )
+
+    def test_one_account_over_the_branches(self):
+        for company in self.everything:
+            policy = self.env["key.account.policy"]._get_for_company(company)
+            self.assertEqual(policy, self.policy)
+        self._run()
+        self.assertEqual(self._get_revenues(self.company), [80000, 50000, 1000])
+        self.assertFalse(self._get_card(self.chain, self.north))
+        for company in self.everything:
+            self.assertEqual(self._get_codes(company), "AAC")
+        found = (
+            self.env["res.partner"]
+            .with_company(self.north)
+            .search(
+                [
+                    ("account_tier_id", "=", self.tier_a.id),
+                    ("id", "in", (self.chain | self.shop | self.kiosk).ids),
+                ]
+            )
+        )
+        self.assertEqual(found, self.chain | self.shop)
+        # a night finds what a branch sells
+        self._invoice(self.kiosk, 9000, self.south)
+        self._run(incremental=True)
+        self.assertEqual(self._get_revenues(self.company), [80000, 50000, 10000])
+
+    def test_one_run_for_all(self):
+        self.assertEqual(self.policy._get_companies(), self.company)
+        placed = self.policy.with_user(self.manager).with_context(
+            allowed_company_ids=self.everything.ids
+        )
+        text = placed.action_run()["params"]["message"]
+        self.assertIn("3 accounts placed for the first time", text)
+
+    def test_decided_in_a_branch(self):
+        self._run()
+        north = self.chain.with_company(self.north)
+        north.relationship_level = "preferred_supplier"
+        self.assertEqual(
+            self._get_card(self.chain).relationship_level, "preferred_supplier"
+        )
+        self.assertEqual(
+            self.chain.with_company(self.south).relationship_level,
+            "preferred_supplier",
+        )
+        self.assertFalse(self._get_card(self.chain, self.north))
+
+    def test_one_visit(self):
+        self.env["key.account.cadence"].create(
+            {
+                "company_id": self.company.id,
+                "track": "visit",
+                "interval_count": 1,
+                "interval_unit": "week",
+            }
+        )
+        self._run()
+        planner = self.env["key.account.visit"]
+        for company in self.everything:
+            planner.with_company(company)._generate()
+        visits = self.env["key.account.visit"].search(
+            [("partner_id", "=", self.chain.id)]
+        )
+        self.assertEqual(len(visits), 1)
+        self.assertEqual((visits.company_id, visits.user_id), (self.company, self.rep))
+        # also one that is entered in a branch
+        branch = self.Visit.with_user(self.rep).with_context(
+            allowed_company_ids=(self.north | self.company).ids
+        )
+        with Form(branch) as form:
+            form.partner_id = self.chain
+            form.track = "contact"
+            form.date_planned = TODAY
+        self.assertEqual(form.record.company_id, self.company)
+
+    def test_leads_and_orders_of_branches(self):
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "Deal",
+                "type": "opportunity",
+                "company_id": self.north.id,
+                "partner_id": self.kiosk.id,
+                "expected_revenue": 700,
+            }
+        )
+        self._run()
+        self.assertEqual(self._get_card(self.kiosk).expected_revenue, 700)
+        self.assertEqual(lead.account_tier_id, self.tier_c)
+        self.Card._update_engagement_stages(self.company)
+        self.assertEqual(self._get_card(self.kiosk).engagement_stage, "opportunity")
+        self.policy.revenue_basis = "ordered"
+        order = self.env["sale.order"].create(
+            {
+                "partner_id": self.kiosk.id,
+                "company_id": self.south.id,
+                "team_id": False,
+                "order_line": [
+                    Command.create(
+                        {
+                            "product_id": self.product.id,
+                            "price_unit": 300,
+                            "tax_ids": [Command.clear()],
+                        }
+                    )
+                ],
+            }
+        )
+        order.action_confirm()
+        order.date_order = DAY
+        self._run()
+        self.assertEqual(self._get_card(self.kiosk).revenue, 300)
+
+    def test_branches_apart(self):
+        """The policy says so: each has accounts of its own, by the same policy."""
+        with Form(self.policy.with_user(self.manager)) as form:
+            form.branches_apart = True
+        self.assertEqual(self.policy._get_companies(), self.everything)
+        self._run()
+        self.assertEqual(self._get_revenues(self.company), [0, 50000, 1000])
+        self.assertEqual(self._get_revenues(self.north), [40000, 0, 0])
+        self.assertEqual(self._get_codes(self.company), "-AC")
+        self.assertEqual(self._get_codes(self.north), "A--")
+        # by the lines of the company as well
+        self.env["key.account.cadence"].create(
+            {
+                "company_id": self.company.id,
+                "tier_id": self.tier_a.id,
+                "track": "visit",
+                "interval_count": 1,
+                "interval_unit": "day",
+            }
+        )
+        self.env["key.account.due"]._refresh(self.north)
+        rows = self.env["key.account.due"].search([("company_id", "=", self.north.id)])
+        self.assertEqual(rows.partner_id, self.chain)
+        # by hand too
+        north = self.kiosk.with_company(self.north)
+        north.account_tier_id = self.tier_b
+        self.assertEqual(self._get_codes(self.north), "A-B")
+        # and together again
+        north.account_tier_id = False
+        self.policy.branches_apart = False
+        self._run()
+        self.assertEqual(self._get_revenues(self.company), [80000, 50000, 1000])
+        self.assertEqual(self._get_codes(self.north), "AAC")
+
+    def test_a_branch_with_a_policy_of_its_own(self):
+        own = self.policy.copy({"company_id": self.north.id})
+        own.active = True
+        self.assertEqual(own._get_companies(), self.north)
+        self.assertEqual(self.policy._get_companies(), self.company)
+        self._run()
+        self.assertEqual(self._get_revenues(self.company), [40000, 50000, 1000])
+        self.assertEqual(self._get_revenues(self.north), [40000, 0, 0])
+        own.active = False
+        self._run()
+        self.assertEqual(self._get_revenues(self.company), [80000, 50000, 1000])
+
+    def test_a_shared_policy(self):
+        """In the company that the branches belong to."""
+        self.env["key.account.policy"].search([]).active = False
+        shared = self.policy.copy({"company_id": False})
+        shared.active = True
+        self.assertIn(self.company, shared._get_companies())
+        self.assertFalse(shared._get_companies() & self.branches)
+        self._run()
+        self.assertEqual(self._get_revenues(self.company), [80000, 50000, 1000])
