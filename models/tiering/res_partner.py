@@ -74,7 +74,7 @@ class ResPartner(models.Model):
         groups="sales_team.group_sale_salesman",
     )
     key_account_rank = fields.Integer(
-        string="Rank",
+        string="Account Rank",
         compute="_compute_key_account",
         groups="sales_team.group_sale_salesman",
     )
