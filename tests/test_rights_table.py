@@ -47,6 +47,8 @@ CONFIGURATION = {
 }
 # What is shared by all companies.
 SHARED = {"key.account.buying.role", "key.account.churn.reason"}
+# What goes on at night, for the system's administrators.
+SYSTEM = {"key.account.night"}
 # Who opens dialogs and what they make anew: own, all, administrators. Everybody sees
 # one's own.
 DIALOGS = {
@@ -292,8 +294,20 @@ class TestRightsTable(TableCommon):
             if name.startswith("key.account") and not model._abstract
         }
         self.assertEqual(
-            models, ACCOUNTS.keys() - {"mail.activity"} | CONFIGURATION | DIALOGS.keys()
+            models,
+            ACCOUNTS.keys() - {"mail.activity"}
+            | CONFIGURATION
+            | DIALOGS.keys()
+            | SYSTEM,
         )
+
+    def test_system(self):
+        for model in SYSTEM:
+            for who, user in self.users.items():
+                for operation in OPERATIONS:
+                    with self.subTest(model=model, who=who, operation=operation):
+                        records = self._as(self.env[model], user)
+                        self.assertFalse(records.has_access(operation))
 
     def test_records(self):
         for model in sorted(ACCOUNTS.keys() | CONFIGURATION):
