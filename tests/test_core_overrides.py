@@ -310,6 +310,35 @@ class TestCoreOverrides(KeyAccountCommon):
         self._schedule(activities, self.employee).unlink_w_meeting()
         self.assertEqual(visit.state, "planned")
 
+    def test_salespeople_of_leads(self):
+        """Assignment writes lead by lead: at most two queries more for all of them, as
+        long as nothing is planned there."""
+        self.company.key_account_planning = True
+        core = self._get_core("crm.lead", "write")
+        ours = type(self.lead).write
+
+        def count(write, number, at_once):
+            leads = self.env["crm.lead"].create(
+                [
+                    {"name": f"Lead {index}", "type": "lead", "user_id": self.rep.id}
+                    for index in range(number)
+                ]
+            )
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            for group in [leads] if at_once else leads:
+                write(group, {"user_id": self.rep2.id})
+            self.env.flush_all()
+            return self.env.cr.sql_log_count - before
+
+        for number, at_once in ((1, True), (50, True), (50, False)):
+            count(ours, number, at_once)
+            with self.subTest(number=number, at_once=at_once):
+                self.assertLessEqual(
+                    count(ours, number, at_once), count(core, number, at_once) + 2
+                )
+
     def test_activities_end_in_write_and_unlink(self):
         """Done archives, cancelled deletes, by the methods that visits follow."""
         activities = self.env["mail.activity"]

@@ -102,16 +102,31 @@ class CrmLead(models.Model):
 
         :param fallback: the first company, for those who ask for many leads
         """
-        self.ensure_one()
-        lead = self.sudo()
         company = (
-            lead.company_id
-            or lead.team_id.company_id
-            or lead.user_id.company_id
+            self._get_named_company()
             or fallback
             or self.env["res.company"]._get_key_account_fallback()
         )
         return company._get_key_account_home().with_env(self.env)
+
+    def _get_named_company(self):
+        """Return the company of the lead, its team or its salesperson, if there is
+        any."""
+        self.ensure_one()
+        lead = self.sudo()
+        return lead.company_id or lead.team_id.company_id or lead.user_id.company_id
+
+    def _group_by_key_account_company(self):
+        """Return {company: leads}, see :meth:`_get_key_account_company`."""
+        groups = {}
+        for company, leads in self.grouped(
+            lambda lead: lead._get_named_company()
+        ).items():
+            if not company:
+                company = self.env["res.company"]._get_key_account_fallback()
+            home = company._get_key_account_home().with_env(self.env)
+            groups[home] = groups.get(home, self.browse()) | leads
+        return groups
 
     @api.model
     def _get_key_account_company_sql(self):
@@ -120,8 +135,10 @@ class CrmLead(models.Model):
         companies = self.env["res.company"]
         return companies._get_key_account_home_sql(
             SQL(
-                "COALESCE(lead.company_id, team.company_id, owner.company_id, %s)",
-                companies._get_key_account_fallback().id,
+                """
+                COALESCE(lead.company_id, team.company_id, owner.company_id,
+                         (SELECT MIN(id) FROM res_company WHERE active))
+                """
             )
         )
 

@@ -35,7 +35,9 @@ class KeyAccountMixin(models.AbstractModel):
         index=True,
     )
 
-    @api.depends("partner_id.user_id", "lead_id.user_id")
+    # Leads without a customer say themselves when theirs changes: most have nothing
+    # here, and to search for it costs as much as to change them.
+    @api.depends("partner_id.user_id", "lead_id")
     def _compute_account_user_id(self):
         for record in self:
             record.account_user_id = (record.partner_id or record.lead_id).user_id

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 # What moves a due date, or changes who is responsible
 DUE_FIELDS = {
@@ -75,16 +76,72 @@ class CrmLead(models.Model):
         )
         return (Domain("partner_id", "=", False) & alone) | in_company
 
+    # Most leads have neither: known by one query for all that are read together.
+    has_key_account_visits = fields.Boolean(
+        compute="_compute_has_key_account_records",
+        compute_sudo=True,
+        groups="base.group_system",
+        help="Technical: visits or targets name the lead.",
+    )
+    has_key_account_dues = fields.Boolean(
+        compute="_compute_has_key_account_records",
+        compute_sudo=True,
+        groups="base.group_system",
+        help="Technical: due dates name the lead.",
+    )
+
+    def _compute_has_key_account_records(self):
+        models_ = ("key.account.visit", "key.account.target", "key.account.due")
+        ids = self._origin.ids
+        named = set()
+        if ids:
+            for model in models_:
+                self.env[model].flush_model(["lead_id"])
+            named = set(
+                self.env.execute_query(
+                    SQL(" UNION ").join(
+                        SQL(
+                            "SELECT %s, lead_id FROM %s WHERE lead_id = ANY(%s)",
+                            model == "key.account.due",
+                            SQL.identifier(self.env[model]._table),
+                            ids,
+                        )
+                        for model in models_
+                    )
+                )
+            )
+        for lead in self:
+            lead.has_key_account_visits = (False, lead._origin.id) in named
+            lead.has_key_account_dues = (True, lead._origin.id) in named
+
+    @api.model
+    def _forget_key_account_records(self):
+        """Look again which leads visits, targets and due dates name."""
+        self.invalidate_model(
+            ["has_key_account_dues", "has_key_account_visits"], flush=False
+        )
+
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------
 
     def _filter_due(self, vals):
-        """Return the leads without a customer if ``vals`` moves what is due there."""
-        if DUE_FIELDS & vals.keys():
-            return self.filtered(lambda lead: not lead.partner_id)
-        return self.browse()
+        """Return the leads without a customer if ``vals`` moves what is due there. A
+        salesperson alone makes nothing due, unless of another company."""
+        names = DUE_FIELDS & vals.keys()
+        if not names:
+            return self.browse()
+        return self.filtered(
+            lambda lead: (
+                not lead.partner_id
+                and (names != {"user_id"} or lead.sudo().has_key_account_dues)
+            )
+        )
 
     def _refresh_key_account_dues(self):
-        """Refresh what is due at these leads."""
-        self.env["key.account.due"].sudo()._refresh_touched([], self.ids)
+        """Refresh what is due at these leads: those that nothing is asked for, and
+        wasn't, are many."""
+        leads = self.sudo().filtered(
+            lambda lead: lead.account_tier_id or lead.has_key_account_dues
+        )
+        self.env["key.account.due"].sudo()._refresh_touched([], leads.ids)

@@ -356,16 +356,16 @@ class KeyAccountDue(models.Model):
             SQL(", ").join(SQL.identifier("due", name) for name in WRITTEN_COLUMNS),
         )
         update = SQL("DO UPDATE SET %s WHERE %s", changes, differs)
-        # compiling the statement takes longer than running it
-        self.env.cr.execute("SET LOCAL jit = off")
         is_full = partner_ids is None and lead_ids is None
         if is_full:
             # For many times fewer rows than there are, which PostgreSQL expects where a
             # table has just been filled, loops in loops took minutes.
             self.env.cr.execute("SET LOCAL enable_nestloop = off")
         self.env.cr.execute(
+            # compiling the statement takes longer than running it
             SQL(
                 """
+                SET LOCAL jit = off;
                 WITH wanted AS MATERIALIZED (%(wanted)s),
                 gone AS (
                     DELETE FROM key_account_due due
@@ -438,6 +438,7 @@ class KeyAccountDue(models.Model):
         )
         for model in ("res.partner", "crm.lead"):
             self.env[model].invalidate_model(["is_visit_overdue"], flush=False)
+        self.env["crm.lead"]._forget_key_account_records()
 
     @api.model
     def _get_scope_sql(self, partner_ids, lead_ids):

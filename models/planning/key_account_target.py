@@ -129,6 +129,7 @@ class KeyAccountTarget(models.Model):
         made = targets.browse()
         for batch in split_every(BATCH_SIZE, vals_list):
             made |= targets.create(batch)
+        self.env["crm.lead"]._forget_key_account_records()
         return made
 
     @api.model

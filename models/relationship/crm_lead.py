@@ -17,14 +17,11 @@ class CrmLead(models.Model):
 
     @api.depends(
         "partner_id.commercial_partner_id.key_account_ids.relationship_level",
+        # and of which company it is, see _follow_company
         "company_id",
-        "team_id",
-        "user_id",
     )
     def _compute_relationship_level(self):
-        for company, leads in self.grouped(
-            lambda lead: lead._get_key_account_company()
-        ).items():
+        for company, leads in self._group_by_key_account_company().items():
             told = leads._filter_told(company)
             (leads - told).relationship_level = LOWEST_LEVEL
             for lead in told:

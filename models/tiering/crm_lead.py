@@ -27,18 +27,15 @@ class CrmLead(models.Model):
 
     @api.depends(
         "partner_id.commercial_partner_id.key_account_ids.tier_id",
+        # and of which company it is, see _follow_company
         "company_id",
-        "team_id",
-        "user_id",
         "expected_revenue",
         "prorated_revenue",
         "recurring_revenue_monthly_prorated",
     )
     def _compute_account_tier_id(self):
         policies = self.env["key.account.policy"].sudo()
-        for company, leads in self.grouped(
-            lambda lead: lead._get_key_account_company()
-        ).items():
+        for company, leads in self._group_by_key_account_company().items():
             told = leads._filter_told(company)
             (leads - told).account_tier_id = False
             leads = told

@@ -249,6 +249,7 @@ class CrmLead(models.Model):
         if vals.get("active") is False:
             follow._close_for_leads(self, self.env._("Lead archived"))
         previous_users = self._get_previous_users(vals)
+        moved = self._filter_to_other_company(vals)
         due = self._filter_due(vals)
         if "partner_id" in vals:
             self.env["key.account"]._touch(self.partner_id)
@@ -257,13 +258,14 @@ class CrmLead(models.Model):
             follow._follow_lead_customer(self)
         if vals.get("company_id"):
             follow._follow_lead_company(self)
+        moved._follow_company()
         self._follow_salesperson(previous_users)
         if {"stage_id", "probability"} & vals.keys():
             follow._close_for_leads(
                 self.filtered(lambda lead: lead.won_status == "won"),
                 self.env._("Lead won"),
             )
-        (due | self._filter_due(vals))._refresh_key_account_dues()
+        (due | moved | self._filter_due(vals))._refresh_key_account_dues()
         return res
 
     @api.ondelete(at_uninstall=False)

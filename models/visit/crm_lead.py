@@ -128,12 +128,35 @@ class CrmLead(models.Model):
         :param dict previous_users: the salesperson's id before, by lead id
         """
         changed = self.filtered(
-            lambda lead: lead.user_id.id != previous_users.get(lead.id, lead.user_id.id)
+            lambda lead: (
+                lead.user_id.id != previous_users.get(lead.id, lead.user_id.id)
+                and lead.sudo().has_key_account_visits
+            )
         )
         if changed:
             self.env["key.account.visit.follow"].sudo()._hand_over_leads(
                 changed, previous_users
             )
+
+    def _filter_to_other_company(self, vals):
+        """Return the leads that get a salesperson or team of another company. Nothing
+        is read afterwards: core works out teams at once for all that were written."""
+        names = [name for name in ("team_id", "user_id") if name in vals]
+        others = {name: self[name].browse(vals[name] or ()).sudo() for name in names}
+        for name, other in others.items():
+            # at once
+            (self.sudo()[name] | other).mapped("company_id")
+        return self.filtered(
+            lambda lead: any(
+                lead.sudo()[name].company_id != others[name].company_id
+                for name in names
+            )
+        )
+
+    def _follow_company(self):
+        """Have tier and level of the leads follow another company."""
+        for name in ("account_tier_id", "relationship_level"):
+            self.env.add_to_compute(self._fields[name], self)
 
     def _release_visits(self):
         """Leave the visits of customers to these when the leads are deleted.

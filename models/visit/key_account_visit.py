@@ -619,6 +619,8 @@ class KeyAccountVisit(models.Model):
         # The log is for corrections of reports: no message and no follower here.
         untracked = self.with_context(tracking_disable=True)
         visits = super(KeyAccountVisit, untracked).create(vals_list).with_env(self.env)
+        if visits.lead_id:
+            self.env["crm.lead"]._forget_key_account_records()
         visits._check_new_contacts()
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
@@ -646,6 +648,8 @@ class KeyAccountVisit(models.Model):
         self._complete_values(vals)
         before = self._remember(vals)
         res = super().write(vals) if vals else True
+        if vals.get("lead_id"):
+            self.env["crm.lead"]._forget_key_account_records()
         if before.contacts:
             self.with_context(active_test=False)._check_contacts(before.contacts)
         self._carry_to_activities(vals.keys())

@@ -92,6 +92,11 @@ class KeyAccountVisitFollow(models.AbstractModel):
     def _hand_over_leads(self, leads, previous_users):
         """Give the planned visits of leads without customer to the leads' salespersons;
         see :meth:`_hand_over_partners`."""
+        for model in ("key.account.visit", "key.account.target"):
+            records = self.env[model].search(
+                [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
+            )
+            self.env.add_to_compute(records._fields["account_user_id"], records)
         visits = self.env["key.account.visit"].search(
             self._get_planned_lead_domain(leads)
         )
