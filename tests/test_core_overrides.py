@@ -37,6 +37,7 @@ OVERRIDDEN = {
         "unlink",
         "write",
     },
+    "res.groups": {"write"},
     "res.users": {"action_archive", "unlink", "write"},
 }
 

@@ -822,10 +822,10 @@ class KeyAccountDue(models.Model):
 
         The salesperson, on the executive track the executive sponsor. A customer that
         names no salesperson has the one of most of its contacts, else the one of its
-        latest invoice. If there is none, or one who left, the leader of the team: of
-        the salesperson's own, for those who left their former one, else of the team of
-        the account's latest lead or order. If there is no leader either, nobody: the
-        visit goes to the unassigned list.
+        latest invoice. If there is none, or one who isn't in sales any more, the leader
+        of the team: of the salesperson's own, for those who left their former one, else
+        of the team of the account's latest lead or order. If there is no leader either,
+        nobody: the visit goes to the unassigned list. Whoever it is may read the visit.
 
         :param asked: name of a query with ``partner_id``, ``lead_id``, ``track``,
             ``account_user_id`` and ``sponsor_id``
@@ -833,11 +833,16 @@ class KeyAccountDue(models.Model):
         return SQL(
             """
             present AS MATERIALIZED (
-                SELECT users.id, users.share IS NOT TRUE AS is_internal
+                -- as res.users._search_in_sales
+                SELECT users.id
                   FROM res_users users
                   JOIN res_company_users_rel rel
                     ON rel.user_id = users.id AND rel.cid = %(company)s
                  WHERE users.active
+                   AND users.share IS NOT TRUE
+                   AND EXISTS (SELECT FROM res_groups_users_rel has
+                                WHERE has.uid = users.id
+                                  AND has.gid = ANY(%(groups)s))
             ), teams AS MATERIALIZED (
                 SELECT team.id, leader.id AS leader_id
                   FROM crm_team team
@@ -880,7 +885,7 @@ class KeyAccountDue(models.Model):
                            AND move.move_type IN ('out_invoice', 'out_receipt')
                          GROUP BY unserved.partner_id, move.invoice_user_id
                        ) AS candidates
-                  JOIN present ON present.id = user_id AND present.is_internal
+                  JOIN present ON present.id = user_id
                  ORDER BY partner_id, place, weight DESC, user_id
             ), chosen AS MATERIALIZED (
                 SELECT asked.*, members.team_id AS own_team_id,
@@ -890,9 +895,7 @@ class KeyAccountDue(models.Model):
                   FROM %(asked)s AS asked
                   LEFT JOIN present salesperson
                     ON salesperson.id = asked.account_user_id
-                   AND salesperson.is_internal
-                  LEFT JOIN present sponsor
-                    ON sponsor.id = asked.sponsor_id AND sponsor.is_internal
+                  LEFT JOIN present sponsor ON sponsor.id = asked.sponsor_id
                   LEFT JOIN deputies
                     ON deputies.partner_id = asked.partner_id
                    AND asked.account_user_id IS NULL
@@ -948,6 +951,7 @@ class KeyAccountDue(models.Model):
             """,
             company=company.id,
             books=company._get_key_account_branches().ids,
+            groups=self.env["res.users"]._get_sales_groups().ids,
             asked=asked,
         )
 

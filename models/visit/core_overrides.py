@@ -15,10 +15,13 @@ from ..account.crm_lead import NAMED_FIELDS
 from ..account.hidden import search_shown
 from ..account.key_account import DECISIONS, TIER_DECISIONS
 from ..account.res_partner import GUARDED_FIELDS
+from ..planning.res_users import SALES_FIELDS
 
 # Set by the addon alone: they decide who reads an activity.
 LINK_FIELDS = {"key_account_company_id", "key_account_role", "key_account_visit_id"}
 DEFAULTS = {f"default_{name}" for name in LINK_FIELDS}
+# What decides who is in a group.
+MEMBER_FIELDS = {"implied_by_ids", "implied_ids", "user_ids"}
 # What decides on which day a meeting is.
 TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
 
@@ -299,14 +302,11 @@ class ResUsers(models.Model):
     def write(self, vals):
         if not self:
             return super().write(vals)
-        shared = self.filtered("share") if "group_ids" in vals else self.browse()
+        if not SALES_FIELDS & vals.keys():
+            return super().write(vals)
+        before = self._get_sales_companies()
         res = super().write(vals)
-        # whose accounts went to a leader may have them back
-        self._filter_changed(vals, shared)._refresh_key_account_dues(
-            sponsors=vals.get("active") is not False
-        )
-        if vals.get("active") is False or "company_ids" in vals:
-            self.env["key.account.visit.follow"].sudo()._hand_over_lost_users(self)
+        self._follow_sales_companies(before)
         return res
 
     def action_archive(self):
@@ -319,6 +319,20 @@ class ResUsers(models.Model):
         """The database deletes activities along with their user: handed over before."""
         self.filtered("active").write({"active": False})
         return super().unlink()
+
+
+class ResGroups(models.Model):
+    _inherit = "res.groups"
+
+    def write(self, vals):
+        """The other door to the rights of users."""
+        if not self or not MEMBER_FIELDS & vals.keys():
+            return super().write(vals)
+        users = self.env["res.users"]._search_in_sales()
+        before = users._get_sales_companies()
+        res = super().write(vals)
+        (users | users._search_in_sales())._follow_sales_companies(before)
+        return res
 
 
 class MailActivity(models.Model):

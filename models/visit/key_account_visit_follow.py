@@ -173,31 +173,57 @@ class KeyAccountVisitFollow(models.AbstractModel):
         """Return the visits that the former salesperson had, or that somebody else had
         because there was none: nobody, or the leader of the team."""
         users = self.env["res.users"].browse(set(previous_users.values()) - {False})
-        present = users.with_context(active_test=False).filtered(
-            lambda user: user.active and not user.share
-        )
-        return visits.filtered(
-            lambda visit: (
-                previous_users[visit[column].id] not in present.ids
-                or visit.user_id.id in (previous_users[visit[column].id], False)
-            )
-        )
+        companies = users._get_sales_companies()
+
+        def is_to_hand_over(visit):
+            previous = users.browse(previous_users[visit[column].id] or ())
+            return visit.user_id in (
+                previous,
+                users.browse(),
+            ) or visit.company_id not in companies.get(previous, ())
+
+        return visits.filtered(is_to_hand_over)
 
     @api.model
     def _hand_over_lost_users(self, users):
-        """Give on the planned visits of users who left, or left the company."""
+        """Give on the planned visits of users who left, left the company, or aren't in
+        sales any more, and what they were to do after visits."""
         visits = self.env["key.account.visit"].search(
             [("user_id", "in", users.ids), ("state", "=", "planned")]
         )
+        companies = users._get_sales_companies()
         self._assign_responsibles(
             visits.filtered(
-                lambda visit: (
-                    not visit.user_id.active
-                    or visit.company_id not in visit.user_id.company_ids
-                )
+                lambda visit: visit.company_id not in companies[visit.user_id]
             )
         )
         self.env["key.account.visit.task"]._hand_over_lost_tasks(users)
+
+    @api.model
+    def _give_back(self, users):
+        """Give the planned visits to the accounts of ``users``, who work in sales
+        (again), to them: what nobody has, and what the leader of the team has, who
+        stood in. What a leader planned for himself stays."""
+        if not users:
+            return
+        visits = self.env["key.account.visit"].search(
+            Domain("state", "=", "planned")
+            & Domain("user_id", "not in", users.ids)
+            & (
+                Domain("account_user_id", "in", users.ids)
+                | Domain("track", "=", "executive")
+            )
+        )
+        visits = visits.filtered(
+            lambda visit: (
+                not visit.user_id
+                or visit.user_id == visit.team_id.user_id
+                and (visit.cadence_id or visit.create_uid != visit.user_id)
+            )
+        )
+        for (user_id, team_id), group in self._group_by_responsible(visits).items():
+            if user_id in users.ids:
+                group.write({"user_id": user_id, "team_id": team_id})
 
     @api.model
     def _assign_responsibles(self, visits):

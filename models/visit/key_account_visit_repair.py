@@ -63,7 +63,11 @@ class KeyAccountVisitRepair(models.AbstractModel):
                                      OR NOT EXISTS (
                                         SELECT FROM res_company_users_rel rel
                                          WHERE rel.user_id = visit.user_id
-                                           AND rel.cid = visit.company_id))
+                                           AND rel.cid = visit.company_id)
+                                     OR NOT EXISTS (
+                                        SELECT FROM res_groups_users_rel has
+                                         WHERE has.uid = visit.user_id
+                                           AND has.gid = ANY(%(sales)s)))
                                THEN 'left'
                            WHEN visit.account_user_id IS DISTINCT FROM
                                 CASE WHEN visit.partner_id IS NULL THEN lead.user_id
@@ -95,6 +99,7 @@ class KeyAccountVisitRepair(models.AbstractModel):
             """,
             company=company.id,
             robot=SUPERUSER_ID,
+            sales=self.env["res.users"]._get_sales_groups().ids,
         )
 
     # -------------------------------------------------------------------------
@@ -129,7 +134,9 @@ class KeyAccountVisitRepair(models.AbstractModel):
 
     @api.model
     def _heal_left(self, visits):
+        users = visits.user_id
         self.env["key.account.visit.follow"].sudo()._assign_responsibles(visits)
+        self.env["key.account.visit.task"].sudo()._hand_over_lost_tasks(users)
 
     @api.model
     def _heal_salesperson(self, visits):

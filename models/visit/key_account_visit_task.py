@@ -242,11 +242,12 @@ class KeyAccountVisitTask(models.AbstractModel):
 
     @api.model
     def _hand_over_lost_tasks(self, users):
-        """Give on what users who left, or left the company, promised or were to do
-        after visits."""
+        """Give on what users who aren't in the company's sales any more promised or
+        were to do after visits."""
+        companies = users._get_sales_companies()
 
         def is_lost(user, company):
-            return not user.active or company not in user.company_ids
+            return company not in companies[user]
 
         commitments = self.env["key.account.commitment"].search(
             [("user_id", "in", users.ids), ("state", "=", "open")]
@@ -288,13 +289,13 @@ class KeyAccountVisitTask(models.AbstractModel):
         if column == "lead_id":
             domain &= Domain("partner_id", "=", False)
         users = self.env["res.users"].browse(set(previous_users.values()) - {False})
-        present = users.with_context(active_test=False).filtered("active")
+        companies = users._get_sales_companies()
 
         def is_former(visit, user):
-            previous = previous_users[visit[column].id]
-            left = previous not in (*present.ids, False)
-            return user.id in (previous, False) or (
-                left and visit.user_id.id == previous
+            previous = users.browse(previous_users[visit[column].id] or ())
+            left = previous and visit.company_id not in companies[previous]
+            return user in (previous, users.browse()) or (
+                left and visit.user_id == previous
             )
 
         commitments = self.env["key.account.commitment"].search(

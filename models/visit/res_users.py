@@ -17,6 +17,21 @@ class ResUsers(models.Model):
         help="Day of the last visit digest, in the user's time zone.",
     )
 
+    def _follow_sales_companies(self, before):
+        """Hand over what users can't read any more, and give back what came to others
+        while they didn't work in sales.
+
+        :param dict before: what :meth:`_get_sales_companies` returned
+        """
+        nowhere = self.env["res.company"]
+        after = self._get_sales_companies()
+        lost = self.filtered(lambda user: before.get(user, nowhere) - after[user])
+        gained = self.filtered(lambda user: after[user] - before.get(user, nowhere))
+        (lost | gained)._refresh_key_account_dues(sponsors=bool(gained))
+        follow = self.env["key.account.visit.follow"].sudo()
+        follow._hand_over_lost_users(self)
+        follow._give_back(gained)
+
     def _is_visit_digest_due(self):
         """Return whether it is past six in the morning where the user is, on a day
         whose digest wasn't sent yet."""
