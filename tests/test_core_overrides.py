@@ -11,6 +11,7 @@ from .common import KeyAccountCommon
 OVERRIDDEN = {
     "base.partner.merge.automatic.wizard": {"_merge"},
     "calendar.event": {"_sync_activities", "create", "unlink", "write"},
+    "calendar.recurrence": {"_apply_recurrence"},
     "crm.lead": {
         "_merge_dependences",
         "action_set_lost",

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import fields, models
 from odoo.exceptions import AccessError
 
@@ -29,6 +31,35 @@ class CalendarEvent(models.Model):
             .sudo()
             .search([("calendar_event_id", "in", self.ids)])
         )
+
+    def _remember_series(self, vals):
+        """Return the first meeting of the series that ``vals`` changes as a whole, or
+        from this one on, and {visit: when its meeting of the series is to be}."""
+        if vals.get("recurrence_update") not in ("all_events", "future_events"):
+            return self.browse(), {}
+        shift = timedelta()
+        for name in ("stop", "start"):
+            if vals.get(name) and self[:1][name]:
+                shift = fields.Datetime.to_datetime(vals[name]) - self[:1][name]
+        events = self.recurrence_id.calendar_event_ids
+        moments = {
+            visit: visit.calendar_event_id.start + shift
+            for visit in events._get_key_account_visits()
+        }
+        return self.recurrence_id.base_event_id, moments
+
+    def _follow_series(self, moments):
+        """Give visits that lost their meeting when its series was made anew the one of
+        the series that is nearest.
+
+        :param dict moments: when the meeting is to be, by visit
+        """
+        events = self.sudo().exists().recurrence_id.calendar_event_ids
+        for visit, moment in moments.items():
+            if events and not visit.calendar_event_id:
+                visit._follow_meeting(
+                    min(events, key=lambda event: abs(event.start - moment))
+                )
 
     def _free_key_account_visits(self):
         self._get_key_account_visits()._release_meetings(self)

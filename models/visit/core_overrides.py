@@ -436,9 +436,12 @@ class CalendarEvent(models.Model):
         keys = set(vals)
         if vals.get("active") is False:
             self._free_key_account_visits()
+        # core archives the series and makes another one
+        base, moments = self._remember_series(vals)
         res = super().write(vals)
         if keys & TIME_FIELDS:
             self._get_key_account_visits()._write_from_meetings()
+        (self | base)._follow_series(moments)
         return res
 
     def unlink(self):
@@ -455,3 +458,27 @@ class CalendarEvent(models.Model):
         for activity, event in events.items():
             activity._write_quietly({"calendar_event_id": event.id})
         return res
+
+
+class CalendarRecurrence(models.Model):
+    _inherit = "calendar.recurrence"
+
+    def _apply_recurrence(
+        self,
+        specific_values_creation=None,
+        no_send_edit=False,
+        generic_values_creation=None,
+    ):
+        """Core takes a meeting out of its series where the rule has none on that day:
+        its visit takes the nearest one."""
+        detached = super()._apply_recurrence(
+            specific_values_creation=specific_values_creation,
+            no_send_edit=no_send_edit,
+            generic_values_creation=generic_values_creation,
+        )
+        visits = detached._get_key_account_visits()
+        moments = {visit: visit.calendar_event_id.start for visit in visits}
+        if moments:
+            detached._free_key_account_visits()
+            self.calendar_event_ids._follow_series(moments)
+        return detached

@@ -345,6 +345,13 @@ class KeyAccountVisit(models.Model):
             ]
         ).write({"calendar_event_id": False})
 
+    def _follow_meeting(self, event):
+        """Take ``event`` in the place of a meeting that is gone."""
+        if self.state == "planned":
+            self.activity_id._write_quietly({"calendar_event_id": event.id})
+            self._link_meeting(event)
+            self._write_from_meetings()
+
     def _adopt_meetings(self):
         """Take the meetings that were made from the activities for the visits'."""
         for visit in self:

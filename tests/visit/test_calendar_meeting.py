@@ -290,6 +290,101 @@ class TestMovingMeetings(MeetingCommon):
         # moving doesn't come back as another move
         self.assertEqual(event.start, datetime(2026, 3, 20, 14))
 
+    # --- series -----------------------------------------------------------------------
+
+    def _repeat(self, event, **values):
+        """Make the meeting a series of four, each Wednesday."""
+        event.with_user(self.rep).write(
+            {
+                "recurrency": True,
+                "rrule_type": "weekly",
+                "interval": 1,
+                "wed": True,
+                "end_type": "count",
+                "count": 4,
+                "event_tz": "UTC",
+                **values,
+            }
+        )
+        return event.recurrence_id.calendar_event_ids.sorted("start")
+
+    def _move_series(self, event, days, scope, hours=0):
+        shift = timedelta(days=days, hours=hours)
+        self._write(
+            event,
+            {
+                "start": event.start + shift,
+                "stop": event.stop + shift,
+                "recurrence_update": scope,
+            },
+        )
+
+    def _check_series(self, day, visit=None):
+        visit = visit or self.visit
+        event = visit.calendar_event_id
+        self.assertTrue(event.active)
+        self.assertEqual(event.start.date(), day)
+        self.assertEqual(visit.date_planned, day)
+        self.assertEqual(visit.activity_id.date_deadline, day)
+        self.assertEqual(visit.activity_id.calendar_event_id, event)
+        self.assertTrue(visit.is_date_fixed)
+        self.assertEqual(
+            event.recurrence_id.calendar_event_ids.key_account_visit_ids, visit
+        )
+
+    def test_made_weekly(self):
+        events = self._repeat(self._schedule())
+        self.assertEqual(len(events), 4)
+        self._check_series(WEDNESDAY)
+
+    def test_series_is_moved(self):
+        """As a whole or from a meeting on, whichever of them is dragged, and whichever
+        the visit has."""
+        for scope in ("all_events", "future_events"):
+            for dragged in range(3):
+                for own in range(3):
+                    with self.subTest(scope=scope, dragged=dragged, own=own):
+                        partner = self._create_partner("Series")
+                        visit = self._create_visit(partner)
+                        events = self._repeat(self._schedule(visit))
+                        if own:
+                            visit._follow_meeting(events[own])
+                        day = WEDNESDAY + timedelta(weeks=own)
+                        self._check_series(day, visit)
+                        self._move_series(events[dragged], 1, scope)
+                        if scope == "all_events" or own >= dragged:
+                            day += timedelta(days=1)
+                        self._check_series(day, visit)
+                        visit.calendar_event_id.with_user(self.rep).write(
+                            {"name": "Told", "recurrence_update": "all_events"}
+                        )
+                        self._check_series(day, visit)
+                        visit.action_cancel()
+                        self.env["calendar.event"].search(
+                            [("res_id", "=", partner.id)]
+                        ).unlink()
+
+    def test_series_to_another_hour(self):
+        event = self._schedule()
+        self._repeat(event)
+        self._move_series(event, 0, "all_events", hours=2)
+        self._check_series(WEDNESDAY)
+
+    def test_series_on_another_day(self):
+        """Core takes the meeting out of a series that has none on its day."""
+        event = self._schedule()
+        self._repeat(event, wed=False, fri=True)
+        self._check_series(FRIDAY)
+
+    def test_series_deleted(self):
+        """Then there is no meeting any more, and the visit is planned as before."""
+        event = self._schedule()
+        self._repeat(event)
+        event.with_user(self.rep).action_mass_deletion("all_events")
+        self.assertEqual(self.visit.state, "planned")
+        self.assertFalse(self.visit.calendar_event_id)
+        self.assertTrue(self.visit.activity_id.active)
+
     def test_other_hour(self):
         event = self._schedule()
         self._write(
