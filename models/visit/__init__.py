@@ -1,6 +1,7 @@
 from . import calendar_event
 from . import digest
 from . import key_account
+from . import key_account_cadence
 from . import key_account_checklist_item
 from . import key_account_commitment
 from . import key_account_due
@@ -14,6 +15,7 @@ from . import key_account_visit_meeting
 from . import key_account_week_board
 from . import key_account_visit_brief
 from . import mail_activity
+from . import mail_activity_type
 from . import res_users
 from . import core_overrides
 from . import activity_mixin

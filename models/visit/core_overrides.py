@@ -359,7 +359,9 @@ class MailActivity(models.Model):
                 {key: val for key, val in vals.items() if key not in LINK_FIELDS}
                 for vals in vals_list
             ]
-        return super().create(vals_list)
+        activities = super().create(vals_list)
+        activities._become_visits()
+        return activities
 
     def write(self, vals):
         if not self.env.su:
@@ -375,6 +377,8 @@ class MailActivity(models.Model):
         if {"active", "date_deadline", "user_id", "feedback"} & vals.keys():
             visits._get_key_account_visits()._write_from_activities(vals)
             self._get_key_account_commitments()._write_from_activities(vals)
+        if "activity_type_id" in vals:
+            self._become_visits()
         return res
 
     def unlink(self):

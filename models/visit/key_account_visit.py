@@ -17,7 +17,7 @@ from ...const import (
 from ...engine import cadence as engine
 from ..account import clock
 from ..account.key_account_form import check_named
-from ..account.key_account_mixin import get_readonly_names
+from ..account.key_account_mixin import get_account_key, get_readonly_names
 from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 
@@ -1136,6 +1136,55 @@ class KeyAccountVisit(models.Model):
     def _get_document(self):
         """Return the customer, or the lead while it has none."""
         return self.partner_id or self.lead_id
+
+    @api.model
+    def _find_planned(self, vals_list):
+        """Return {account key: the planned visit, or an empty one} for values of new
+        visits, in their order. One query; also what the user can't see is found."""
+        keys = [
+            get_account_key(
+                *(vals[name] for name in ("partner_id", "lead_id", "company_id")),
+                vals["track"],
+            )
+            for vals in vals_list
+        ]
+        visits = self.sudo().search(
+            Domain("state", "=", "planned")
+            & (
+                Domain("partner_id", "in", [key[0] for key in keys])
+                | Domain("partner_id", "=", False)
+                & Domain("lead_id", "in", [key[1] for key in keys])
+            )
+        )
+        planned = {
+            visit._get_account_key(): visit.with_env(self.env) for visit in visits
+        }
+        return {key: planned.get(key, self.browse()) for key in keys}
+
+    def _take_activity(self, activity):
+        """Take an activity that a person made for the one of the planned visit, in the
+        place of the one that it has."""
+        document = self._get_document()
+        previous = self.sudo().activity_id
+        previous._write_quietly(
+            {
+                "key_account_visit_id": False,
+                "key_account_company_id": False,
+                "key_account_role": False,
+            }
+        )
+        vals = {
+            "key_account_visit_id": self.id,
+            "key_account_company_id": self.company_id.id,
+            "key_account_role": "visit",
+            "res_model_id": self.env["ir.model"]._get_id(document._name),
+            "res_id": document.id,
+        }
+        if event := self.sudo().calendar_event_id:
+            vals["calendar_event_id"] = event.id
+        activity._write_quietly(vals)
+        previous.unlink()
+        self.sudo()._adopt_meetings()
 
     def _carry_to_activities(self, names):
         """Bring the activities of planned visits in step with the fields ``names``."""

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import clean_context, html2plaintext
 
 
 class MailActivity(models.Model):
@@ -182,6 +183,99 @@ class MailActivity(models.Model):
         if not activities:
             return commitments
         return commitments.search([("activity_id", "in", activities.ids)])
+
+    # -------------------------------------------------------------------------
+    # Activities that people make
+    # -------------------------------------------------------------------------
+
+    def _become_visits(self):
+        """Take activities of our types on customers, contacts and leads for visits that
+        somebody plans, with the rights of whoever makes them. What is planned there
+        already is moved: an account has one planned visit of a kind.
+
+        Outside sales they are activities like any other.
+
+        :raise UserError: if there are several for one account, or a colleague has
+            planned one that the user may not move
+        """
+        tracks = self.env["mail.activity.type"]._get_key_account_tracks()
+        made = self.filtered(
+            lambda activity: (
+                activity.active
+                and activity.res_model in ("res.partner", "crm.lead")
+                and activity.activity_type_id.id in tracks
+                and not activity.sudo().key_account_role
+            )
+        )
+        visits = self.env["key.account.visit"]
+        visits = visits.with_context(clean_context(self.env.context))
+        if not made or not visits.has_access("create"):
+            return
+        vals_list = [
+            activity._prepare_visit_values(tracks[activity.activity_type_id.id])
+            for activity in made
+        ]
+        planned = visits._find_planned(vals_list)
+        if len(planned) < len(vals_list):
+            raise UserError(self._get_taken_text())
+        new = [
+            vals
+            for vals, visit in zip(vals_list, planned.values(), strict=True)
+            if not visit
+        ]
+        created = iter(visits.create(new))
+        for activity, vals, visit in zip(
+            made, vals_list, planned.values(), strict=True
+        ):
+            if not visit:
+                visit = next(created)
+            elif visit.has_access("write"):
+                visit.write(activity._get_moved_values(vals))
+            else:
+                raise UserError(self._get_taken_text())
+            visit._take_activity(activity)
+
+    def _prepare_visit_values(self, track):
+        """Return the values of a visit that the activity, of one of our types, is."""
+        record = self.env[self.res_model].browse(self.res_id)
+        is_lead = self.res_model == "crm.lead"
+        partner = record.partner_id if is_lead else record
+        account = partner.commercial_partner_id
+        company = account.company_id or self.env.company
+        if is_lead and not account:
+            company = record._get_key_account_company()
+        vals = {
+            "partner_id": account.id,
+            "lead_id": record.id if is_lead else False,
+            "company_id": company.id,
+            "track": track,
+            "user_id": self.user_id.id,
+            "date_planned": self.date_deadline,
+            "summary": self.summary,
+            "objective": " ".join(html2plaintext(self.note or "").split()),
+        }
+        is_contact = partner != account and partner.type == "contact"
+        if is_contact and not partner.is_company:
+            vals["target_contact_id"] = partner.id
+        return vals
+
+    @api.model
+    def _get_moved_values(self, vals):
+        """Return what somebody decides anew about a planned visit: the day and the
+        salesperson, and what was said."""
+        decided = {"date_planned", "user_id"}
+        said = {"objective", "summary", "target_contact_id"}
+        return {
+            name: value
+            for name, value in vals.items()
+            if name in decided or (name in said and value)
+        }
+
+    @api.model
+    def _get_taken_text(self):
+        return self.env._(
+            "The customer already has a planned visit of this kind: move that one."
+        )
 
     def action_report_key_account_visit(self, feedback=False):
         """Open the report of the visit to which the activity belongs.
