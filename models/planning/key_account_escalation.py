@@ -45,15 +45,16 @@ class KeyAccountEscalation(models.AbstractModel):
         rows = self.env["key.account.due"].sudo()
         rows = rows.search(domain & Domain("visit_id", "=", False))
         overdue = []
+        leaders = (visits.team_id | rows.team_id).user_id
+        companies = leaders._get_sales_companies()
         for record in [*visits, *rows]:
             record_today = today or clock.get_today(company, record.user_id)
             days = (record_today - record.date_due).days
             leader = record.team_id.user_id
             if (
                 days > record.cadence_id.escalate_after_days
-                and leader.active
                 and leader != record.user_id
-                and company in leader.company_ids
+                and company in companies.get(leader, ())
             ):
                 overdue.append((record, days, record_today, leader))
         if not overdue:

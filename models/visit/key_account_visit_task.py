@@ -172,12 +172,14 @@ class KeyAccountVisitTask(models.AbstractModel):
                 order="id",
                 limit=1,
             )
-            for visit in group:
-                team = visit.team_id or teams.get(visit.user_id.id)
-                leader = team.user_id if team else others.browse()
-                can_help = (
-                    leader.active and company in leader.company_ids and leader != asking
-                )
+            no_team = self.env["crm.team"]
+            leaders = {
+                visit: (visit.team_id or teams.get(visit.user_id.id, no_team)).user_id
+                for visit in group
+            }
+            companies = others.union(*leaders.values())._get_sales_companies()
+            for visit, leader in leaders.items():
+                can_help = company in companies.get(leader, ()) and leader != asking
                 result[visit] = leader if can_help else others
         return result
 

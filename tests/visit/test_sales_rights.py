@@ -109,7 +109,9 @@ class TestSalesRights(PlannedVisitCommon):
     def test_other_rights_move_nothing(self):
         """Neither does another right, nor coming back, move what a person decided."""
         self.visit.with_user(self.leader).action_move("2026-03-20", self.leader.id)
-        self.rep.group_ids = [Command.link(self.env.ref("base.group_partner_manager").id)]
+        self.rep.group_ids = [
+            Command.link(self.env.ref("base.group_partner_manager").id)
+        ]
         self._check_visit_user(self.leader)
         self.visit.with_user(self.leader).action_move("2026-03-20", self.rep2.id)
         self._leave("right")
