@@ -116,8 +116,9 @@ def _get_judged_sql(scope):
     """Return the latest word on each judged criterion: the columns of a measure, and
     ``criterion_id`` and ``evidence_id``.
 
-    A withdrawn one holds no more, and counts only where there is no other: whoever
-    mistook the day withdraws and says it again.
+    A withdrawn one holds no more, and counts only where there is no other: what had
+    been said of earlier days was withdrawn with it, and whoever mistook the day says it
+    again.
     """
     return SQL(
         """

@@ -126,8 +126,14 @@ class KeyAccount(models.Model):
 
     def _follow_decisions(self, columns):
         res = super()._follow_decisions(columns)
-        if {"tier_id", "relationship_level", "is_excluded"} & columns:
-            # Which contacts are required depends on the tier.
+        if {
+            "executive_sponsor_id",
+            "is_excluded",
+            "relationship_level",
+            "tier_id",
+        } & columns:
+            # Which contacts are required depends on the tier, and who is an executive
+            # of ours on the sponsor.
             self._refresh_relationships(self.partner_id.ids)
         return res
 

@@ -154,7 +154,8 @@ class KeyAccountRelationshipEvidence(models.Model):
     # -------------------------------------------------------------------------
 
     def action_withdraw(self):
-        """Take the word back, from today on: the criterion doesn't hold any more.
+        """Take the word back, from today on, and with it what was said of the criterion
+        before: it doesn't hold any more, until somebody says so again.
 
         :raise UserError: if it was withdrawn already
         """
@@ -164,9 +165,10 @@ class KeyAccountRelationshipEvidence(models.Model):
             raise UserError(
                 self.env._("The evidence was withdrawn already: refresh the page.")
             )
-        for (company, day), records in (
-            self.sudo().grouped(lambda said: (said.company_id, said.date)).items()
-        ):
+        taken_back = self.sudo() | self.sudo()._find_older()
+        for (company, day), records in taken_back.grouped(
+            lambda said: (said.company_id, said.date)
+        ).items():
             records.write(
                 {
                     "date_withdrawn": max(day, clock.get_today(company)),
@@ -174,6 +176,29 @@ class KeyAccountRelationshipEvidence(models.Model):
                 }
             )
         self._update_ladder()
+
+    def _find_older(self):
+        """Return what counts so far and was said of the same criteria for an earlier
+        day, or earlier for the same one."""
+
+        def get_key(said):
+            return said.partner_id, said.company_id, said.criterion_id
+
+        latest = {}
+        for said in self.sorted(lambda said: (said.date, said.id)):
+            latest[get_key(said)] = (said.date, said.id)
+        others = self.search(
+            [
+                ("partner_id", "in", self.partner_id.ids),
+                ("criterion_id", "in", self.criterion_id.ids),
+                ("date_withdrawn", "=", False),
+            ]
+        )
+        return others.filtered(
+            lambda said: (
+                get_key(said) in latest and (said.date, said.id) < latest[get_key(said)]
+            )
+        )
 
     def _update_ladder(self):
         cards = self.env["key.account"].sudo()

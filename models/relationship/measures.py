@@ -176,7 +176,11 @@ def _get_contacts_met_sql(env, scope):
 class ExecutiveMeeting(Measure):
     key = "executive_meeting"
     label = "Executive met"
-    help = "Executive met: a done visit of the executive track."
+    help = (
+        "Executive met: somebody of the top level was met by an executive of ours. "
+        "Executives are the executive sponsors of customers and the leaders of sales "
+        "teams, who stand in for them."
+    )
     parameters = ("months",)
 
     def get_needed(self):
@@ -185,24 +189,24 @@ class ExecutiveMeeting(Measure):
     def get_sql(self, scope):
         return SQL(
             """
-            SELECT visit.partner_id, visit.company_id,
-                   BOOL_OR(visit.date_done + %(months)s > todays.today) AS holds,
-                   COUNT(*) FILTER (
-                       WHERE visit.date_done + %(months)s > todays.today
-                   ) AS actual,
-                   MAX(visit.date_done) AS date,
-                   MAX(visit.date_done) + %(months)s AS date_lapse
-              FROM key_account_visit visit
-              JOIN todays ON todays.company_id = visit.company_id
-             WHERE visit.state = 'done'
-               AND visit.track = 'executive'
-               AND visit.partner_id IS NOT NULL
-               AND visit.date_done <= todays.today
-               AND %(accounts)s
-             GROUP BY visit.partner_id, visit.company_id
+            SELECT partner_id, company_id,
+                   BOOL_OR(day + %(months)s > today) AS holds,
+                   COUNT(*) FILTER (WHERE day + %(months)s > today) AS actual,
+                   MAX(day) AS date, MAX(day) + %(months)s AS date_lapse
+              FROM (%(met)s) AS met
+             WHERE decision_level = 'top'
+               AND (EXISTS (SELECT FROM key_account card
+                             WHERE card.executive_sponsor_id = met.user_id
+                               AND card.company_id = met.company_id)
+                    OR EXISTS (SELECT FROM crm_team team
+                                WHERE team.user_id = met.user_id
+                                  AND team.active
+                                  AND COALESCE(team.company_id, met.company_id)
+                                      = met.company_id))
+             GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
-            accounts=scope.among("visit", "partner_id"),
+            met=_get_contacts_met_sql(scope),
         )
 
 

@@ -99,12 +99,58 @@ class RelationshipCommon(KeyAccountCommon):
 class TestMeasures(RelationshipCommon):
     """Every automatic measure at its edges."""
 
+    def _visit_top(self, user=None, level="top", **values):
+        """Log a visit of an executive of ours to somebody of their top level."""
+        contact = self._create_contact(decision_level=level)
+        user = user or self.leader
+        values = {"user_id": user.id, "track": "executive", **values}
+        return self._visit(contact, **values)
+
+    def test_executives_on_both_sides(self):
+        """It holds if somebody of ours who is an executive met somebody of their top
+        level: on whatever track."""
+        sponsor = self._create_user("ka_sponsor", SALES)
+        former = self._create_user("ka_former", SALES)
+        self.env["crm.team"].create(
+            {"name": "Gone", "user_id": former.id, "active": False}
+        )
+        self.account.with_company(self.company).executive_sponsor_id = sponsor
+        elsewhere = self._create_partner("Elsewhere")
+        elsewhere.with_company(self.company).executive_sponsor_id = self.manager
+        criterion = self._create_criterion("executive_meeting", months=12)
+        for user, level, track, expected in (
+            (sponsor, "top", "executive", "holds"),
+            (sponsor, "top", "visit", "holds"),
+            (sponsor, "middle", "executive", "missing"),
+            (sponsor, False, "executive", "missing"),
+            # an executive of ours, if not this customer's sponsor
+            (self.manager, "top", "visit", "holds"),
+            # to whom executive visits go where there is no sponsor
+            (self.leader, "top", "executive", "holds"),
+            (self.rep, "top", "executive", "missing"),
+            (self.rep2, "top", "executive", "missing"),
+            (former, "top", "executive", "missing"),
+        ):
+            with self.subTest(user=user.login, level=level, track=track):
+                visit = self._visit_top(user, level, track=track)
+                self.assertEqual(self._get_state(criterion), expected)
+                visit.contact_ids = False
+                self.assertEqual(self._get_state(criterion), "missing")
+
+    def test_new_sponsor_counts_at_once(self):
+        self._create_criterion("executive_meeting", months=12)
+        self._visit_top(self.rep2, day=date.today())
+        card = self._get_card(self.account)
+        self.assertEqual(card.suggested_relationship_level, "transactional")
+        self.account.with_company(self.company).executive_sponsor_id = self.rep2
+        self.assertEqual(card.suggested_relationship_level, "preferred_supplier")
+
     def test_executive_meeting(self):
         criterion = self._create_criterion("executive_meeting", months=12)
         self.assertEqual(self._get_state(criterion), "missing")
         self._visit(day=TODAY)  # a rep's visit is none
         self.assertEqual(self._get_state(criterion), "missing")
-        visit = self._visit(track="executive", day=date(2025, 3, 19))
+        visit = self._visit_top(day=date(2025, 3, 19))
         status = self._get_status(criterion)
         self.assertEqual(status["state"], "holds")
         self.assertEqual(status["date"], date(2025, 3, 19))
@@ -119,7 +165,7 @@ class TestMeasures(RelationshipCommon):
 
     def test_month_ends(self):
         criterion = self._create_criterion("executive_meeting", months=1)
-        self._visit(track="executive", day=date(2026, 1, 31))
+        self._visit_top(day=date(2026, 1, 31))
         self.assertEqual(self._get_state(criterion, date(2026, 2, 27)), "holds")
         self.assertEqual(self._get_state(criterion, date(2026, 2, 28)), "lapsed")
         criterion.months = 25  # to the 29th of a leap year
@@ -303,10 +349,56 @@ class TestMeasures(RelationshipCommon):
         self._record(criterion, today - relativedelta(days=9))
         self.assertEqual(self._get_state(criterion, today), "holds")
 
-    def _record(self, criterion, day):
+    def test_withdraw_withdraws(self):
+        """What was said before keeps nothing up; what is said afterwards does, and what
+        was said of a later day."""
+        today = clock.get_today(self.company)
+
+        def days_ago(number):
+            return today - relativedelta(days=number)
+
+        for first, second, withdrawn, expected in (
+            # (day of the first word, day of the second, which is withdrawn)
+            (9, 5, 1, "lapsed"),
+            (9, 5, 0, "holds"),
+            # said the other way round
+            (5, 9, 0, "lapsed"),
+            (5, 9, 1, "holds"),
+            # of the same day the later word is the latest
+            (5, 5, 1, "lapsed"),
+            (5, 5, 0, "holds"),
+        ):
+            with self.subTest(first=first, second=second, withdrawn=withdrawn):
+                criterion = self._create_criterion(
+                    months=12, name=f"{first}, {second}, {withdrawn}"
+                )
+                words = [
+                    self._record(criterion, days_ago(first)),
+                    self._record(criterion, days_ago(second)),
+                ]
+                words[withdrawn].with_user(self.rep).action_withdraw()
+                self.assertEqual(self._get_state(criterion, today), expected)
+                others = [word for word in words if not word.date_withdrawn]
+                self.assertEqual(bool(others), expected == "holds")
+                self._record(criterion, days_ago(20))
+                self.assertEqual(self._get_state(criterion, today), "holds")
+
+    def test_withdraw_nothing_else(self):
+        """Other criteria and customers keep what was said of them."""
+        today = clock.get_today(self.company)
+        criterion = self._create_criterion(months=12)
+        other = self._create_criterion(months=12, name="Other")
+        account = self._create_partner("Merlin")
+        self.Card._ensure(account.ids, self.company)
+        kept = self._record(other, today) | self._record(criterion, today, account)
+        self._record(criterion, today).action_withdraw()
+        self.assertFalse(any(kept.mapped("date_withdrawn")))
+
+    def _record(self, criterion, day, account=None):
+        account = account or self.account
         return self.Evidence.create(
             {
-                "partner_id": self.account.id,
+                "partner_id": account.id,
                 "company_id": self.company.id,
                 "criterion_id": criterion.id,
                 "date": day,
