@@ -592,8 +592,10 @@ class KeyAccountDue(models.Model):
                        CASE WHEN loss_id IS NULL
                             -- counts when it was given after the last visit
                             THEN CASE WHEN last_done IS NULL
-                                           OR last_cancelled >= last_done
-                                      THEN last_resume END
+                                           OR last_cancelled > last_done
+                                      THEN last_resume
+                                      WHEN last_cancelled = last_done
+                                      THEN (%(latest_of_day)s) END
                             -- GREATEST skips what is empty
                             ELSE GREATEST(date_win_back, loss_resume)
                             END AS resume,
@@ -639,6 +641,7 @@ class KeyAccountDue(models.Model):
             subjects=self._get_subjects_sql(company, partner_ids, lead_ids),
             responsibles=self._get_responsibles_sql(company, SQL("asked")),
             history=self._get_history_sql(company, partner_ids, lead_ids),
+            latest_of_day=self._get_latest_of_day_sql(company),
             scope=self._get_scope_sql(partner_ids, lead_ids),
             remote=[track for track, mode in TRACK_MODES.items() if mode != "on_site"],
             company=company.id,
@@ -810,6 +813,31 @@ class KeyAccountDue(models.Model):
                 )
             )
         return SQL(" UNION ALL ").join(queries)
+
+    @api.model
+    def _get_latest_of_day_sql(self, company):
+        """Return a query for the day to come back of the row ``dated``, whose last
+        visit was on the day on which somebody named it: none if the visit came
+        afterwards."""
+        return SQL(
+            """
+            SELECT date_resume
+              FROM key_account_visit closed
+             WHERE (closed.partner_id = dated.partner_id
+                    OR dated.partner_id IS NULL AND closed.lead_id = dated.lead_id)
+               AND closed.company_id = %s
+               AND closed.track = dated.track
+               AND (closed.state = 'done' AND closed.date_done = dated.last_done
+                    OR closed.state = 'cancelled'
+                       AND closed.date_cancelled = dated.last_done
+                       AND closed.date_resume IS NOT NULL
+                       AND closed.loss_id IS NULL)
+             -- nobody knows the moment of what was closed long ago
+             ORDER BY closed.closed_at DESC NULLS LAST, closed.id DESC
+             LIMIT 1
+            """,
+            company.id,
+        )
 
     # -------------------------------------------------------------------------
     # Who is responsible

@@ -1,5 +1,5 @@
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from odoo import api, fields, models
@@ -281,6 +281,12 @@ class KeyAccountVisit(models.Model):
     )
     date_done = fields.Date(string="Done On", index=True, copy=False)
     date_cancelled = fields.Date(string="Cancelled On", readonly=True, copy=False)
+    closed_at = fields.Datetime(
+        readonly=True,
+        copy=False,
+        help="When somebody said that the visit was done, or cancelled it: which came "
+        "last on a day.",
+    )
     date_resume = fields.Date(
         string="Come Back On",
         readonly=True,
@@ -765,6 +771,8 @@ class KeyAccountVisit(models.Model):
             )
             company = company._get_key_account_home()
             vals["company_id"] = company.id
+            if vals.get("state", "planned") != "planned":
+                vals["closed_at"] = datetime.now()
             if vals.get("state") == "done" and not vals.get("date_done"):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = clock.get_today(company, user)
@@ -780,6 +788,8 @@ class KeyAccountVisit(models.Model):
                 # They work for the former customer.
                 vals.setdefault("target_contact_id", False)
                 vals.setdefault("contact_ids", [fields.Command.clear()])
+        if "state" in vals:
+            vals["closed_at"] = vals["state"] != "planned" and datetime.now()
         if "date_planned" in vals:
             vals.setdefault("is_date_fixed", True)
         if "target_contact_id" in vals:

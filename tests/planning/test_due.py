@@ -131,8 +131,15 @@ class DueCommon(PlanningCommon):
             lambda visit: visit.date_resume and visit.loss_id == loss
         ).sorted("id")
         resume = None
+        last = done.filtered(lambda visit: visit.date_done == last_done)
         if cancelled and (
-            loss or not last_done or cancelled[-1].date_cancelled >= last_done
+            loss
+            or not last_done
+            or cancelled[-1].date_cancelled > last_done
+            or cancelled[-1].date_cancelled == last_done
+            # of one moment the later row
+            and (cancelled[-1].closed_at, cancelled[-1].id)
+            > max((visit.closed_at, visit.id) for visit in last)
         ):
             resume = cancelled[-1].date_resume
         if loss:

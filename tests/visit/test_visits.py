@@ -5,7 +5,7 @@ from freezegun import freeze_time
 from psycopg2.errors import UniqueViolation
 
 from odoo import Command
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -644,6 +644,85 @@ class TestVisitSync(PlannedVisitCommon):
         with self.assertRaisesRegex(ValidationError, "in the past"):
             self.visit.action_cancel("2026-03-17")
         self.assertEqual(self.visit.state, "planned")
+
+    def test_last_word_of_a_day(self):
+        """A day to come back that was named before a visit of the same day doesn't
+        count; one that was named after it does. Whatever the ids, and whether the visit
+        was planned or logged."""
+        week, month = date(2026, 3, 25), date(2026, 6, 1)
+
+        def cancel(visit):
+            visit.action_cancel(month)
+
+        def log(visit):
+            visit.create(
+                {
+                    "partner_id": self.partner.id,
+                    "state": "done",
+                    "date_done": TODAY,
+                    "date_planned": TODAY,
+                }
+            )
+
+        def plan_and_do(visit):
+            visit.create(
+                {"partner_id": self.partner.id, "date_planned": TODAY}
+            ).action_done()
+
+        def fix(visit):
+            # so that a visit that is logged leaves it alone
+            visit.date_planned = date(2026, 4, 20)
+
+        for name, steps, expected in (
+            ("cancelled, then logged", (cancel, log), week),
+            ("cancelled, then done", (cancel, plan_and_do), week),
+            ("logged, then cancelled", (fix, log, cancel), month),
+            ("done, then cancelled", (plan_and_do, cancel), month),
+            ("cancelled alone", (cancel,), month),
+        ):
+            with self.subTest(name):
+                partner = self._create_partner(name)
+                self._set_tier(partner, self.tier_a)
+                self.partner = partner
+                visit = self.Visit._generate(partner)
+                if steps[0] is plan_and_do:
+                    visit._close("Planned by hand instead")
+                for number, step in enumerate(steps):
+                    with freeze_time(f"2026-03-18 1{number}:00:00"):
+                        planned = self._get_planned(partner)
+                        step(planned or visit)
+                self._get_planned(partner).sudo()._close("Look at what is due")
+                row = self.env["key.account.due"].search(
+                    [("partner_id", "=", partner.id), ("track", "=", "visit")]
+                )
+                self.assertEqual(row.date_due, expected)
+
+    def test_last_word_of_a_moment(self):
+        """Within one moment, or of rows that are older than it is noted, the row that
+        came later decides."""
+        self.visit.action_cancel("2026-06-01")
+        visit = self.Visit.create(
+            {"partner_id": self.partner.id, "date_planned": TODAY}
+        )
+        visit.action_done()
+        self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 3, 25))
+        self._get_planned(self.partner).action_cancel("2026-06-01")
+        row = self.env["key.account.due"].search([("partner_id", "=", self.partner.id)])
+        self.assertEqual(row.date_due, date(2026, 6, 1))
+        self.env.cr.execute("UPDATE key_account_visit SET closed_at = NULL")
+        row._refresh_rows()
+        self.assertEqual(row.date_due, date(2026, 6, 1))
+
+    def test_moment_of_closing(self):
+        self.assertFalse(self.visit.closed_at)
+        self.visit.action_done()
+        self.assertTrue(self.visit.closed_at)
+        self._get_planned(self.partner).sudo()._close("Again")
+        self.visit.activity_id.with_context(active_test=False).active = True
+        self.assertEqual(self.visit.state, "planned")
+        self.assertFalse(self.visit.closed_at)
+        with self.assertRaises(AccessError):
+            self.visit.with_user(self.rep).closed_at = "2026-03-18 10:00:00"
 
     def test_visit_done_after_a_cancellation_counts(self):
         self.visit.action_cancel("2026-06-01")
