@@ -6,6 +6,7 @@ from ..models.planning.key_account_cadence import TRACKS
 # Percentages: what is divided by what, of the sums of a group.
 RATIOS = {
     "attainment": ("credited_count", "planned_count"),
+    "possible_attainment": ("credited_count", "possible_count"),
     "coverage": ("covered_count", "target_count"),
     "on_time_rate": ("on_time_count", "due_count"),
     "off_plan_rate": ("off_plan_count", "done_count"),
@@ -61,6 +62,12 @@ class KeyAccountVisitFigures(models.Model):
     tier_color = fields.Integer(related="tier_id.color")
     track = fields.Selection(TRACKS, readonly=True)
 
+    possible_count = fields.Integer(
+        string="Possible",
+        readonly=True,
+        help="Of the planned visits, as many as found a day in the month: the rest "
+        "didn't fit into the salesperson's time.",
+    )
     target_count = fields.Integer(
         string="Targets",
         readonly=True,
@@ -126,6 +133,14 @@ class KeyAccountVisitFigures(models.Model):
         aggregator="avg",
         help="Credited visits in percent of the planned ones. More than 100 %: the "
         "salesperson made visits that were planned for colleagues.",
+    )
+    possible_attainment = fields.Float(
+        string="Attainment of What Fitted (%)",
+        digits=(16, 1),
+        readonly=True,
+        aggregator="avg",
+        help="Credited visits in percent of the possible ones: 100 % for a salesperson "
+        "who made every visit that was planned for a day.",
     )
     coverage = fields.Float(
         string="Coverage (%)",
@@ -198,18 +213,21 @@ class KeyAccountVisitFigures(models.Model):
         # the customer has one. Window of a visit: as much before the due date as after.
         return SQL(
             """
-            WITH done AS (
+            WITH placed AS (
+                -- what found a day, also if nobody went, or a person cancelled it
                 SELECT visit.*, target.id AS target_id, target.tier_id AS target_tier,
                        target.team_id AS target_team,
                        target.id IS NOT NULL
                            AND ROW_NUMBER() OVER (
-                               PARTITION BY target.id
+                               PARTITION BY target.id, visit.state = 'done'
                                    ORDER BY visit.date_done, visit.id
                            ) <= target.planned_count AS is_credited
                   FROM (
-                        SELECT visit.*, date_trunc('month', date_done)::date AS month
+                        SELECT visit.*,
+                               date_trunc('month', CASE state WHEN 'done' THEN date_done
+                                   ELSE date_planned END)::date AS month
                           FROM key_account_visit visit
-                         WHERE state = 'done'
+                         WHERE state != 'cancelled' OR date_resume IS NOT NULL
                        ) AS visit
                   LEFT JOIN key_account_target of_account
                     ON of_account.partner_id = visit.partner_id
@@ -232,30 +250,34 @@ class KeyAccountVisitFigures(models.Model):
                        target.company_id, target.user_id, target.account_user_id,
                        target.team_id, target.tier_id, target.track,
                        target.planned_count,
-                       COALESCE(made.number, 0) AS made_count,
+                       COALESCE(placed.done, 0) AS made_count,
+                       LEAST(COALESCE(placed.number, 0), target.planned_count)
+                           AS possible_count,
                        FALSE AS is_credited, NULL::boolean AS is_on_time
                   FROM key_account_target target
                   LEFT JOIN (
-                        SELECT target_id, COUNT(*)::int AS number
-                          FROM done
+                        SELECT target_id, COUNT(*)::int AS number,
+                               (COUNT(*) FILTER (WHERE state = 'done'))::int AS done
+                          FROM placed
                          GROUP BY target_id
-                       ) AS made ON made.target_id = target.id
+                       ) AS placed ON placed.target_id = target.id
                  UNION ALL
                 SELECT id::bigint * 4 + 1, 'done', date_done,
                        partner_id, lead_id, id, company_id, user_id, account_user_id,
                        COALESCE(team_id, target_team),
                        CASE WHEN target_id IS NULL THEN tier_id ELSE target_tier END,
-                       track, 0, 0, is_credited,
+                       track, 0, 0, 0, is_credited,
                        date_done BETWEEN date_due - (date_latest - date_due)
                                      AND date_latest
-                  FROM done
+                  FROM placed
+                 WHERE state = 'done'
                  UNION ALL
                 SELECT id::bigint * 4 + 1,
                        CASE state WHEN 'planned' THEN 'late' ELSE state END,
                        CASE state WHEN 'planned' THEN COALESCE(date_due, date_planned)
                             ELSE date_planned END,
                        partner_id, lead_id, id, company_id, user_id, account_user_id,
-                       team_id, tier_id, track, 0, 0, FALSE, NULL
+                       team_id, tier_id, track, 0, 0, 0, FALSE, NULL
                   FROM key_account_visit
                  WHERE state = 'missed'
                     OR state = 'planned'
@@ -265,7 +287,7 @@ class KeyAccountVisitFigures(models.Model):
                  UNION ALL
                 SELECT due.id::bigint * 4 + 2, 'backlog', date_due,
                        partner_id, lead_id, NULL, company_id, due.user_id,
-                       account_user_id, team_id, tier_id, track, 0, 0, FALSE, NULL
+                       account_user_id, team_id, tier_id, track, 0, 0, 0, FALSE, NULL
                   FROM key_account_due due
                   JOIN (VALUES %(lasts)s) AS lasts (company_id, last)
                  USING (company_id)
@@ -274,6 +296,7 @@ class KeyAccountVisitFigures(models.Model):
             SELECT id, kind, date_trunc('month', date)::date AS month, date,
                    partner_id, lead_id, visit_id, company_id, user_id,
                    account_user_id, team_id, tier_id, track, planned_count,
+                   COALESCE(possible_count, 0) AS possible_count,
                    (kind = 'target')::int AS target_count,
                    (kind = 'target' AND made_count > 0)::int AS covered_count,
                    (kind = 'done')::int AS done_count,
@@ -288,6 +311,8 @@ class KeyAccountVisitFigures(models.Model):
                    CASE WHEN kind = 'target'
                         THEN 100.0 * LEAST(made_count, planned_count) / planned_count
                         END AS attainment,
+                   100.0 * LEAST(made_count, planned_count) / NULLIF(possible_count, 0)
+                       AS possible_attainment,
                    CASE WHEN kind = 'target' THEN 100.0 * (made_count > 0)::int
                         END AS coverage,
                    100.0 * is_on_time::int AS on_time_rate,

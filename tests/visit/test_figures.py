@@ -13,6 +13,7 @@ MONTH = date(2026, 3, 1)
 FEBRUARY = date(2026, 2, 1)
 RATIOS = {
     "attainment": ("credited_count", "planned_count"),
+    "possible_attainment": ("credited_count", "possible_count"),
     "coverage": ("covered_count", "target_count"),
     "on_time_rate": ("on_time_count", "due_count"),
     "off_plan_rate": ("off_plan_count", "done_count"),
@@ -361,6 +362,88 @@ class TestReport(FiguresCommon):
         )
         self.assertEqual(self._sum("off_plan_count", "off_plan_rate"), (2, 50.0))
 
+    def test_what_fitted(self):
+        """Who made every visit that found a day reads 100 %: of six that the cadence
+        asked for, two found none."""
+        self.company.key_account_daily_capacity = 1
+        accounts = [self._create_account(f"Account {number}") for number in range(6)]
+        for number, account in enumerate(accounts):
+            self._create_target(account, 1)
+            if number < 4:
+                self._plan(account, date(2026, 3, 24 + number))
+        self.assertEqual(
+            self._sum("planned_count", "possible_count", "possible_attainment"),
+            (6, 4, 0.0),
+        )
+        for number, visit in enumerate(self.planned):
+            with freeze_time(f"2026-03-{24 + number} 09:00:00"):
+                visit.action_done()
+        self.assertEqual(
+            self._sum("credited_count", "attainment", "possible_attainment"),
+            (4, 100 * 4 / 6, 100.0),
+        )
+
+    def test_what_fitted_at_its_edges(self):
+        """Missed and cancelled by a person: it fitted. Withdrawn by planning, in another
+        month, on another track, more than was asked for: it doesn't count."""
+        cancelled = {"state": "cancelled", "date_cancelled": "2026-03-10"}
+        for name, day, values, expected in (
+            ("planned", date(2026, 3, 31), {}, 1),
+            ("missed", date(2026, 3, 1), {"state": "missed"}, 1),
+            (
+                "cancelled by a person",
+                date(2026, 3, 10),
+                {**cancelled, "date_resume": "2026-04-01"},
+                1,
+            ),
+            ("withdrawn", date(2026, 3, 10), cancelled, 0),
+            ("in April", date(2026, 4, 1), {}, 0),
+            ("in February", date(2026, 2, 28), {}, 0),
+            ("call", date(2026, 3, 10), {"track": "contact"}, 0),
+        ):
+            with self.subTest(name):
+                account = self._create_account(name)
+                self._create_target(account, 1)
+                visit = self._plan(account, day, **values)
+                self.assertEqual(
+                    self._get_possible(account), (expected, expected and 0.0), name
+                )
+                visit.sudo().unlink()
+        account = self._create_account("Twice")
+        target = self._create_target(account, 1)
+        self._plan(
+            account,
+            date(2026, 3, 10),
+            state="missed",
+            date_due="2026-03-10",
+            date_latest="2026-03-11",
+        )
+        self._visit(account, "2026-03-12")
+        self.assertEqual(self._get_possible(account), (1, 100.0))
+        target.sudo().planned_count = 3
+        self.assertEqual(self._get_possible(account), (2, 50.0))
+
+    def _get_possible(self, account):
+        (values,) = self._get_figures(
+            "possible_count",
+            "possible_attainment",
+            groupby=["partner_id"],
+            domain=[("partner_id", "=", account.id)],
+        )
+        return values[1], values[2] or 0
+
+    def _plan(self, account, day, **values):
+        visit = self.Visit.sudo().create(
+            {
+                "partner_id": account.id,
+                "user_id": self.rep.id,
+                "date_planned": day,
+                **values,
+            }
+        )
+        self.planned = getattr(self, "planned", []) + [visit]
+        return visit
+
     def test_colleague(self):
         """A colleague's visit fulfils the account's plan and counts for the
         colleague; the target stays where it was."""
@@ -702,6 +785,11 @@ class TestReport(FiguresCommon):
                 is_on_time = abs(visit.date_done - visit.date_due) <= tolerance
                 facts.append((keys, "due_count", 1))
                 facts.append((keys, "on_time_count", int(is_on_time)))
+        found = defaultdict(int)
+        for visit in self.Visit.search([("company_id", "=", self.company.id)]):
+            day = visit.date_done or visit.date_planned
+            if visit.state != "cancelled" or visit.date_resume:
+                found[visit.partner_id, visit.track, day.replace(day=1)] += 1
         for key, target in targets.items():
             keys = {
                 "user_id": target.user_id,
@@ -712,6 +800,9 @@ class TestReport(FiguresCommon):
             }
             facts.append((keys, "target_count", 1))
             facts.append((keys, "planned_count", target.planned_count))
+            facts.append(
+                (keys, "possible_count", min(found[key], target.planned_count))
+            )
             facts.append((keys, "covered_count", int(seen[key] > 0)))
         return facts
 
