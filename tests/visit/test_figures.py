@@ -384,8 +384,8 @@ class TestReport(FiguresCommon):
         )
 
     def test_what_fitted_at_its_edges(self):
-        """Missed and cancelled by a person: it fitted. Withdrawn by planning, in another
-        month, on another track, more than was asked for: it doesn't count."""
+        """Missed and cancelled by a person: it fitted. Withdrawn by planning, in
+        another month, on another track, more than was asked for: it doesn't count."""
         cancelled = {"state": "cancelled", "date_cancelled": "2026-03-10"}
         for name, day, values, expected in (
             ("planned", date(2026, 3, 31), {}, 1),
