@@ -84,7 +84,8 @@ class ResPartner(models.Model):
         partners = partners.with_env(self.env)
         decided = dict(zip(partners, decided_list, strict=True))
         for partner, values in decided.items():
-            partner._check_decisions(values)
+            # a contact's form says what its account says
+            partner._check_decisions(partner._get_said(values))
         self._write_decisions(decided)
         partners._enter_buying_center()
         return partners
@@ -150,8 +151,7 @@ class ResPartner(models.Model):
         return res
 
     def _check_decisions(self, decided):
-        """Refuse decisions that the user may not write. What the customers show already
-        isn't one.
+        """Refuse decisions that the user may not write.
 
         :param dict decided: values of the customers' fields
         :raise AccessError: for want of rights
@@ -162,19 +162,15 @@ class ResPartner(models.Model):
         self.check_access("write")
         for name in decided:
             self._check_field_access(self._fields[name], "write")
-        changing = self.filtered(lambda partner: partner._get_said(decided))
-        if not changing:
-            return
-        names = set().union(*(partner._get_said(decided) for partner in changing))
-        if TIER_DECISIONS & names:
-            changing._check_can_set_tier()
-        if "key_account_is_excluded" in names:
-            changing._check_can_exclude()
-        if GUARDED_FIELDS & names:
-            changing._check_own_account()
-        changing._check_decided_on_accounts()
-        if "relationship_level" in names:
-            changing._check_can_set_level(decided["relationship_level"])
+        if TIER_DECISIONS & decided.keys():
+            self._check_can_set_tier()
+        if "key_account_is_excluded" in decided:
+            self._check_can_exclude()
+        if GUARDED_FIELDS & decided.keys():
+            self._check_own_account()
+        self._check_decided_on_accounts()
+        if "relationship_level" in decided:
+            self._check_can_set_level(decided["relationship_level"])
 
     def _become_contacts(self):
         """End what was decided about accounts that are contacts now: whoever they
