@@ -14,7 +14,7 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test core-tests shell walk lint format bench dist lock setup clean
+.PHONY: help run test core-tests shell walk lint format bench chaos dist lock setup clean
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
@@ -26,6 +26,7 @@ help:
 	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
 	@echo 'make format         let ruff and prettier rewrite the files'
 	@echo 'make bench          the benchmark; SIZE=10k, 100k, 1m, several, all (ARGS=...)'
+	@echo 'make chaos          nights and users while servers are killed; ARGS=100 kills'
 	@echo 'make dist           the wheel odoo-addon-crm_key_account'
 	@echo 'make lock           choose new versions of the Python packages'
 	@echo 'make clean          stop what runs, remove what the others made'
@@ -35,5 +36,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test core-tests shell walk lint format bench dist lock clean:
+setup run test core-tests shell walk lint format bench chaos dist lock clean:
 	$(ENV) $@

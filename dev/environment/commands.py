@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from . import base, browser, core_tests, databases, odoo, postgres, python, testing
 from .base import ADDON, CHECKOUT, HOME, Failure, say, step
+from .chaos import make_chaos
 
 
 @contextmanager
@@ -174,6 +175,17 @@ def bench(_options):
         )
 
 
+def chaos(_options):
+    """Nights, users and `kill -9`; ARGS= names how many kills."""
+    try:
+        kills = int(os.environ.get("ARGS") or 20)
+    except ValueError:
+        text = "ARGS is the number of kills, as in `make chaos ARGS=100`."
+        raise Failure(text) from None
+    with environment() as found, making_databases():
+        return make_chaos(found, kills)
+
+
 def _in_front(command, env, stdin=None):
     """Run a command with our own input and output, and give its exit code.
 
@@ -323,6 +335,7 @@ COMMANDS = {
         lint,
         format,
         bench,
+        chaos,
         dist,
         clean,
         setup,

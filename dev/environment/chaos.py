@@ -1,0 +1,479 @@
+"""Chaos: nights, users and `kill -9` on one database, and what must hold afterwards.
+
+Two Odoo servers, each with a worker for jobs, run the nightly job over and over, while
+salespeople report, move, cancel and hand over visits through JSON-RPC, a few actions a
+second each. Again and again one of the servers is killed and started anew. In the end
+the servers have one quiet night, and the database is asked.
+
+It all runs on this computer, on a database of its own: a copy of the one with the demo
+data, with more customers.
+"""
+
+import http.client
+import http.cookiejar
+import json
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from datetime import date, timedelta
+
+from . import base, databases, postgres
+from .base import HOME, Failure, say, step
+
+DATABASE = "key_account_chaos"
+USERS = ("kate", "matteo", "ingrid", "helen")
+# A user thinks for so long between two actions, in seconds: 2 to 3 a second
+PAUSE = (0.2, 0.6)
+# A server lives for so long, in seconds
+LIFE = (3, 7)
+# The quiet night at the end, in seconds
+QUIET = 120
+SEED = """
+users = env["res.users"].search([("login", "in", ["kate", "matteo", "ingrid"])])
+partners = env["res.partner"].create(
+    [
+        {"name": f"Chaos {n}", "is_company": True, "user_id": users[n % len(users)].id}
+        for n in range(100)
+    ]
+)
+partners.account_tier_id = env.ref("crm_key_account.tier_key")
+env["crm.lead"].create(
+    [
+        {"name": f"Chaos {n}", "type": "lead", "user_id": users[n % len(users)].id}
+        for n in range(60)
+    ]
+)
+env.cr.commit()
+"""
+LAST = """
+    SELECT DISTINCT ON (partner_id, company_id) *
+      FROM {table}
+     WHERE state = 'applied'
+     ORDER BY partner_id, company_id, id DESC
+"""
+PLANNED = """
+    key_account_visit visit
+    LEFT JOIN mail_activity activity
+           ON activity.key_account_visit_id = visit.id
+          AND activity.key_account_role = 'visit'
+          AND activity.active
+    LEFT JOIN res_partner partner ON partner.id = visit.partner_id
+    LEFT JOIN crm_lead lead ON lead.id = visit.lead_id
+    LEFT JOIN res_users salesperson ON salesperson.id = visit.user_id
+    WHERE visit.state = 'planned'
+"""
+# What is wrong: queries that count it
+INVARIANTS = {
+    "two planned visits of an account and track": """
+        SELECT COUNT(*) FROM (
+            SELECT FROM key_account_visit
+             WHERE state = 'planned'
+             GROUP BY partner_id, company_id, track,
+                      CASE WHEN partner_id IS NULL THEN lead_id END
+            HAVING COUNT(*) > 1) AS groups
+    """,
+    "planned visits without an activity of their own": f"""
+        SELECT COUNT(*) FROM (
+            SELECT visit.id FROM {PLANNED}
+             GROUP BY visit.id HAVING COUNT(activity.id) != 1) AS visits
+    """,
+    "planned visits that say other than their activity": f"""
+        SELECT COUNT(*) FROM {PLANNED}
+           AND (activity.date_deadline != visit.date_planned
+                OR activity.user_id IS DISTINCT FROM visit.user_id
+                OR activity.res_id != COALESCE(visit.partner_id, visit.lead_id))
+    """,
+    "activities of visits that aren't planned": """
+        SELECT COUNT(*)
+          FROM mail_activity activity
+          LEFT JOIN key_account_visit visit
+                 ON visit.id = activity.key_account_visit_id
+         WHERE activity.active AND activity.key_account_role = 'visit'
+           AND visit.state IS DISTINCT FROM 'planned'
+    """,
+    "planned visits to whom nobody visits": f"""
+        SELECT COUNT(*) FROM {PLANNED}
+           AND (partner.active IS FALSE
+                OR partner.commercial_partner_id != partner.id
+                OR partner.company_id != visit.company_id
+                OR salesperson.active IS FALSE)
+    """,
+    "visits of another customer's salesperson": """
+        SELECT COUNT(*)
+          FROM key_account_visit visit
+          LEFT JOIN res_partner partner ON partner.id = visit.partner_id
+          LEFT JOIN crm_lead lead ON lead.id = visit.lead_id
+         WHERE visit.account_user_id IS DISTINCT FROM
+               CASE WHEN visit.partner_id IS NULL THEN lead.user_id
+                    ELSE partner.user_id END
+    """,
+    "histories that end with another tier": f"""
+        SELECT COUNT(*)
+          FROM key_account account
+          JOIN ({LAST.format(table="key_account_tier_change")}) AS last
+            USING (partner_id, company_id)
+         WHERE account.tier_id IS NOT NULL
+           AND account.tier_id IS DISTINCT FROM last.to_tier_id
+    """,
+    "histories that end with another level": f"""
+        SELECT COUNT(*)
+          FROM key_account account
+          JOIN ({LAST.format(table="key_account_relationship_change")}) AS last
+            USING (partner_id, company_id)
+         WHERE account.relationship_level != last.to_level
+    """,
+    "due dates that don't know their visit": """
+        SELECT COUNT(*)
+          FROM key_account_due due
+          LEFT JOIN key_account_visit visit
+                 ON visit.track = due.track AND visit.company_id = due.company_id
+                AND visit.state = 'planned'
+                AND (visit.partner_id = due.partner_id
+                     OR due.partner_id IS NULL AND visit.partner_id IS NULL
+                        AND visit.lead_id = due.lead_id)
+         WHERE due.visit_id IS DISTINCT FROM visit.id
+    """,
+    "accounts with another next or last visit": """
+        SELECT COUNT(*)
+          FROM key_account account
+          LEFT JOIN (
+                SELECT partner_id, company_id,
+                       MIN(date_planned) FILTER (WHERE state = 'planned') AS next,
+                       MAX(date_done) FILTER (WHERE state = 'done') AS last
+                  FROM key_account_visit
+                 GROUP BY partner_id, company_id
+               ) AS visits USING (partner_id, company_id)
+         WHERE account.next_visit_date IS DISTINCT FROM visits.next
+            OR account.last_visit_date IS DISTINCT FROM visits.last
+    """,
+    "accounts that wait though there was room and nothing is said": """
+        SELECT COUNT(*)
+          FROM key_account_due due
+          JOIN res_company company ON company.id = due.company_id
+         WHERE company.key_account_planning AND due.visit_id IS NULL
+           AND due.reason IS NULL
+           AND due.date_due < CURRENT_DATE + company.key_account_horizon_days - 1
+    """,
+    "companies whose night isn't done": """
+        SELECT COUNT(*) FROM key_account_night
+         WHERE phases IS NOT NULL AND phases::text NOT IN ('false', '[]', 'null')
+    """,
+}
+
+
+class Server:
+    """An Odoo server with one worker for jobs, on a port of its own."""
+
+    def __init__(self, found, number):
+        self.found = found
+        self.log = base.new_log(f"chaos_{number}")
+        self.port = base.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def start(self):
+        with open(self.log, "a") as file:
+            self.process = subprocess.Popen(
+                [
+                    *self.found.command,
+                    f"--database={DATABASE}",
+                    f"--db-filter=^{DATABASE}$",
+                    "--http-interface=127.0.0.1",
+                    f"--http-port={self.port}",
+                    "--max-cron-threads=1",
+                    "--workers=0",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self.found.environ(),
+                cwd=HOME,
+                start_new_session=True,
+            )
+
+    def is_up(self):
+        try:
+            with urllib.request.urlopen(f"{self.url}/web/health", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def wait(self, seconds=90):
+        end = time.monotonic() + seconds
+        while not self.is_up():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise Failure(base.explain("starting Odoo", self.log))
+            time.sleep(0.2)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class User(threading.Thread):
+    """A salesperson who does something a few times a second."""
+
+    def __init__(self, login, servers, ended):
+        super().__init__(daemon=True)
+        self.login = login
+        self.servers = servers
+        self.ended = ended
+        self.opener = None
+        self.url = None
+        self.done = self.refused = self.broken = 0
+        self.slowest = 0
+        self.random = random.Random(login)
+
+    def run(self):
+        while not self.ended.is_set():
+            begin = time.monotonic()
+            try:
+                if not self.opener:
+                    self._log_in()
+                self._act()
+                self.done += 1
+                self.slowest = max(self.slowest, time.monotonic() - begin)
+            except (OSError, http.client.HTTPException, ValueError):
+                # the server was killed
+                self.broken += 1
+                self.opener = None
+                time.sleep(0.3)
+            except Failure:
+                # somebody else was there before
+                self.refused += 1
+            time.sleep(self.random.uniform(*PAUSE))
+
+    def _log_in(self):
+        # the other one, if one was killed
+        urls = [server.url for server in self.servers if server.url != self.url]
+        self.url = self.random.choice(urls)
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
+        )
+        self._post(
+            "/web/session/authenticate",
+            {"db": DATABASE, "login": self.login, "password": self.login},
+        )
+
+    def _post(self, path, params):
+        request = urllib.request.Request(
+            self.url + path,
+            json.dumps({"jsonrpc": "2.0", "params": params}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with self.opener.open(request, timeout=60) as response:
+            answer = json.load(response)
+        if "error" in answer:
+            raise Failure(answer["error"]["data"]["message"])
+        return answer["result"]
+
+    def _call(self, model, method, *args, **kwargs):
+        return self._post(
+            "/web/dataset/call_kw",
+            {"model": model, "method": method, "args": args, "kwargs": kwargs},
+        )
+
+    def _find(self, model, domain, fields):
+        rows = self._call(model, "search_read", domain, fields, limit=200)
+        return self.random.choice(rows) if rows else None
+
+    def _act(self):
+        action = self.random.choice(
+            [
+                self._report,
+                self._report,
+                self._move,
+                self._cancel,
+                self._cancel_activity,
+                self._hand_over,
+                self._archive,
+                self._assign_lead,
+            ]
+        )
+        action()
+
+    def _find_planned(self):
+        return self._find(
+            "key.account.visit",
+            [("state", "=", "planned"), ("user_id.login", "=", self.login)],
+            ["activity_id", "partner_id"],
+        )
+
+    def _report(self):
+        if visit := self._find_planned():
+            self._call("key.account.visit", "action_done", [visit["id"]], "Chaos")
+
+    def _move(self):
+        visit = self._find_planned()
+        if visit and visit["activity_id"]:
+            day = date.today() + timedelta(days=self.random.randint(1, 20))
+            self._call(
+                "mail.activity",
+                "write",
+                [visit["activity_id"][0]],
+                {"date_deadline": day.isoformat()},
+            )
+
+    def _cancel(self):
+        if visit := self._find_planned():
+            self._call("key.account.visit", "action_cancel", [visit["id"]])
+
+    def _cancel_activity(self):
+        visit = self._find_planned()
+        if visit and visit["activity_id"]:
+            self._call("mail.activity", "unlink", [visit["activity_id"][0]])
+
+    def _hand_over(self):
+        users = self._find("res.users", [("login", "in", USERS[:3])], ["id"])
+        partner = self._find("res.partner", [("name", "like", "Chaos ")], ["id"])
+        if users and partner:
+            self._call(
+                "res.partner", "write", [partner["id"]], {"user_id": users["id"]}
+            )
+
+    def _archive(self):
+        domain = [("name", "like", "Chaos "), ("active", "in", [True, False])]
+        if partner := self._find("res.partner", domain, ["active"]):
+            self._call(
+                "res.partner",
+                "write",
+                [partner["id"]],
+                {"active": not partner["active"]},
+            )
+
+    def _assign_lead(self):
+        user = self._find("res.users", [("login", "in", USERS[:3])], ["id"])
+        lead = self._find("crm.lead", [("name", "like", "Chaos ")], ["id"])
+        if user and lead:
+            self._call("crm.lead", "write", [lead["id"]], {"user_id": user["id"]})
+
+
+def make_chaos(found, kills):
+    """Make chaos.
+
+    :param int kills: how many servers are killed
+    :return: 1 if something is lost or wrong afterwards, else 0
+    """
+    _make_database(found)
+    servers = [Server(found, number) for number in (1, 2)]
+    ended = threading.Event()
+    users = [User(login, servers, ended) for login in USERS]
+    killed = 0
+    try:
+        step("Starting two servers and four users")
+        for server in servers:
+            server.start()
+            server.wait()
+        for user in users:
+            user.start()
+        step(f"Killing {kills} servers")
+        while killed < kills:
+            end = time.monotonic() + random.uniform(*LIFE)
+            while time.monotonic() < end:
+                _call_job()
+                time.sleep(0.5)
+            server = servers[killed % 2]
+            server.kill()
+            killed += 1
+            server.start()
+            server.wait()
+        step("A quiet night")
+        ended.set()
+        for user in users:
+            user.join(60)
+        # what is in two minds is healed by a whole night that nobody disturbs
+        for _ in range(2):
+            _call_job()
+            _wait_for_night()
+    finally:
+        ended.set()
+        for server in servers:
+            server.stop()
+    return _report(servers, users, killed)
+
+
+def _make_database(found):
+    step(f"Making the database {DATABASE}")
+    databases.make(found, databases.DEMO)
+    databases.copy(databases.DEMO, DATABASE)
+    databases.run_odoo(found, DATABASE, [], "adding customers", "chaos_seed", SEED)
+    # this job alone
+    postgres.sql(
+        "UPDATE ir_cron SET active = id IN (SELECT res_id FROM ir_model_data WHERE "
+        "module = 'crm_key_account' AND name = 'ir_cron_tiering')",
+        DATABASE,
+    )
+
+
+def _call_job():
+    postgres.sql(
+        "INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT res_id, "
+        "date_trunc('second', NOW() AT TIME ZONE 'UTC') FROM ir_model_data WHERE "
+        "module = 'crm_key_account' AND name = 'ir_cron_tiering'",
+        DATABASE,
+    )
+    postgres.sql(f"SELECT pg_notify('cron_trigger', '{DATABASE}')")
+
+
+def _wait_for_night():
+    """Wait until nobody calls the job and it doesn't run."""
+    end = time.monotonic() + QUIET
+    while time.monotonic() < end:
+        time.sleep(1)
+        waiting, running = postgres.sql(
+            """
+            SELECT (SELECT COUNT(*) FROM ir_cron_trigger call
+                      JOIN ir_cron job ON job.id = call.cron_id AND job.active
+                     WHERE call_at <= NOW() AT TIME ZONE 'UTC'),
+                   (SELECT COUNT(*) FROM ir_cron WHERE active)
+                   - (SELECT COUNT(*) FROM (
+                        SELECT FROM ir_cron WHERE active
+                           FOR NO KEY UPDATE SKIP LOCKED) AS free)
+            """,
+            DATABASE,
+        ).split("\t")
+        if waiting == running == "0":
+            return
+        postgres.sql(f"SELECT pg_notify('cron_trigger', '{DATABASE}')")
+    say("    The night took too long.")
+
+
+def _report(servers, users, killed):
+    text = "".join(server.log.read_text(errors="replace") for server in servers)
+    nights = re.findall(r"Night of \d+ companies: (\d+) left, (\d+) steps", text)
+    lost = re.findall(r"of company \d+ (?:met others too often|failed)", text)
+    requests = len(re.findall("tries left, try again", text))
+    say(f"    kills: {killed}")
+    say(f"    nights that came to their end: {len(nights)}")
+    again = len(re.findall("Tried again, number", text))
+    say(f"    steps of nights tried again: {again}")
+    say(f"    requests tried again: {requests}")
+    say(f"    companies that a night passed over, and came back to: {len(lost)}")
+    say(
+        "    users: "
+        f"{sum(user.done for user in users)} actions, "
+        f"{sum(user.refused for user in users)} refused, "
+        f"{sum(user.broken for user in users)} on a server that was killed, "
+        f"the slowest took {max(user.slowest for user in users):.1f} s"
+    )
+    wrong = 0
+    for name, query in INVARIANTS.items():
+        count = int(postgres.sql(query, DATABASE))
+        wrong += count
+        say(f"    {'ok    ' if not count else 'WRONG '} {count} {name}")
+    losses = int(postgres.sql(INVARIANTS["companies whose night isn't done"], DATABASE))
+    say(f"    losses: {losses}, wrong: {wrong}")
+    return 1 if wrong else 0
