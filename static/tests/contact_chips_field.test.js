@@ -169,6 +169,25 @@ test("someone new", async () => {
     ]);
 });
 
+test("a second tap adds nobody", async () => {
+    const created = Promise.withResolvers();
+    onRpc("res.partner", "create", async () => {
+        expect.step("create");
+        await created.promise;
+        return [NEW];
+    });
+    await openVisit();
+    await contains(".o_contact_chips_add").click();
+    await contains(".o_contact_chips_new input").edit("Zoe", {confirm: false});
+    await contains(".o_contact_chips_new button").click();
+    await contains(".o_contact_chips_new button").click();
+    await press("Enter");
+    created.resolve();
+    await animationFrame();
+    expect(chip("Zoe")).toHaveClass("active");
+    expect.verifySteps([["get", ACCOUNT, COMPANY], "create"]);
+});
+
 test("someone new without a name is nobody", async () => {
     onRpc("res.partner", "create", () => expect.step("create"));
     await openVisit();

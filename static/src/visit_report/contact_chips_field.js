@@ -123,7 +123,15 @@ export class ContactChipsField extends Component {
         }
     }
 
-    async add() {
+    /** A second tap, while the first one is under way, adds nobody. */
+    add() {
+        this.adding ??= this.addContact().finally(() => {
+            this.adding = null;
+        });
+        return this.adding;
+    }
+
+    async addContact() {
         const name = this.newName.el.value.trim();
         if (!name) {
             this.state.isAdding = false;
