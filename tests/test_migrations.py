@@ -476,3 +476,51 @@ class TestMigrations(KeyAccountCommon):
             self.assertEqual(escalation.key_account_company_id, other)
             self.assertFalse(plain.key_account_company_id)
             self.assertEqual(rule.domain_force, domain)
+
+    def test_19_0_1_5_0_bounds(self):
+        """What was stored beyond the bounds goes to the nearest one."""
+        partner = self._create_partner("Kestrel")
+        self._set_tier(partner, self.tier_a)
+        line = self.env["key.account.cadence"].create(
+            {"company_id": self.company.id, "interval_unit": "month"}
+        )
+        visit = self.Visit.create({"partner_id": partner.id, "user_id": self.rep.id})
+        known = {}
+        for model in self.env.values():
+            for field in model._fields.values():
+                is_kept = not (model._abstract or model._transient)
+                if getattr(field, "bounds", None) and is_kept and field.store:
+                    known[model._table, field.name] = field
+        self.env.flush_all()
+        for (table, column), field in known.items():
+            value = {"date": "9999-12-31", "integer": 2**31 - 1, "float": "NaN"}
+            self.cr.execute(
+                SQL(
+                    "UPDATE %s SET %s = %s",
+                    SQL.identifier(table),
+                    SQL.identifier(column),
+                    value[field.type],
+                )
+            )
+        self.cr.execute("UPDATE res_partner SET partner_latitude = 'NaN'")
+        self._migrate("19.0.1.5.0/pre-bounds.py")
+        for (table, column), field in known.items():
+            with self.subTest(table=table, column=column):
+                self.cr.execute(
+                    SQL(
+                        "SELECT count(*) FROM %s WHERE NOT %s BETWEEN %s AND %s",
+                        SQL.identifier(table),
+                        SQL.identifier(column),
+                        *field.bounds,
+                    )
+                )
+                self.assertEqual(self.cr.fetchone(), (0,))
+        self.assertEqual(partner.visit_interval_days, 3650)
+        self.assertEqual(line.interval_count, 121)
+        self.assertEqual(str(visit.date_planned), "2199-12-31")
+        self.assertFalse(partner.partner_latitude)
+        # a second time changes nothing
+        before = partner.read(), visit.read(), line.read(), self.tier_a.read()
+        self._migrate("19.0.1.5.0/pre-bounds.py")
+        after = partner.read(), visit.read(), line.read(), self.tier_a.read()
+        self.assertEqual(before, after)

@@ -85,26 +85,30 @@ class Attempts:
         self.env.registry.reset_changes()
 
 
-def do_each(records, step):
-    """Do ``step`` with all records at once, and where that fails, find by halves those
+def do_each(items, step, env=None):
+    """Do ``step`` with all items at once, and where that fails, find by halves those
     with which it does: one keeps no other one from it. They are named in the log.
 
-    :param step: called with records
+    :param items: a recordset, or a list
+    :param step: called with a part of the items; doesn't commit
+    :param env: of a list
+    :return: what the calls of ``step`` returned, a list
     :raise psycopg2.OperationalError: on a conflict: a new transaction is needed
     """
-    if not records:
-        return
+    if not items:
+        return []
+    env = env or items.env
     try:
-        with mute_logger("odoo.sql_db"), records.env.cr.savepoint():
-            step(records)
-        return
+        with mute_logger("odoo.sql_db"), env.cr.savepoint():
+            return [step(items)]
     except (psycopg2.OperationalError, ConcurrencyError):
         raise
     except Exception as error:
-        problem = error
-    if len(records) == 1:
-        _logger.warning("%s was left as it is: %s", records, problem, exc_info=problem)
-        return
-    half = len(records) // 2
-    do_each(records[:half], step)
-    do_each(records[half:], step)
+        if len(items) == 1:
+            _logger.warning("%s was left as it is: %s", items, error, exc_info=error)
+            return []
+    half = len(items) // 2
+    return [
+        *do_each(items[:half], step, env),
+        *do_each(items[half:], step, env),
+    ]

@@ -3,7 +3,7 @@ from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
-from . import clock
+from . import bounds, clock
 from .engagement_stages import update_engagement_stages
 from .key_account_engagement import VALUE_TYPES
 
@@ -83,12 +83,12 @@ class KeyAccount(models.Model):
         ondelete="restrict",
     )
     tier_color = fields.Integer(related="tier_id.color")
-    tier_since = fields.Date(readonly=True)
-    tier_locked_until = fields.Date(
+    tier_since = bounds.Date(readonly=True)
+    tier_locked_until = bounds.Date(
         readonly=True,
         help="Until this day, included, the tiering run leaves the tier alone.",
     )
-    tier_lock_reason = fields.Char(string="Lock Reason", readonly=True)
+    tier_lock_reason = bounds.Char(string="Lock Reason", readonly=True)
     engagement_stage = fields.Selection(
         ENGAGEMENT_STAGES,
         readonly=True,
@@ -113,10 +113,11 @@ class KeyAccount(models.Model):
         ondelete="set null",
         help="The executive of ours who visits this customer.",
     )
-    visit_interval_days = fields.Integer(
+    visit_interval_days = bounds.Integer(
         string="Own Visit Interval (days)",
         readonly=True,
         aggregator=None,
+        bounds=(0, bounds.MAX_DAYS),
         help="Visits are planned every so many days; 0: by the cadence.",
     )
     is_excluded = fields.Boolean(
@@ -165,14 +166,6 @@ class KeyAccount(models.Model):
                         user=sponsor.name,
                         company=account.company_id.name,
                     )
-                )
-
-    @api.constrains("visit_interval_days")
-    def _check_visit_interval_days(self):
-        for account in self:
-            if account.visit_interval_days < 0:
-                raise ValidationError(
-                    self.env._("The visit interval can't be negative: enter 0 or more.")
                 )
 
     # -------------------------------------------------------------------------

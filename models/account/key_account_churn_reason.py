@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from . import bounds
+
 
 class KeyAccountChurnReason(models.Model):
     """Why accounts are lost."""
@@ -10,8 +12,8 @@ class KeyAccountChurnReason(models.Model):
     _description = "Churn Reason"
     _order = "sequence, id"
 
-    name = fields.Char(required=True, translate=True)
-    sequence = fields.Integer(default=10)
+    name = bounds.Char(required=True, translate=True)
+    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     active = fields.Boolean(default=True)
 
     @api.ondelete(at_uninstall=False)

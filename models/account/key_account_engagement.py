@@ -3,6 +3,8 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.tools import is_html_empty
 
+from . import bounds
+
 # After Rackham and De Vincentis, "Rethinking the Sales Force".
 VALUE_TYPES = [
     ("intrinsic", "Intrinsic"),
@@ -20,7 +22,7 @@ class KeyAccountEngagement(models.Model):
     _description = "Engagement Strategy"
     _order = "sequence, id"
 
-    sequence = fields.Integer(default=10)
+    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     active = fields.Boolean(default=True)
     value_type = fields.Selection(
         VALUE_TYPES,

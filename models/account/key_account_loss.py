@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import format_date
 
+from . import bounds
+
 # What administrators may correct later. The rest is what happened.
 EDITABLE_FIELDS = {"competitor_id", "note", "reason_id"}
 
@@ -48,6 +50,7 @@ class KeyAccountLoss(models.Model):
     tier_color = fields.Integer(related="tier_id.color", aggregator=None)
     revenue = fields.Monetary(
         string="Lost Revenue",
+        readonly=True,
         help="Revenue of the policy's window when the customer left, or of the window "
         "before, whichever is larger.",
     )
@@ -57,7 +60,7 @@ class KeyAccountLoss(models.Model):
         index=True,
         ondelete="restrict",
     )
-    date = fields.Date(
+    date = bounds.Date(
         string="Lost On",
         required=True,
         default=fields.Date.context_today,
@@ -68,13 +71,14 @@ class KeyAccountLoss(models.Model):
         index="btree_not_null",
         help="Who has the business now, if known.",
     )
-    note = fields.Text()
-    date_win_back = fields.Date(
+    note = bounds.Text()
+    date_win_back = bounds.Date(
         string="Win Back On",
+        is_plan=True,
         help="A visit is planned for this day, though the account is lost.",
     )
     user_id = fields.Many2one("res.users", string="Noted By")
-    date_returned = fields.Date(string="Came Back On")
+    date_returned = bounds.Date(string="Came Back On")
     returned_user_id = fields.Many2one("res.users", string="Return Noted By")
     state = fields.Selection(
         [("lost", "Lost"), ("returned", "Came back")],

@@ -1,4 +1,10 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
+
+# Where a search method doesn't know them, core makes the opposites of the others, and
+# refuses the rest with a sentence.
+HIERARCHICAL_OPERATORS = {"child_of", "parent_of"}
+INDIRECT_OPERATORS = {*Domain.NEGATIVE_OPERATORS, *HIERARCHICAL_OPERATORS}
 
 
 def get_account_key(partner_id, lead_id, company_id, track):
@@ -34,6 +40,15 @@ class KeyAccountMixin(models.AbstractModel):
         store=True,
         index=True,
     )
+
+    def _search_name(self, operator, value):
+        """Search by the customer, or the lead while it has none."""
+        if operator in INDIRECT_OPERATORS:
+            return NotImplemented
+        alone = Domain("partner_id", "=", False)
+        return Domain("partner_id.complete_name", operator, value) | (
+            alone & Domain("lead_id.name", operator, value)
+        )
 
     # Leads without a customer say themselves when theirs changes: most have nothing
     # here, and to search for it costs as much as to change them.

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
 from ...engine.planner import Nearness
+from . import bounds
 
 # Sales, and those who make the settings.
 READERS = "sales_team.group_sale_salesman,base.group_system"
@@ -24,36 +24,41 @@ class ResCompany(models.Model):
         string="Plan Visits Automatically",
         default=True,
     )
-    key_account_horizon_days = fields.Integer(
+    key_account_horizon_days = bounds.Integer(
         groups=READERS,
         string="Planning Horizon (days)",
         default=14,
+        bounds=(1, 365),
     )
-    key_account_daily_capacity = fields.Integer(
+    key_account_daily_capacity = bounds.Integer(
         groups=READERS,
         string="Visits per Day",
         default=6,
+        bounds=(1, 100),
         help="How many visits and calls a salesperson can make on a full working day, "
         "unless the member of the sales team says otherwise. Visits that are planned "
         "already stay where they are.",
     )
-    key_account_route_radius = fields.Float(
+    key_account_route_radius = bounds.Float(
         groups=READERS,
         string="Near Is Within (km)",
         default=20.0,
+        bounds=(0.1, 1000),
         help="For visits on a route, where both customers have coordinates.",
     )
-    key_account_route_zip_length = fields.Integer(
+    key_account_route_zip_length = bounds.Integer(
         groups=READERS,
         string="Same First Characters of the Postal Code",
         default=3,
+        bounds=(0, 10),
         help="For visits on a route, where a customer has no coordinates. 0: the same "
         "city.",
     )
-    key_account_meeting_hours = fields.Float(
+    key_account_meeting_hours = bounds.Float(
         groups=READERS,
         string="Length of a Meeting (hours)",
         default=1.0,
+        bounds=(0.25, 24),
         help="How long the meeting is that a salesperson schedules for a visit.",
     )
     key_account_digest = fields.Boolean(
@@ -62,54 +67,12 @@ class ResCompany(models.Model):
         default=True,
     )
 
-    @api.constrains("key_account_horizon_days")
-    def _check_key_account_horizon_days(self):
-        for company in self.sudo():
-            if not 1 <= company.key_account_horizon_days <= 365:
-                raise ValidationError(
-                    self.env._("The planning horizon must be from 1 to 365 days.")
-                )
-
-    @api.constrains("key_account_route_radius", "key_account_route_zip_length")
-    def _check_key_account_route(self):
-        for company in self.sudo():
-            if not 0 < company.key_account_route_radius <= 1000:
-                raise ValidationError(
-                    self.env._("Near must be more than 0 and at most 1000 km.")
-                )
-            if not 0 <= company.key_account_route_zip_length <= 10:
-                raise ValidationError(
-                    self.env._(
-                        "The first characters of the postal code must be from 1 to 10, "
-                        "or 0 to compare cities."
-                    )
-                )
-
     def _get_key_account_nearness(self):
         """Return what counts as near for visits on a route."""
         company = self.sudo()
         return Nearness(
             company.key_account_route_radius, company.key_account_route_zip_length
         )
-
-    @api.constrains("key_account_daily_capacity")
-    def _check_key_account_daily_capacity(self):
-        for company in self.sudo():
-            if not 1 <= company.key_account_daily_capacity <= 100:
-                raise ValidationError(
-                    self.env._("The visits per day must be from 1 to 100.")
-                )
-
-    @api.constrains("key_account_meeting_hours")
-    def _check_key_account_meeting_hours(self):
-        for company in self.sudo():
-            if not 0 < company.key_account_meeting_hours <= 24:
-                raise ValidationError(
-                    self.env._(
-                        "The length of a meeting must be more than 0 and at most 24 "
-                        "hours."
-                    )
-                )
 
     # -------------------------------------------------------------------------
     # Branches

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from . import bounds
+
 
 class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
@@ -8,23 +10,23 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.key_account_planning",
         readonly=False,
     )
-    key_account_horizon_days = fields.Integer(
+    key_account_horizon_days = bounds.Integer(
         related="company_id.key_account_horizon_days",
         readonly=False,
     )
-    key_account_daily_capacity = fields.Integer(
+    key_account_daily_capacity = bounds.Integer(
         related="company_id.key_account_daily_capacity",
         readonly=False,
     )
-    key_account_route_radius = fields.Float(
+    key_account_route_radius = bounds.Float(
         related="company_id.key_account_route_radius",
         readonly=False,
     )
-    key_account_route_zip_length = fields.Integer(
+    key_account_route_zip_length = bounds.Integer(
         related="company_id.key_account_route_zip_length",
         readonly=False,
     )
-    key_account_meeting_hours = fields.Float(
+    key_account_meeting_hours = bounds.Float(
         related="company_id.key_account_meeting_hours",
         readonly=False,
     )

@@ -6,6 +6,7 @@ from odoo.tools import SQL
 from .hidden import search_shown
 from .key_account import DECISIONS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
+from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
 
 # What salespeople decide about their own accounts. The interval isn't among them: who
 # may write the customer may say how often to go there.
@@ -205,14 +206,19 @@ class ResPartner(models.Model):
     def _search_key_account_ids(self, operator, value):
         return search_shown("key_account_ids", operator, value)
 
+    def _search_decision(self, name, operator, value):
+        if operator in HIERARCHICAL_OPERATORS:
+            return NotImplemented
+        return Domain(name, operator, value)
+
     def _search_account_value_type(self, operator, value):
-        return Domain("account_value_type", operator, value)
+        return self._search_decision("account_value_type", operator, value)
 
     def _search_executive_sponsor_id(self, operator, value):
-        return Domain("executive_sponsor_id", operator, value)
+        return self._search_decision("executive_sponsor_id", operator, value)
 
     def _search_key_account_is_excluded(self, operator, value):
-        return Domain("key_account_is_excluded", operator, value)
+        return self._search_decision("key_account_is_excluded", operator, value)
 
     def _search_key_account_lost_date(self, operator, value):
         return self._search_scorecard_date("lost_date", operator, value)
@@ -223,13 +229,10 @@ class ResPartner(models.Model):
         return Domain("key_account_lost_date", "!=", False)
 
     def _search_scorecard_date(self, field, operator, value):
-        if operator in Domain.NEGATIVE_OPERATORS:
+        if operator in INDIRECT_OPERATORS:
             return NotImplemented
-        Card = self.env["key.account"]
-        home = self.env.company._get_key_account_home()
-        company = Domain("company_id", "=", home.id)
         if operator == "in" and False in value:
-            dated = Card._search(company & Domain(field, "!=", False))
+            dated = self._search_scorecards(Domain(field, "!=", False))
             unset = Domain(
                 "commercial_partner_id", "not in", dated.subselect("partner_id")
             )
@@ -237,12 +240,26 @@ class ResPartner(models.Model):
             return unset | Domain(
                 "commercial_partner_id",
                 "in",
-                Card._search(company & Domain(field, "in", rest)).subselect(
+                self._search_scorecards(Domain(field, "in", rest)).subselect(
                     "partner_id"
                 ),
             )
-        cards = Card._search(company & Domain(field, operator, value))
+        cards = self._search_scorecards(Domain(field, operator, value))
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
+
+    def _search_scorecards(self, domain):
+        """Return a query for the accounts of this company.
+
+        :raise UserError: where a text is compared with a number or a day
+        """
+        home = self.env.company._get_key_account_home()
+        company = Domain("company_id", "=", home.id)
+        try:
+            return self.env["key.account"]._search(company & domain)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                self.env._("Nothing can be looked for like that: %s", error)
+            ) from error
 
     @api.constrains("partner_latitude", "partner_longitude")
     def _check_coordinates(self):

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
 
 from ...const import SENIORITIES
+from ..account import bounds
 
 
 class CrmTeamMember(models.Model):
@@ -14,24 +14,14 @@ class CrmTeamMember(models.Model):
         help="Tiers ask for a least seniority: new salespeople train at low-value "
         "accounts, key accounts want experienced ones.",
     )
-    key_account_daily_capacity = fields.Integer(
+    key_account_daily_capacity = bounds.Integer(
         string="Visits per Day",
         groups="sales_team.group_sale_salesman",
+        bounds=(0, 100),
         help="Visits and calls that the salesperson can make on a full working day. "
         "0: as the company's settings say. Visits that are planned already stay where "
         "they are.",
     )
-
-    @api.constrains("key_account_daily_capacity")
-    def _check_key_account_daily_capacity(self):
-        for member in self:
-            if not 0 <= member.key_account_daily_capacity <= 100:
-                raise ValidationError(
-                    self.env._(
-                        "The visits per day must be from 1 to 100, or 0 for those of "
-                        "the company."
-                    )
-                )
 
     @api.model_create_multi
     def create(self, vals_list):

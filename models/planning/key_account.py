@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
+
 # Decisions that move a due date
 DECIDED_COLUMNS = {
     "executive_sponsor_id",
@@ -35,6 +37,8 @@ class KeyAccount(models.Model):
             card.next_due_date = min(card.due_ids.mapped("date_due"), default=False)
 
     def _search_next_due_date(self, operator, value):
+        if operator in HIERARCHICAL_OPERATORS:
+            return NotImplemented
         # _field_to_sql makes a column of it
         return Domain("next_due_date", operator, value)
 

@@ -13,7 +13,7 @@ from odoo.tools.intervals import Intervals
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
-from ..account import clock
+from ..account import bounds, clock
 from ..account.key_account_mixin import get_account_key
 
 # How much of a day's capacity a visit takes: four calls are as long as a visit.
@@ -29,6 +29,9 @@ NOON = time(12)
 WEEKDAYS = range(5)
 # Of who has no working hours at all, in a company that has none either
 HOURS_PER_DAY = 8.0
+# Meetings may last until the end of all calendars, where no time zone follows.
+FIRST_MOMENT = datetime.combine(bounds.FIRST_DAY, datetime.min.time())
+LAST_MOMENT = datetime.combine(bounds.LAST_DAY, datetime.min.time()) + timedelta(2)
 
 
 class WorkingTime(NamedTuple):
@@ -379,18 +382,20 @@ class KeyAccountAgenda(models.AbstractModel):
     def _get_event_period(self, event, tz):
         """Return begin and end of a meeting in the time zone ``tz``. One that takes all
         day does so wherever its people are."""
+        moments = event.start, event.stop
         if event.allday:
-            return (
-                tz.localize(datetime.combine(event.start_date, datetime.min.time())),
-                tz.localize(
-                    datetime.combine(
-                        event.stop_date + timedelta(days=1), datetime.min.time()
-                    )
-                ),
+            begin, stop = (
+                datetime.combine(day, datetime.min.time())
+                for day in (event.start_date, event.stop_date)
             )
+            moments = begin, min(stop, LAST_MOMENT) + timedelta(days=1)
+        begin, stop = (
+            min(max(moment, FIRST_MOMENT), LAST_MOMENT) for moment in moments
+        )
+        if event.allday:
+            return tz.localize(begin), tz.localize(stop)
         return tuple(
-            pytz.utc.localize(moment).astimezone(tz)
-            for moment in (event.start, event.stop)
+            pytz.utc.localize(moment).astimezone(tz) for moment in (begin, stop)
         )
 
     @api.model

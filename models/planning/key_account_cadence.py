@@ -3,6 +3,8 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ...engine import cadence as engine
+from ..account import bounds
 from ..account.pause import is_paused, paused
 
 TRACKS = [
@@ -24,8 +26,9 @@ class KeyAccountCadence(models.Model):
     _inherit = "key.account.form"
     _description = "Visit Cadence"
     _order = "sequence, id"
+    _rec_names_search = ["tier_id"]
 
-    sequence = fields.Integer(default=10)
+    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company",
@@ -53,7 +56,9 @@ class KeyAccountCadence(models.Model):
         default="visit",
         help="A customer has at most one planned visit on each track.",
     )
-    interval_count = fields.Integer(string="Every", required=True, default=1)
+    interval_count = bounds.Integer(
+        string="Every", required=True, default=1, bounds=(1, bounds.MAX_DAYS)
+    )
     interval_unit = fields.Selection(
         [("day", "Days"), ("week", "Weeks"), ("month", "Months")],
         string="Unit",
@@ -72,34 +77,26 @@ class KeyAccountCadence(models.Model):
         help="No special trip: planned only for days on which the salesperson is near "
         "anyway.",
     )
-    escalate_after_days = fields.Integer(
+    escalate_after_days = bounds.Integer(
         string="Escalate After (days)",
+        bounds=(0, bounds.MAX_DAYS),
         help="The sales team's leader gets one activity when a visit is overdue for so "
         "many days. 0: never.",
     )
-    follow_up_days = fields.Integer(
+    follow_up_days = bounds.Integer(
         string="Follow Up After (days)",
         default=2,
+        bounds=(0, 90),
         help="Working days after the visit, to thank and recap. 0: no follow-up.",
     )
 
     @api.constrains("interval_count", "interval_unit")
     def _check_interval(self):
         for line in self:
-            if line.interval_count < 1:
+            days = engine.interval_days(line.interval_count, line.interval_unit)
+            if days > bounds.MAX_DAYS:
                 raise ValidationError(
-                    self.env._("The interval must be at least 1: enter 1 or more.")
-                )
-
-    @api.constrains("escalate_after_days", "follow_up_days")
-    def _check_days(self):
-        for line in self:
-            if line.escalate_after_days < 0 or line.follow_up_days < 0:
-                raise ValidationError(
-                    self.env._(
-                        "Days to escalate and to follow up must be 0 or more: enter 0 "
-                        "for never."
-                    )
+                    self.env._("The interval must be at most ten years: enter less.")
                 )
 
     @api.depends(

@@ -8,7 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
-from ..account import clock
+from ..account import bounds, clock
 from ..account.outsiders import get_outsiders_sql
 from .key_account_cadence import TRACK_MODES, TRACKS
 
@@ -53,6 +53,7 @@ class KeyAccountDue(models.Model):
     name = fields.Char(
         string="Customer or Lead",
         compute="_compute_name",
+        search="_search_name",
         # sudo: whoever may read the row may read whose it is
         compute_sudo=True,
     )
@@ -509,6 +510,7 @@ class KeyAccountDue(models.Model):
                   FROM key_account_cadence
                  WHERE active
                    AND (company_id = ANY(%(companies)s) OR company_id IS NULL)
+                   AND interval_count BETWEEN 1 AND %(max_days)s
             ), tracks AS (
                 SELECT DISTINCT track FROM lines
             ), subjects AS MATERIALIZED (%(subjects)s
@@ -611,12 +613,13 @@ class KeyAccountDue(models.Model):
                   FROM dated
             ), due AS (
                 SELECT waiting.*,
-                       COALESCE(
+                       -- one day out of the calendar would stop all others
+                       LEAST(%(last_day)s, GREATEST(%(first_day)s, COALESCE(
                            resume, (last_done + span)::date, since,
                            -- as Python's remainder: never below zero
                            COALESCE(today, %(today)s)
                                + mod(mod(spread, days) + days, days)
-                       ) AS date_due
+                       ))) AS date_due
                   FROM waiting
             )
             SELECT partner_id, lead_id, track, account_id, %(company)s AS company_id,
@@ -645,6 +648,9 @@ class KeyAccountDue(models.Model):
             scope=self._get_scope_sql(partner_ids, lead_ids),
             remote=[track for track, mode in TRACK_MODES.items() if mode != "on_site"],
             company=company.id,
+            first_day=bounds.FIRST_DAY,
+            last_day=bounds.LAST_DAY,
+            max_days=bounds.MAX_DAYS,
             today=here,
             horizon=company.sudo().key_account_horizon_days,
             new_reason=SQL(
@@ -673,7 +679,9 @@ class KeyAccountDue(models.Model):
                            card.relationship_level AS level,
                            COALESCE(card.engagement_stage, 'target') AS stage,
                            partner.user_id AS account_user_id,
-                           COALESCE(card.visit_interval_days, 0) AS own_days,
+                           CASE WHEN card.visit_interval_days <= %(max_days)s
+                                THEN GREATEST(card.visit_interval_days, 0)
+                                ELSE 0 END AS own_days,
                            card.executive_sponsor_id AS sponsor_id,
                            loss.id AS loss_id, loss.date_win_back,
                            loss.resume AS loss_resume, loss.is_done AS is_won_back,
@@ -697,6 +705,7 @@ class KeyAccountDue(models.Model):
                     books=company._get_key_account_branches().ids,
                     losses=self._get_losses_sql(company, partner_ids),
                     company=company.id,
+                    max_days=bounds.MAX_DAYS,
                     scope=SQL("TRUE")
                     if partner_ids is None
                     else SQL("card.partner_id = ANY(%s)", list(partner_ids)),

@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 
 from ..account import clock
+from ..account.attempts import do_each
 
 # How many of the latest visits a team leader is told of.
 HISTORY_LENGTH = 5
@@ -57,8 +58,15 @@ class KeyAccountEscalation(models.AbstractModel):
                 and company in companies.get(leader, ())
             ):
                 overdue.append((record, days, record_today, leader))
-        if not overdue:
-            return
+        do_each(overdue, lambda part: self._tell(company, part), self.env)
+
+    @api.model
+    def _tell(self, company, overdue):
+        """Give the leaders an activity for each of what is overdue.
+
+        :param overdue: list of (visit or row of what is due, days overdue, today there,
+            leader)
+        """
         history = self._get_escalation_history(company, [row[0] for row in overdue])
         todo = self.env.ref("mail.mail_activity_data_todo")
         vals_list = []
@@ -70,7 +78,7 @@ class KeyAccountEscalation(models.AbstractModel):
                     "document": record.partner_id or record.lead_id,
                     "company": company,
                     "key_account_visit_id": (
-                        record.id if record._name == visits._name else False
+                        record.id if record._name == "key.account.visit" else False
                     ),
                     "activity_type_id": todo.id,
                     "summary": texts.env._(
@@ -90,9 +98,9 @@ class KeyAccountEscalation(models.AbstractModel):
         for record, _, record_today, _ in overdue:
             by_day[record_today].append(record)
         for day, records in by_day.items():
-            for model in (visits, rows):
-                model.browse(
-                    record.id for record in records if record._name == model._name
+            for name in ("key.account.visit", "key.account.due"):
+                self.env[name].sudo().browse(
+                    record.id for record in records if record._name == name
                 ).date_escalated = day
 
     @api.model

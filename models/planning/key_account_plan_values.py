@@ -40,8 +40,8 @@ class KeyAccountPlanValues(models.AbstractModel):
                        due.relationship_level, due.cadence_id, due.track, due.loss_id,
                        due.date_due, due.date_escalated, due.account_user_id, due.days,
                        CASE WHEN due.track = 'visit'
-                            THEN COALESCE(card.visit_interval_days, 0)
-                            ELSE 0 END AS own_days,
+                                 AND due.days = card.visit_interval_days
+                            THEN due.days ELSE 0 END AS own_days,
                        last.date_done AS last_done
                   FROM key_account_due due
                   LEFT JOIN key_account card ON card.id = due.account_id

@@ -6,7 +6,7 @@ from odoo.tools import split_every
 
 from ...const import BATCH_SIZE, NIGHT_BATCH
 from ...engine import planner
-from ..account import clock
+from ..account import bounds, clock
 from .key_account_cadence import TRACKS
 
 TRACK_KEYS = [key for key, _ in TRACKS]
@@ -218,6 +218,11 @@ class KeyAccountPlanner(models.AbstractModel):
                 [row.id for row in wanted if not is_near[row.id]], False
             )
             wanted = [row for row in wanted if is_near[row.id]]
+        # Planning looks at all days until then: what is further away can wait.
+        far = timedelta(days=2 * bounds.MAX_DAYS)
+        wanted = [
+            row for row in wanted if row.due.date_due <= todays[row.user_id] + far
+        ]
         if not wanted:
             return {}
         end = max(max(row.due.date_due, todays[row.user_id]) for row in wanted)

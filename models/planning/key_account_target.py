@@ -149,8 +149,8 @@ class KeyAccountTarget(models.Model):
               LEFT JOIN key_account card ON card.id = due.account_id
              CROSS JOIN LATERAL (
                    SELECT CASE WHEN due.track = 'visit'
-                               THEN NULLIF(card.visit_interval_days, 0)
-                          END AS days) AS own
+                                    AND due.days = card.visit_interval_days
+                               THEN due.days END AS days) AS own
              WHERE due.company_id = %(company)s
              ORDER BY due.track DESC, due.partner_id, due.lead_id
             """,

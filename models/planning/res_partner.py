@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ..account import bounds
+
 # What moves a due date, or changes who is responsible
 DUE_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
 
@@ -10,7 +12,7 @@ class ResPartner(models.Model):
 
     _inherit = "res.partner"
 
-    visit_interval_days = fields.Integer(
+    visit_interval_days = bounds.Integer(
         string="Own Visit Interval (days)",
         compute="_compute_decisions",
         compute_sudo=True,
@@ -18,6 +20,7 @@ class ResPartner(models.Model):
         search="_search_visit_interval_days",
         groups="sales_team.group_sale_salesman",
         copy=False,
+        bounds=(0, bounds.MAX_DAYS),
         help="Plan visits to this customer every so many days; 0: by the cadence.",
     )
     is_visit_overdue = fields.Boolean(
@@ -45,7 +48,7 @@ class ResPartner(models.Model):
         return Domain("commercial_partner_id", "in", accounts.subselect("partner_id"))
 
     def _search_visit_interval_days(self, operator, value):
-        return Domain("visit_interval_days", operator, value)
+        return self._search_decision("visit_interval_days", operator, value)
 
     # -------------------------------------------------------------------------
     # Business

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from ..account import bounds
+
 
 class KeyAccountBuyingRole(models.Model):
     """A part that somebody plays in the customer's buying centre, such as decision
@@ -12,10 +14,12 @@ class KeyAccountBuyingRole(models.Model):
     _description = "Buying Role"
     _order = "sequence, id"
 
-    name = fields.Char(required=True, translate=True)
-    sequence = fields.Integer(default=10, help="Order of the columns on the map.")
+    name = bounds.Char(required=True, translate=True)
+    sequence = bounds.Integer(
+        default=10, bounds=bounds.SEQUENCES, help="Order of the columns on the map."
+    )
     active = fields.Boolean(default=True)
-    color = fields.Integer()
+    color = bounds.Integer(bounds=bounds.COLORS)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_use(self):

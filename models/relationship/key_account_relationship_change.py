@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ...const import LEVEL_NUMBERS, QUIET_DAYS, RELATIONSHIP_LEVELS
+from ..account import bounds
 
 
 class KeyAccountRelationshipChange(models.Model):
@@ -66,7 +67,8 @@ class KeyAccountRelationshipChange(models.Model):
         readonly=True,
         default="proposed",
     )
-    reason = fields.Char(
+    reason = bounds.Char(
+        longest=bounds.LONGEST_TEXT,
         readonly=True,
         help="Why it was set or proposed; empty where lapsed evidence proposes.",
     )
@@ -83,7 +85,7 @@ class KeyAccountRelationshipChange(models.Model):
         help="Empty: by the evidence.",
     )
     user_id = fields.Many2one("res.users", string="Decided By", readonly=True)
-    note = fields.Char(
+    note = bounds.Char(
         string="Decision Note",
         readonly=True,
         help="What was said when it was decided.",
@@ -159,7 +161,7 @@ class KeyAccountRelationshipChange(models.Model):
         :raise UserError: if one of the changes is not a proposal any more, or without
             a reason
         """
-        if not note or not note.strip():
+        if not bounds.clean_text(note or ""):
             raise UserError(
                 self.env._("Say why you reject it: whoever proposed it wants to know.")
             )

@@ -3,12 +3,9 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import format_date
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ..account import bounds
 from .evaluation import get_status_sql
 from .measures import MEASURES, get_all_parameters, get_present_sql
-
-# The most that a parameter may be: a century is more than anybody means, and keeps
-# dates in range.
-LIMITS = {"minimum_share": 100, "months": 1200, "quarters": 400}
 
 
 class KeyAccountRelationshipCriterion(models.Model):
@@ -25,8 +22,8 @@ class KeyAccountRelationshipCriterion(models.Model):
     _description = "Relationship Criterion"
     _order = "level_number, sequence, id"
 
-    name = fields.Char(required=True, translate=True)
-    sequence = fields.Integer(default=10)
+    name = bounds.Char(required=True, translate=True)
+    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company",
@@ -56,14 +53,19 @@ class KeyAccountRelationshipCriterion(models.Model):
         compute="_compute_parameter_names",
         help="Technical: the fields that say what exactly the criterion asks for.",
     )
-    months = fields.Integer(
+    months = bounds.Integer(
+        bounds=(0, 1200),
         help="Automatic: how far to look back. Judged: after so many months the "
         "evidence lapses unless somebody renews it.",
         default=12,
     )
-    quarters = fields.Integer(default=4, help="Number of quarters, back from today.")
-    minimum_count = fields.Integer(string="At Least", default=1)
-    minimum_share = fields.Float(string="At Least (%)", digits=(5, 2), default=50)
+    quarters = bounds.Integer(
+        default=4, bounds=(0, 400), help="Number of quarters, back from today."
+    )
+    minimum_count = bounds.Integer(string="At Least", default=1, bounds=(0, 10000))
+    minimum_share = bounds.Float(
+        string="At Least (%)", digits=(5, 2), default=50, bounds=(0, 100)
+    )
     role_ids = fields.Many2many(
         "key.account.buying.role",
         "key_account_criterion_role_rel",
@@ -120,7 +122,7 @@ class KeyAccountRelationshipCriterion(models.Model):
                     criterion._check_parameter(name)
 
     def _check_parameter(self, name):
-        """Refuse a number that says nothing, or too much."""
+        """Refuse a number that says nothing."""
         value = self[name]
         field = self._fields[name]._description_string(self.env)
         if value <= 0:
@@ -129,16 +131,6 @@ class KeyAccountRelationshipCriterion(models.Model):
                     "The criterion %(criterion)s needs a number above 0 in "
                     "“%(field)s”.",
                     criterion=self.name,
-                    field=field,
-                )
-            )
-        if value > LIMITS.get(name, value):
-            raise ValidationError(
-                self.env._(
-                    "The criterion %(criterion)s allows at most %(limit)s in "
-                    "“%(field)s”.",
-                    criterion=self.name,
-                    limit=LIMITS[name],
                     field=field,
                 )
             )

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ..account import clock
+from ..account import bounds, clock
 
 
 class KeyAccountRelationshipEvidence(models.Model):
@@ -41,13 +41,13 @@ class KeyAccountRelationshipEvidence(models.Model):
         domain="[('kind', '=', 'judged'), ('company_id', 'in', [company_id, False])]",
     )
     level = fields.Selection(related="criterion_id.level")
-    date = fields.Date(
+    date = bounds.Date(
         required=True,
         default=fields.Date.context_today,
         help="The day on which it was seen to be true. It lapses after the months that "
         "the criterion sets.",
     )
-    note = fields.Text(required=True, help="What makes you say so.")
+    note = bounds.Text(required=True, help="What makes you say so.")
     user_id = fields.Many2one(
         "res.users",
         string="Said By",
@@ -112,6 +112,7 @@ class KeyAccountRelationshipEvidence(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        bounds.check_values(self, vals_list)
         records = super().create(self._prepare_values(vals_list))
         records.partner_id._check_own_account()
         records._update_ladder()

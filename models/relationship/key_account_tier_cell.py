@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ...const import DECISION_LEVELS
+from ..account import bounds
 
 
 class KeyAccountTierCell(models.Model):
@@ -21,7 +22,7 @@ class KeyAccountTierCell(models.Model):
         ondelete="cascade",
     )
     company_id = fields.Many2one(related="tier_id.company_id", store=True)
-    sequence = fields.Integer(default=10)
+    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     role_id = fields.Many2one(
         "key.account.buying.role",
         string="Buying Role",

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ...const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ..account.key_account_mixin import INDIRECT_OPERATORS
 from ..account.res_partner import LOWEST_LEVEL
 
 SALES = "sales_team.group_sale_salesman"
@@ -116,7 +117,7 @@ class ResPartner(models.Model):
             return Domain(
                 "commercial_partner_id", "in", accounts.subselect("partner_id")
             )
-        return Domain("relationship_level", operator, value)
+        return self._search_decision("relationship_level", operator, value)
 
     def _search_suggested_relationship_level(self, operator, value):
         if operator != "in":
@@ -132,7 +133,7 @@ class ResPartner(models.Model):
         return domain
 
     def _search_key_account_coverage(self, operator, value):
-        if operator in Domain.NEGATIVE_OPERATORS:
+        if operator in INDIRECT_OPERATORS:
             return NotImplemented
         return self._get_scorecard_domain(
             Domain("required_count", ">", 0) & Domain("coverage", operator, value)
@@ -145,10 +146,7 @@ class ResPartner(models.Model):
 
     def _get_scorecard_domain(self, domain):
         """Return the domain on customers whose scorecard in this company fits."""
-        cards = self.env["key.account"]._search(
-            Domain("company_id", "=", self.env.company._get_key_account_home().id)
-            & domain
-        )
+        cards = self._search_scorecards(domain)
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
     def _can_set_level(self, level, from_level=None):

@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...const import DECISION_LEVELS, STANCES
-from ..account import clock
+from ..account import bounds, clock
 from ..account.key_account import DEFAULT_MONTHS
 
 SALES = "sales_team.group_sale_salesman"
@@ -52,7 +52,7 @@ class ResPartner(models.Model):
         help="Champion: sells for us inside. Supporter: prefers us. Opponent: prefers "
         "somebody else.",
     )
-    left_company_date = fields.Date(
+    left_company_date = bounds.Date(
         string="Left the Company On",
         groups=SALES,
         copy=False,
@@ -84,17 +84,18 @@ class ResPartner(models.Model):
             partner.last_met_date = dates.get(partner._origin.id)
 
     def _search_last_met_date(self, operator, value):
-        if operator in Domain.NEGATIVE_OPERATORS:
+        if operator not in ("in", "<", "<=", ">", ">="):
             return NotImplemented
         if operator == "in":
-            days = [day for day in value if day]
+            days = [bounds.to_day(self.env, day) for day in value if day]
             found = Domain("id", "in", self._get_met_sql(SQL("IN"), tuple(days)))
             if not days:
                 found = Domain.FALSE
             if False in value:
                 found |= Domain("id", "not in", self._get_met_sql())
             return found
-        return Domain("id", "in", self._get_met_sql(SQL(operator), value))
+        day = bounds.to_day(self.env, value)
+        return Domain("id", "in", self._get_met_sql(SQL(operator), day))
 
     def _get_met_sql(self, operator=None, value=None):
         """Return a query for the contacts whose last visit compares with ``value``, by
@@ -243,7 +244,9 @@ class ResPartner(models.Model):
         :raise UserError: if there is no such role or level
         """
         self.ensure_one()
-        known = self.env["key.account.buying.role"].browse(to_role_id or []).exists()
+        roles = self.env["key.account.buying.role"]
+        bounds.to_record(roles, from_role_id)
+        known = bounds.to_record(roles, to_role_id).exists()
         levels = dict(self._fields["decision_level"].selection)
         if bool(to_role_id) != bool(known) or (level and level not in levels):
             raise UserError(

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -79,13 +79,19 @@ class KeyAccount(models.Model):
             account.cumulative_share = shares.get(account._origin.id, 0)
 
     def _search_cumulative_share(self, operator, value):
-        if operator not in ("<", "<=", ">", ">="):
-            return NotImplemented
+        try:
+            share = float(value)
+        except (TypeError, ValueError):
+            share = None
+        if share is None or operator not in ("<", "<=", ">", ">="):
+            raise UserError(
+                self.env._("Compare the cumulative share with a number, by < or >.")
+            )
         accounts = SQL(
             "(SELECT id FROM (%s) AS accounts WHERE COALESCE(cumulated, 0) %s %s)",
             self._get_cumulated_sql(self.env.companies),
             SQL(operator),
-            value,
+            share,
         )
         return Domain("id", "in", accounts)
 

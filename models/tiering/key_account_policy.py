@@ -1,11 +1,12 @@
 import logging
+from datetime import timedelta
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import formatLang
 
-from ..account import clock
+from ..account import bounds, clock
 from ..account.pause import is_paused, paused
 from .measure import Measurement, get_placed
 from .methods import METHODS
@@ -31,7 +32,7 @@ class KeyAccountPolicy(models.Model):
     _description = "Tiering Policy"
     _order = "company_id, name, id"
 
-    name = fields.Char(required=True, translate=True)
+    name = bounds.Char(required=True, translate=True)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company",
@@ -82,10 +83,11 @@ class KeyAccountPolicy(models.Model):
         "invoiced or ordered stays with the firm of that day, as far as Odoo knows it, "
         "also when its contact goes to another firm.",
     )
-    window_months = fields.Integer(
+    window_months = bounds.Integer(
         string="Window (months)",
         required=True,
         default=12,
+        bounds=(1, 120),
         help="Revenue and margin of this many months up to today count.",
     )
     tier_ids = fields.One2many("key.account.tier", "policy_id", copy=True)
@@ -94,17 +96,19 @@ class KeyAccountPolicy(models.Model):
         default=True,
         help="When off, the run proposes and a sales administrator applies.",
     )
-    hysteresis = fields.Float(
+    hysteresis = bounds.Float(
         string="Hysteresis (%)",
         digits=(5, 2),
         default=5.0,
+        bounds=(0, 99.99),
         help="An account moves at once only when its figure is clear of the accounts "
         "on the other side of the boundary (or of the threshold) by more than this "
         "many percent. Keeps accounts near a boundary from going to and fro.",
     )
-    min_tenure_days = fields.Integer(
+    min_tenure_days = bounds.Integer(
         string="Minimum Tenure (days)",
         default=90,
+        bounds=(0, bounds.MAX_DAYS),
         help="An account that is not clear of the boundary moves after it has been in "
         "its tier for this many days; 0: at once, whatever the hysteresis.",
     )
@@ -150,22 +154,6 @@ class KeyAccountPolicy(models.Model):
                         other=other.name,
                         company=policy.company_id.name or self.env._("all companies"),
                     )
-                )
-
-    @api.constrains("window_months", "hysteresis", "min_tenure_days")
-    def _check_numbers(self):
-        for policy in self:
-            if policy.window_months < 1:
-                raise ValidationError(
-                    self.env._("The window must be at least one month.")
-                )
-            if not 0 <= policy.hysteresis < 100:
-                raise ValidationError(
-                    self.env._("The hysteresis must be from 0 to below 100 percent.")
-                )
-            if policy.min_tenure_days < 0:
-                raise ValidationError(
-                    self.env._("The minimum tenure must be 0 days or more.")
                 )
 
     # `name` and `active` so that a policy without the key in its values is checked too
@@ -343,6 +331,13 @@ class KeyAccountPolicy(models.Model):
     def _get_by_company(self):
         """Return {company, or none for the shared one: active policy}."""
         return {policy.company_id: policy for policy in self.search(Domain.TRUE)}
+
+    def _get_default_lock(self):
+        """Return until when a tier that a person sets is left alone, unless the person
+        says otherwise; False if there is no minimum tenure, or no policy."""
+        days = self.sudo().min_tenure_days
+        today = fields.Date.context_today(self)
+        return today + timedelta(days=days) if days else False
 
     def _get_companies(self):
         """Return the companies in which one of these policies is in force, and that

@@ -1,7 +1,8 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 
 from ...const import SENIORITIES
+from ..account import bounds
 from ..account.key_account import DEFAULT_MONTHS
 
 
@@ -21,25 +22,28 @@ class KeyAccountTier(models.Model):
     )
     company_id = fields.Many2one(related="policy_id.company_id", store=True)
     policy_bound = fields.Char(related="policy_id.tier_bound")
-    name = fields.Char(required=True, translate=True)
-    code = fields.Char(
+    name = bounds.Char(required=True, translate=True)
+    code = bounds.Char(
         size=8,
         help="Short name for lists and cards, such as A, B or C.",
     )
-    sequence = fields.Integer(
+    sequence = bounds.Integer(
         default=10,
+        bounds=bounds.SEQUENCES,
         help="The best tier comes first.",
     )
-    color = fields.Integer(help="Colour of the tier's badge.")
-    threshold = fields.Float(
+    color = bounds.Integer(bounds=bounds.COLORS, help="Colour of the tier's badge.")
+    threshold = bounds.Float(
         digits=(16, 2),
+        bounds=(-bounds.MAX_AMOUNT, bounds.MAX_AMOUNT),
         help="Lower bound, in company currency: an account with at least this figure "
         "over the policy's window is in this tier or a better one. Accounts below "
         "every threshold are in the last tier.",
     )
-    share = fields.Float(
+    share = bounds.Float(
         string="Up to Share",
         digits=(5, 2),
+        bounds=(0, 100),
         help="Where the tier ends, in percent counted from the best account: of the "
         "total figure for Pareto, of the number of accounts for the pyramid. With "
         "80, 95 and 100 the first tier holds the accounts that make the first 80 %, "
@@ -55,9 +59,10 @@ class KeyAccountTier(models.Model):
         "which a contact was met within the period. Planned visits name the cell that "
         "was seen longest ago.",
     )
-    coverage_months = fields.Integer(
+    coverage_months = bounds.Integer(
         string="Coverage Period (months)",
         default=DEFAULT_MONTHS,
+        bounds=(1, 120),
         help="Who was met within this many months up to today counts as met.",
     )
     min_seniority = fields.Selection(
@@ -102,17 +107,6 @@ class KeyAccountTier(models.Model):
                     tier=in_use[0].name,
                 )
             )
-
-    @api.constrains("coverage_months")
-    def _check_coverage_months(self):
-        for tier in self:
-            if not 1 <= tier.coverage_months <= 120:
-                raise ValidationError(
-                    self.env._(
-                        "The coverage period of %s must be from 1 to 120 months.",
-                        tier.name,
-                    )
-                )
 
     def _check_policies(self):
         self.policy_id._check_tiers_unless_deferred()

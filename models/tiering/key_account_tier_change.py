@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
+from ..account import bounds
+
 
 class KeyAccountTierChange(models.Model):
     """Why a customer is in its tier: the queue of proposals and the history in one."""
@@ -57,15 +59,24 @@ class KeyAccountTierChange(models.Model):
         readonly=True,
         default="proposed",
     )
-    reason = fields.Char(
+    reason = bounds.Char(
+        longest=bounds.LONGEST_TEXT,
         compute="_compute_reason",
         inverse="_inverse_reason",
         search="_search_reason",
         help="What was measured, or what whoever set the tier said.",
     )
-    said_reason = fields.Char(readonly=True, help="Technical: what somebody said.")
+    said_reason = bounds.Char(
+        longest=bounds.LONGEST_TEXT,
+        readonly=True,
+        help="Technical: what somebody said.",
+    )
     measured = fields.Json(readonly=True)
-    note = fields.Char(readonly=True, help="What was said when it was decided.")
+    note = bounds.Char(
+        longest=bounds.LONGEST_TEXT,
+        readonly=True,
+        help="What was said when it was decided.",
+    )
     user_id = fields.Many2one(
         "res.users",
         string="Decided By",

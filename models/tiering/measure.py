@@ -10,6 +10,9 @@ from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
 from ..account.outsiders import get_outsiders_sql
 
+# From here on it is no amount of money, as what is no number at all, which PostgreSQL
+# takes for the largest: one account's would be the share of all.
+NO_AMOUNT = 10**18
 # What is measured of an account.
 COLUMNS = [
     "user_id",
@@ -131,16 +134,16 @@ class Measurement:
                        AS expected_revenue
               FROM (
                     SELECT partner_id,
-                           COALESCE(revenue, 0) AS revenue,
-                           COALESCE(margin, 0) AS margin,
-                           COALESCE(previous_revenue, 0) AS previous_revenue,
+                           %(revenue)s AS revenue,
+                           %(margin)s AS margin,
+                           %(previous_revenue)s AS previous_revenue,
                            0 AS expected_revenue,
                            TRUE AS is_account
                       FROM (%(sales)s) AS sales
                      UNION ALL
                     SELECT partner_id, 0 AS revenue, 0 AS margin,
                            0 AS previous_revenue,
-                           COALESCE(expected_revenue, 0) AS expected_revenue,
+                           %(expected_revenue)s AS expected_revenue,
                            TRUE AS is_account
                       FROM (%(leads)s) AS leads
                      WHERE %(among)s
@@ -161,6 +164,19 @@ class Measurement:
             leads=get_leads_sql(self.env, self.company),
             among=among,
             company=self.company.id,
+            **{
+                name: SQL(
+                    "CASE WHEN abs(%(name)s) < %(most)s THEN %(name)s ELSE 0 END",
+                    name=SQL.identifier(name),
+                    most=NO_AMOUNT,
+                )
+                for name in (
+                    "revenue",
+                    "margin",
+                    "previous_revenue",
+                    "expected_revenue",
+                )
+            },
         )
 
     def _get_sales_sql(self):

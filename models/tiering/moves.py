@@ -5,6 +5,7 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL, split_every
 
 from ...const import BATCH_SIZE
+from ..account.attempts import do_each
 from .prospects import Prospects
 
 
@@ -39,21 +40,20 @@ class Moves:
         self._withdraw_proposals(moves)
         changes.invalidate_model(["state", "note", "date"])
         for batch in split_every(BATCH_SIZE, self._get_new_moves(moves)):
-            changes |= changes.create(
-                [
-                    {
-                        "partner_id": partner_id,
-                        "company_id": self.company.id,
-                        "from_tier_id": from_tier_id,
-                        "to_tier_id": to_tier_id,
-                        "state": "applied" if self.policy.auto_apply else "proposed",
-                        "measured": self.policy._prepare_measured(figure, rank),
-                        "date": self.today,
-                    }
-                    for partner_id, from_tier_id, to_tier_id, figure, rank in batch
-                ]
-            )
-        changes.flush_recordset()
+            vals_list = [
+                {
+                    "partner_id": partner_id,
+                    "company_id": self.company.id,
+                    "from_tier_id": from_tier_id,
+                    "to_tier_id": to_tier_id,
+                    "state": "applied" if self.policy.auto_apply else "proposed",
+                    "measured": self.policy._prepare_measured(figure, rank),
+                    "date": self.today,
+                }
+                for partner_id, from_tier_id, to_tier_id, figure, rank in batch
+            ]
+            made = do_each(vals_list, changes.create, self.env)
+            changes = changes.union(*made)
         if changes and self.policy.auto_apply:
             self._give_tiers(changes)
         return changes

@@ -1,9 +1,13 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
-from odoo.fields import Domain
 from odoo.tools import formatLang
 
+from ..account import bounds
 from ..account.key_account import DECISIONS, TIER_DECISIONS
+
+# As files name them
+TIER_COLUMNS = {"account_tier_id", "account_tier_id/id", "account_tier_id/.id"}
+LOCK_COLUMNS = {"account_tier_locked_until", "account_tier_lock_reason"}
 
 
 class ResPartner(models.Model):
@@ -27,7 +31,7 @@ class ResPartner(models.Model):
         aggregator=None,
         groups="sales_team.group_sale_salesman",
     )
-    account_tier_locked_until = fields.Date(
+    account_tier_locked_until = bounds.Date(
         string="Tier Locked Until",
         compute="_compute_account_tier",
         compute_sudo=True,
@@ -37,7 +41,7 @@ class ResPartner(models.Model):
         copy=False,
         help="Until this day, included, the tiering run leaves the tier alone.",
     )
-    account_tier_lock_reason = fields.Char(
+    account_tier_lock_reason = bounds.Char(
         string="Lock Reason",
         compute="_compute_account_tier",
         compute_sudo=True,
@@ -153,13 +157,13 @@ class ResPartner(models.Model):
         return text
 
     def _search_account_tier_id(self, operator, value):
-        return Domain("account_tier_id", operator, value)
+        return self._search_decision("account_tier_id", operator, value)
 
     def _search_account_tier_locked_until(self, operator, value):
-        return Domain("account_tier_locked_until", operator, value)
+        return self._search_decision("account_tier_locked_until", operator, value)
 
     def _search_account_tier_lock_reason(self, operator, value):
-        return Domain("account_tier_lock_reason", operator, value)
+        return self._search_decision("account_tier_lock_reason", operator, value)
 
     def _check_can_set_tier(self):
         if not self.env.su and not self.env.user.has_group(
@@ -196,6 +200,20 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------
+
+    @api.model
+    def _lock_imported_tiers(self, names, rows):
+        """Return columns and rows of an import, with a lock as the dialog has it for
+        tiers that come without: else the next run would change them."""
+        tiers = [n for n, name in enumerate(names) if name in TIER_COLUMNS]
+        policy = self.env["key.account.policy"]._get_for_company(self.env.company)
+        until = policy._get_default_lock()
+        if not tiers or not until or LOCK_COLUMNS & set(names):
+            return names, rows
+        lock = [fields.Date.to_string(until), self.env._("Imported")]
+        return [*names, "account_tier_locked_until", "account_tier_lock_reason"], [
+            [*row, *(lock if any(row[n] for n in tiers) else ["", ""])] for row in rows
+        ]
 
     def _reject_tier_changes(self, note):
         """Reject the changes of tier that are proposed for these customers.

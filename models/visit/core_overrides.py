@@ -135,6 +135,10 @@ class ResPartner(models.Model):
         self._refresh_key_account_dues(vals)
         return res
 
+    @api.model
+    def load(self, fields, data):
+        return super().load(*self._lock_imported_tiers(fields, data))
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_visited(self):
         """The database deletes visits along with their customer: refused before."""

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from ..account.key_account_mixin import INDIRECT_OPERATORS
+
 
 class CrmLead(models.Model):
     _inherit = "crm.lead"
@@ -66,7 +68,7 @@ class CrmLead(models.Model):
 
     def _search_visit_date(self, field, operator, value):
         """Search by the dates of the customer, or of the lead while it has none."""
-        if operator in Domain.NEGATIVE_OPERATORS:
+        if operator in INDIRECT_OPERATORS:
             return NotImplemented
         state, visit_field = {
             "last_visit_date": ("done", "date_done"),

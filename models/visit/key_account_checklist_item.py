@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..account import bounds
+
 
 class KeyAccountChecklistItem(models.Model):
     """What a rep ticks off in the mind before and during a visit, by the customer's
@@ -10,9 +12,9 @@ class KeyAccountChecklistItem(models.Model):
     _description = "Visit Checklist Item"
     _order = "sequence, id"
 
-    sequence = fields.Integer(default=10)
+    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     active = fields.Boolean(default=True)
-    name = fields.Char(
+    name = bounds.Char(
         string="What to Think Of",
         required=True,
         translate=True,

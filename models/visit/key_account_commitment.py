@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import clean_context
 
-from ..account import clock
+from ..account import bounds, clock
 from ..account.key_account_mixin import get_readonly_names
 
 # What the report says of a commitment; whoever is responsible may move it.
@@ -28,7 +28,7 @@ class KeyAccountCommitment(models.Model):
     _description = "Commitment"
     _order = "date_deadline, id"
 
-    name = fields.Char(string="Commitment", required=True)
+    name = bounds.Char(string="Commitment", required=True)
     visit_id = fields.Many2one(
         "key.account.visit",
         required=True,
@@ -75,8 +75,9 @@ class KeyAccountCommitment(models.Model):
         index=True,
         domain=[("share", "=", False)],
     )
-    date_deadline = fields.Date(
+    date_deadline = bounds.Date(
         string="Due",
+        is_plan=True,
         help="Becomes an activity of the responsible for this day once the visit is "
         "done. Empty: no activity.",
     )
@@ -159,6 +160,7 @@ class KeyAccountCommitment(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        bounds.check_values(self, vals_list)
         self._check_client_values(vals_list)
         if not self.env.su:
             # Defaults from a client's context are values of the client.
@@ -172,6 +174,7 @@ class KeyAccountCommitment(models.Model):
         return commitments
 
     def write(self, vals):
+        bounds.check_values(self, [vals])
         self._check_client_values([vals])
         if REPORT_FIELDS & vals.keys():
             self._check_visits()

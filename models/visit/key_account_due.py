@@ -1,6 +1,8 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from ..account import bounds
+
 
 class KeyAccountDue(models.Model):
     _inherit = "key.account.due"
@@ -22,8 +24,8 @@ class KeyAccountDue(models.Model):
         visits = self.env["key.account.visit"]
         visits.check_access("create")
         board = self.env["key.account.week.board"]
-        day = board._to_day(date)
-        user = self.env["res.users"].browse(user_id or [])
+        day = bounds.to_day(self.env, date)
+        user = bounds.to_record(self.env["res.users"], user_id)
         board._check_day(day, user, self.company_id)
         board._check_works_in_sales(user)
         row = self.sudo()

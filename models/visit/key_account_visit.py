@@ -15,7 +15,7 @@ from ...const import (
     STAGE_NUMBERS,
 )
 from ...engine import cadence as engine
-from ..account import clock
+from ..account import bounds, clock
 from ..account.key_account_form import check_named
 from ..account.key_account_mixin import get_account_key, get_readonly_names
 from ..account.pause import is_paused
@@ -135,6 +135,7 @@ class KeyAccountVisit(models.Model):
     name = fields.Char(
         string="Customer or Lead",
         compute="_compute_name",
+        search="_search_name",
         # sudo: whoever may read the visit may read whose it is
         compute_sudo=True,
     )
@@ -268,10 +269,11 @@ class KeyAccountVisit(models.Model):
         copy=False,
         help="The day that the cadence asks for, before working days and leaves.",
     )
-    date_planned = fields.Date(
+    date_planned = bounds.Date(
         string="Planned For",
         index=True,
         default=fields.Date.context_today,
+        is_plan=True,
     )
     date_latest = fields.Date(
         string="Not Later Than",
@@ -279,7 +281,7 @@ class KeyAccountVisit(models.Model):
         copy=False,
         help="End of the visit's window: due date plus 30 % of the interval.",
     )
-    date_done = fields.Date(string="Done On", index=True, copy=False)
+    date_done = bounds.Date(string="Done On", index=True, copy=False)
     date_cancelled = fields.Date(string="Cancelled On", readonly=True, copy=False)
     closed_at = fields.Datetime(
         readonly=True,
@@ -287,10 +289,11 @@ class KeyAccountVisit(models.Model):
         help="When somebody said that the visit was done, or cancelled it: which came "
         "last on a day.",
     )
-    date_resume = fields.Date(
+    date_resume = bounds.Date(
         string="Come Back On",
         readonly=True,
         copy=False,
+        is_plan=True,
         help="The next visit is due on this day.",
     )
     is_date_fixed = fields.Boolean(
@@ -305,7 +308,8 @@ class KeyAccountVisit(models.Model):
         help="Planned, and the due date has passed; the planned day of what a person "
         "planned without one.",
     )
-    summary = fields.Char(
+    summary = bounds.Char(
+        longest=bounds.LONGEST_TEXT,
         string="Reason",
         help="Why the customer is to be seen.",
     )
@@ -338,9 +342,9 @@ class KeyAccountVisit(models.Model):
         # the texts are clean when they are stored
         sanitize=False,
     )
-    objective = fields.Char(help="What the visit is to achieve.")
-    feedback = fields.Text(copy=False, help="What came of the visit.")
-    close_reason = fields.Char(readonly=True, copy=False)
+    objective = bounds.Char(help="What the visit is to achieve.")
+    feedback = bounds.Text(copy=False, help="What came of the visit.")
+    close_reason = bounds.Char(longest=bounds.LONGEST_TEXT, readonly=True, copy=False)
     task_ids = fields.One2many(
         "mail.activity",
         "key_account_visit_id",
@@ -616,6 +620,7 @@ class KeyAccountVisit(models.Model):
         imports come this way: first what a client must not do is refused, then what
         follows from the values is filled in; activities, accounts, due dates and what
         was planned before follow."""
+        bounds.check_values(self, vals_list)
         if not self.env.su:
             self._check_client_values(vals_list)
             self._check_new_states(vals_list)
@@ -646,6 +651,7 @@ class KeyAccountVisit(models.Model):
         of the buttons."""
         if not self:
             return True
+        bounds.check_values(self, [vals])
         vals = self._take_visited_day(dict(vals))
         state = None
         if not self.env.su:
@@ -688,6 +694,35 @@ class KeyAccountVisit(models.Model):
         self.env["key.account"].sudo()._update_visit_dates(accounts.ids)
         self.browse()._update_dues(accounts, leads, companies)
         return res
+
+    @api.model
+    def load(self, fields, data):
+        """A file that is loaded twice makes nothing twice."""
+        latest = self.sudo().search(Domain.TRUE, order="id DESC", limit=1)
+        visits = self.with_context(key_account_last_visit_id=latest.id)
+        return super(KeyAccountVisit, visits).load(fields, data)
+
+    @api.model
+    def _load_records_create(self, vals_list):
+        self._check_not_loaded(vals_list)
+        return super()._load_records_create(vals_list)
+
+    def _load_records_write(self, values):
+        # what a file says again of a closed visit is no change
+        partner = self.partner_id.browse(values.get("partner_id") or ())
+        known = {
+            name: self._fields[name].convert_to_cache(self[name], self)
+            for name in HISTORY_FIELDS
+        }
+        said = {**values, "partner_id": partner.commercial_partner_id}
+        return super()._load_records_write(
+            {
+                name: value
+                for name, value in values.items()
+                if name not in HISTORY_FIELDS
+                or self._fields[name].convert_to_cache(said[name], self) != known[name]
+            }
+        )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_done(self):
@@ -742,6 +777,40 @@ class KeyAccountVisit(models.Model):
                     closed[0].name,
                 )
             )
+
+    @api.model
+    def _check_not_loaded(self, vals_list):
+        """Refuse rows of a file about past visits that were there before it came.
+
+        :raise UserError: if there is one
+        """
+        latest = self.env.context.get("key_account_last_visit_id")
+        done = [vals for vals in vals_list if vals.get("state") == "done"]
+        if not latest or not done:
+            return
+        done = self._complete_new_values(done)
+        # sudo: whoever may not read one may not make it again
+        known = {
+            visit._get_account_key() + (visit.user_id.id, visit.date_done)
+            for visit in self.sudo().search(
+                [
+                    ("id", "<=", latest),
+                    ("state", "=", "done"),
+                    ("date_done", "in", [vals["date_done"] for vals in done]),
+                ]
+            )
+        }
+        for vals in done:
+            visit = self.new({"user_id": self.env.uid, "track": "visit", **vals})
+            if visit._get_account_key() + (visit.user_id.id, visit.date_done) in known:
+                raise UserError(
+                    self.env._(
+                        "The visit to %(customer)s on %(day)s is there already: take "
+                        "the row out, or name the visit's external ID.",
+                        customer=visit.name,
+                        day=format_date(self.env, visit.date_done),
+                    )
+                )
 
     # What follows from the values -------------------------------------------
 
@@ -908,6 +977,7 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("write")
         self._check_planned()
+        feedback = bounds.clean_text(feedback or "")
         # sudo: whoever may write the visit, also one that has no right to the customer;
         # the message is still by whoever marks it done
         activities = self.sudo().activity_id.filtered("active")
@@ -931,7 +1001,8 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("write")
         self._check_planned()
-        date_resume = fields.Date.to_date(date_resume)
+        date_resume = bounds.to_day(self.env, date_resume)
+        self._fields["date_resume"]._check_bounds(date_resume, self)
         if date_resume and any(date_resume < visit._get_today() for visit in self):
             raise ValidationError(
                 self.env._("The day to come back is in the past: choose a later one.")
@@ -1024,7 +1095,7 @@ class KeyAccountVisit(models.Model):
         self._carry_to_activities({"target_contact_id"})
         self.env["key.account.visit.task"]._unlink_follow_ups(self)
         self.commitment_ids._unlink_activities()
-        self.write({"report_date": False, "report_uid": False})
+        self.write({"report_date": False, "report_uid": False, "report_key": False})
 
     def _cancel(self, reason, date_resume=None):
         """Cancel on a person's behalf: the account is due again on ``date_resume``,
@@ -1055,7 +1126,8 @@ class KeyAccountVisit(models.Model):
         day = max(self.date_planned, self._get_today())
         days = self.partner_id.with_company(self.company_id).visit_interval_days
         count, unit = line._get_interval(days if self.track == "visit" else 0)
-        return engine.add_interval(day, count or 1, unit or "month")
+        day = engine.add_interval(day, count or 1, unit or "month")
+        return min(day, bounds.LAST_DAY)
 
     def _close(self, reason, date_resume=False, unlink_activities=True):
         """Cancel visits. Without ``date_resume`` the cadence goes on from the last

@@ -9,7 +9,7 @@ from odoo.fields import Command
 from odoo.tools import clean_context, format_date, format_time, groupby
 from odoo.tools.intervals import Intervals
 
-from ..account import clock
+from ..account import bounds, clock
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
@@ -88,8 +88,8 @@ class KeyAccountVisit(models.Model):
         self.check_access("write")
         self._check_planned()
         board = self.env["key.account.week.board"]
-        day = board._to_day(date)
-        user = self.env["res.users"].browse(user_id or [])
+        day = bounds.to_day(self.env, date)
+        user = bounds.to_record(self.env["res.users"], user_id)
         board._check_day(day, user, self.company_id)
         board._check_works_in_sales(user)
         vals = {}

@@ -1,11 +1,15 @@
+import hashlib
+import json
 from datetime import timedelta
 
-from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Domain
-from odoo.tools import format_date
+import psycopg2.errors
 
-from ..account import clock
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import AccessError, ConcurrencyError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import format_date, mute_logger
+
+from ..account import bounds, clock
 from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
@@ -26,10 +30,10 @@ class KeyAccountVisit(models.Model):
     # Tracked are corrections of a report, see _track_prepare
     contact_ids = fields.Many2many(tracking=True)
     mode = fields.Selection(tracking=True)
-    feedback = fields.Text(tracking=True)
-    objective = fields.Char(tracking=True)
+    feedback = bounds.Text(tracking=True)
+    objective = bounds.Char(tracking=True)
 
-    date_visited = fields.Date(
+    date_visited = bounds.Date(
         string="When",
         compute="_compute_date_visited",
         readonly=False,
@@ -45,29 +49,30 @@ class KeyAccountVisit(models.Model):
         tracking=True,
         help="Whether the visit achieved what it was to achieve.",
     )
-    next_step = fields.Char(
+    next_step = bounds.Char(
         string="What Next",
         copy=False,
         tracking=True,
         help="What happens now, and who does it.",
     )
-    next_date = fields.Date(
+    next_date = bounds.Date(
         string="Next Visit On",
         copy=False,
         tracking=True,
+        is_plan=True,
         help="The day that the customer was promised. Empty: the cadence decides.",
     )
-    next_theme = fields.Char(
+    next_theme = bounds.Char(
         copy=False,
         tracking=True,
         help="The objective of the next visit.",
     )
-    needs = fields.Text(
+    needs = bounds.Text(
         copy=False,
         tracking=True,
         help="What the customer needs, in the customer's own words.",
     )
-    objections = fields.Text(
+    objections = bounds.Text(
         copy=False,
         tracking=True,
         help="What speaks against us, and what was answered.",
@@ -103,7 +108,7 @@ class KeyAccountVisit(models.Model):
         tracking=True,
         help="The sales team's leader gets an activity when the report is given.",
     )
-    support_needed = fields.Char(
+    support_needed = bounds.Char(
         string="Which Support",
         copy=False,
         tracking=True,
@@ -115,7 +120,7 @@ class KeyAccountVisit(models.Model):
         copy=False,
         help="What we promised the customer. Each with a date becomes an activity.",
     )
-    commitments = fields.Text(
+    commitments = bounds.Text(
         compute="_compute_commitments",
         inverse="_inverse_commitments",
         help="The commitments, one a line. A new line is due on the day of the "
@@ -141,6 +146,8 @@ class KeyAccountVisit(models.Model):
         copy=False,
         ondelete="set null",
     )
+    # Of a report that is sent twice, by two taps or over a bad line, one counts.
+    report_key = fields.Char(readonly=True, copy=False)
     can_report = fields.Boolean(compute="_compute_can_report")
     follow_up_activity_id = fields.Many2one(
         "mail.activity",
@@ -162,6 +169,7 @@ class KeyAccountVisit(models.Model):
         compute_sudo=True,
     )
 
+    _report_key_uniq = models.UniqueIndex("(report_key) WHERE report_key IS NOT NULL")
     _to_report_idx = models.Index(
         "(user_id) WHERE state = 'done' AND report_date IS NULL"
     )
@@ -468,17 +476,45 @@ class KeyAccountVisit(models.Model):
 
     def _save_report(self, values):
         """Write what the report says so far, on a new visit if there is none."""
+        if values and not isinstance(values, dict):
+            raise UserError(self.env._("This is no report: fill in its form."))
+        key = values and self._get_report_key(values)
         if not self:
-            self = self.create({"state": "done", **(values or {})})
+            self = self._log_report(values or {}, key)
             values = None
         self.ensure_one()
         self.check_access("write")
         self._check_reportable()
         self._check_correction()
+        if key and self.sudo().report_key == key:
+            values = None
+        elif key:
+            self.sudo().report_key = key
         if not self.report_date and self.state != "planned":
             self._take_over()
         self.write(values or {})
         return self
+
+    def _get_report_key(self, values):
+        """Return what tells this report of today, by the user, from all others."""
+        said = [self.ids, self.env.uid, clock.get_today(self.env.company), values]
+        text = json.dumps(said, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _log_report(self, values, key):
+        """Return the visit with what the report says, made unless the same report came
+        before."""
+        known = key and self.sudo().search([("report_key", "=", key)])
+        if known:
+            return known.with_env(self.env)
+        visit = self.create({"state": "done", **values})
+        try:
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                visit.sudo().report_key = key
+        except psycopg2.errors.UniqueViolation as error:
+            # The same report comes at this moment: once more, when it is there.
+            raise ConcurrencyError(str(error)) from error
+        return visit
 
     def _take_over(self):
         """Note who made the visit, if it isn't its salesperson."""
@@ -549,13 +585,14 @@ class KeyAccountVisit(models.Model):
             for a company of others
         """
         self.check_access("read")
-        company = self.env["res.company"].browse(company_id or self.env.company.id)
+        company = bounds.to_record(self.env["res.company"], company_id)
+        company = company or self.env.company
         if company not in self.env.user.company_ids:
             raise AccessError(
                 self.env._("You don't work for this company: ask for another one.")
             )
         Partners = self.env["res.partner"]
-        account = Partners.browse(partner_id)
+        account = bounds.to_record(Partners, partner_id)
         account.check_access("read")
         today = clock.get_today(company, self.env.user)
         contacts = Partners.search_fetch(

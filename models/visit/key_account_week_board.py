@@ -7,12 +7,10 @@ from odoo.tools.misc import get_lang
 
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine.planner import VISIT_LOAD
-from ..account import clock
+from ..account import bounds, clock
 from ..planning.key_account_agenda import MODE_LOADS, WEEKDAYS
 
 WEEK_DAYS = 7
-# Days far away have no week.
-FIRST_YEAR, LAST_YEAR = 1970, 2199
 # More than anybody drags: the list shows the rest.
 SHOWN_BACKLOG = 50
 
@@ -44,7 +42,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
         dues = self.env["key.account.due"]
         dues.check_access("read")
         today = clock.get_today(self.env.company, self.env.user)
-        days = self._get_week(self._to_day(date) or today)
+        days = self._get_week(bounds.to_day(self.env, date) or today)
         see_all = self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
         teams = self.env["crm.team"]
         if see_all and not own:
@@ -88,18 +86,6 @@ class KeyAccountWeekBoard(models.AbstractModel):
             ),
             "backlog_count": dues.search_count(waiting),
         }
-
-    @api.model
-    def _to_day(self, date):
-        try:
-            day = fields.Date.to_date(date)
-        except (AttributeError, TypeError, ValueError):
-            day = None
-        if date and not (day and FIRST_YEAR <= day.year <= LAST_YEAR):
-            raise UserError(
-                self.env._("%s is no day: write it as year-month-day.", date)
-            )
-        return day
 
     @api.model
     def _check_day(self, day, user, company):

@@ -764,7 +764,7 @@ class TestBadInput(KeyAccountCommon):
         self._assert_refused("above that", tier_ids=shares(95, 80, 100))
         self._assert_refused("above that", tier_ids=shares(95, 95, 100))
         self._assert_refused("above 0", tier_ids=shares(0, 95, 100))
-        self._assert_refused("at most 100", tier_ids=shares(80, 95, 101))
+        self._assert_refused("from 0 to 100", tier_ids=shares(80, 95, 101))
         with self.assertRaisesRegex(ValidationError, "reach only"), self.cr.savepoint():
             self.tier_c.share = 99
         # right only together: accepted
@@ -790,14 +790,48 @@ class TestBadInput(KeyAccountCommon):
         )
 
     def test_numbers(self):
-        self._assert_refused("at least one month", window_months=0)
-        self._assert_refused("at least one month", window_months=-12)
-        self._assert_refused("from 0 to below 100", hysteresis=-1)
-        self._assert_refused("from 0 to below 100", hysteresis=100)
-        self._assert_refused("0 days or more", min_tenure_days=-1)
+        self._assert_refused("from 1 to 120", window_months=0)
+        self._assert_refused("from 1 to 120", window_months=-12)
+        self._assert_refused("from 0 to 99.99", hysteresis=-1)
+        self._assert_refused("from 0 to 99.99", hysteresis=100)
+        self._assert_refused("from 0 to 3,650", min_tenure_days=-1)
 
     def test_scorecard_method_is_not_there_yet(self):
         self._assert_refused("not available yet", method="scorecard")
+
+    def test_tiers_of_a_file_are_locked_as_in_the_dialog(self):
+        kestrel, heron = self._create_partner("Kestrel"), self._create_partner("Heron")
+        partners = self.env["res.partner"].with_user(self.manager)
+        self.manager.group_ids += self.env.ref("base.group_partner_manager")
+
+        def load(names, *rows):
+            result = partners.load(names, [list(map(str, row)) for row in rows])
+            self.assertTrue(result["ids"], result["messages"])
+            self.env.invalidate_all()
+
+        tier = "account_tier_id/.id"
+        load([".id", tier], (kestrel.id, self.tier_a.id), (heron.id, ""))
+        wizard = self.env["key.account.tier.set"].new({"partner_id": kestrel.id})
+        self.assertTrue(kestrel.account_tier_locked_until)
+        self.assertEqual(kestrel.account_tier_locked_until, wizard.locked_until)
+        self.assertEqual(kestrel.account_tier_lock_reason, "Imported")
+        self.assertFalse(heron.account_tier_locked_until)
+        self.policy._run()
+        self.env.invalidate_all()
+        self.assertEqual(kestrel.account_tier_id, self.tier_a)
+        # the file may say otherwise
+        load(
+            [".id", tier, "account_tier_locked_until"],
+            (kestrel.id, self.tier_b.id, ""),
+            (heron.id, self.tier_b.id, "2099-12-31"),
+        )
+        self.assertFalse(kestrel.account_tier_locked_until)
+        self.assertEqual(str(heron.account_tier_locked_until), "2099-12-31")
+        # without a minimum tenure the dialog locks nothing
+        self.policy.min_tenure_days = 0
+        heron.account_tier_locked_until = False
+        load([".id", tier], (heron.id, self.tier_a.id))
+        self.assertFalse(heron.account_tier_locked_until)
 
     def test_two_active_policies(self):
         with self.assertRaisesRegex(ValidationError, "already active"):

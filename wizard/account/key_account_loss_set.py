@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ...models.account import bounds
+
 
 class KeyAccountLossSet(models.TransientModel):
     """Note that an account left, why, and when to try to win it back."""
@@ -20,7 +22,7 @@ class KeyAccountLossSet(models.TransientModel):
         required=True,
         ondelete="cascade",
     )
-    date = fields.Date(
+    date = bounds.Date(
         string="Lost On",
         required=True,
         default=fields.Date.context_today,
@@ -31,9 +33,10 @@ class KeyAccountLossSet(models.TransientModel):
         ondelete="set null",
         help="Who has the business now, if known.",
     )
-    note = fields.Text()
-    date_win_back = fields.Date(
+    note = bounds.Text()
+    date_win_back = bounds.Date(
         string="Win Back On",
+        is_plan=True,
         help="Plans a visit for this day. Leave empty to plan nothing more.",
     )
 

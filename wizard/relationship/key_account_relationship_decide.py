@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ...models.account import bounds
+
 
 class KeyAccountRelationshipDecide(models.TransientModel):
     """Approve or reject proposed levels, with a reason."""
@@ -18,7 +20,7 @@ class KeyAccountRelationshipDecide(models.TransientModel):
         required=True,
         default="applied",
     )
-    note = fields.Char(
+    note = bounds.Char(
         string="Reason",
         help="Kept in the history, where whoever proposed it reads it.",
     )

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ...const import RELATIONSHIP_LEVELS
+from ...models.account import bounds
 
 
 class KeyAccountRelationshipSet(models.TransientModel):
@@ -49,7 +50,7 @@ class KeyAccountRelationshipSet(models.TransientModel):
         string="Waiting for a Decision",
         compute="_compute_pending_id",
     )
-    reason = fields.Char(
+    reason = bounds.Char(
         required=True,
         help="Kept in the history; who approves it reads it.",
     )

@@ -36,4 +36,4 @@ class KeyAccountTierPreviewLine(models.TransientModel):
         "key.account.tier", string="From", ondelete="cascade"
     )
     to_tier_id = fields.Many2one("key.account.tier", string="To", ondelete="cascade")
-    reason = fields.Char()
+    reason = fields.Char(readonly=True)

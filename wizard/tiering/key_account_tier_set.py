@@ -1,7 +1,7 @@
-from datetime import timedelta
-
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+
+from ...models.account import bounds
 
 
 class KeyAccountTierSet(models.TransientModel):
@@ -29,11 +29,11 @@ class KeyAccountTierSet(models.TransientModel):
         precompute=True,
         domain="[('policy_id', '=', policy_id)]",
     )
-    reason = fields.Char(
+    reason = bounds.Char(
         required=True,
         help="Shown to the salesperson and kept in the history.",
     )
-    locked_until = fields.Date(
+    locked_until = bounds.Date(
         compute="_compute_locked_until",
         compute_sudo=False,
         store=True,
@@ -57,9 +57,7 @@ class KeyAccountTierSet(models.TransientModel):
     @api.depends("policy_id")
     def _compute_locked_until(self):
         for wizard in self:
-            days = wizard.policy_id.min_tenure_days
-            today = fields.Date.context_today(wizard)
-            wizard.locked_until = today + timedelta(days=days) if days else False
+            wizard.locked_until = wizard.policy_id._get_default_lock()
 
     @api.constrains("locked_until")
     def _check_locked_until(self):

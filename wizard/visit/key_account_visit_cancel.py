@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ...models.account import bounds
+
 
 class KeyAccountVisitCancel(models.TransientModel):
     """Cancel a visit and say when to come back."""
@@ -9,8 +11,8 @@ class KeyAccountVisitCancel(models.TransientModel):
     _description = "Cancel Visit"
 
     visit_id = fields.Many2one("key.account.visit", required=True, ondelete="cascade")
-    reason = fields.Char()
-    date_resume = fields.Date(
+    reason = bounds.Char()
+    date_resume = bounds.Date(
         string="Come Back On",
         required=True,
         compute="_compute_date_resume",
@@ -19,6 +21,7 @@ class KeyAccountVisitCancel(models.TransientModel):
         store=True,
         readonly=False,
         precompute=True,
+        is_plan=True,
         help="The next visit is due on this day.",
     )
 
