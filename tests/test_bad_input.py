@@ -286,8 +286,20 @@ class TestBadInput(KeyAccountCommon):
     def test_what_is_stored_stops_nobody(self):
         """Values that came past the ORM, of one customer: the others are planned."""
         self.visit._close("Again")
+        self.Visit.create(
+            {
+                "partner_id": self.partner.id,
+                "user_id": self.rep.id,
+                "track": "contact",
+                "date_due": "2026-01-01",
+                "date_latest": "2026-01-10",
+                "cadence_id": self.cadence.id,
+            }
+        )
         self.env.flush_all()
         for statement in (
+            "UPDATE key_account_visit SET date_planned = '9999-12-31'"
+            " WHERE partner_id = %s AND state = 'planned'",
             "UPDATE key_account SET visit_interval_days = 2147483647"
             " WHERE partner_id = %s",
             "UPDATE key_account SET visit_interval_days = -5 WHERE partner_id = %s",

@@ -195,7 +195,7 @@ class Text(_Text, fields.Text):
 
 def clean_text(value):
     """Return a text without control characters, False if nothing but blanks is left."""
-    text = value.translate(CONTROL_CHARACTERS)
+    text = str(value or "").translate(CONTROL_CHARACTERS)
     return text if text.strip() else False
 
 

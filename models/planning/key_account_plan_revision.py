@@ -45,9 +45,12 @@ class KeyAccountPlanRevision(models.AbstractModel):
         visits = self.env["key.account.visit"].search(
             domain & Domain("date_latest", "<", latest)
         )
-        missed = visits.filtered(
-            lambda visit: visit._get_window_end() < (today or visit._get_today())
-        )
+        missed = visits.browse()
+        for visit in visits:
+            here = today or visit._get_today()
+            # what is planned for a day to come has a window that no calendar may hold
+            if visit.date_planned < here and visit._get_window_end() < here:
+                missed |= visit
         missed, following = take_page(missed, after)
         do_each(missed, self._miss)
         return following

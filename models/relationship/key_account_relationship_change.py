@@ -161,7 +161,7 @@ class KeyAccountRelationshipChange(models.Model):
         :raise UserError: if one of the changes is not a proposal any more, or without
             a reason
         """
-        if not bounds.clean_text(note or ""):
+        if not bounds.clean_text(note):
             raise UserError(
                 self.env._("Say why you reject it: whoever proposed it wants to know.")
             )

@@ -977,7 +977,7 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("write")
         self._check_planned()
-        feedback = bounds.clean_text(feedback or "")
+        feedback = bounds.clean_text(feedback)
         # sudo: whoever may write the visit, also one that has no right to the customer;
         # the message is still by whoever marks it done
         activities = self.sudo().activity_id.filtered("active")

@@ -730,6 +730,9 @@ class KeyAccountVisit(models.Model):
     def _add_feedback(self, feedback):
         """Take over what was typed into Odoo's own feedback box; a report that was
         given stays as it is, and so does a visit that didn't take place."""
+        feedback = bounds.clean_text(feedback)
+        if not feedback:
+            return
         for visit in self.filtered(
             lambda visit: not visit.report_date and visit.state != "cancelled"
         ):
