@@ -35,6 +35,7 @@ OVERRIDDEN = {
         "_field_to_sql",
         "create",
         "default_get",
+        "load",
         "unlink",
         "write",
     },

@@ -98,14 +98,6 @@ class KeyAccountRelationshipEvidence(models.Model):
                     )
                 )
 
-    @api.constrains("note")
-    def _check_note(self):
-        for evidence in self:
-            if not evidence.note or not evidence.note.strip():
-                raise ValidationError(
-                    self.env._("Say in the note what makes you say so.")
-                )
-
     # -------------------------------------------------------------------------
     # CRUD
     # -------------------------------------------------------------------------

@@ -1094,7 +1094,7 @@ class TestLadder(RelationshipCommon):
         automatic = self._create_criterion("executive_meeting")
         with self.assertRaisesRegex(ValidationError, "read off the data"):
             self.Evidence.create({**vals, "criterion_id": automatic.id})
-        with self.assertRaisesRegex(ValidationError, "in the note"):
+        with self.assertRaisesRegex(ValidationError, "“Note” says nothing"):
             self.Evidence.create({**vals, "note": "  "})
         other = self._create_company("Third")
         self.partner.company_id = other
