@@ -71,10 +71,12 @@ class TestAdministrators(KeyAccountCommon):
         )
         for admin in self.admins:
             with self.subTest(admin=admin.login):
+                # the button asks for the right to teams, in core
                 rep = self._as(self.rep, admin)
-                rep.action_archive()
+                rep.active = False
                 self.assertEqual(visit.user_id, self.leader)
-                rep.action_unarchive()
+                rep.active = True
+                visit.user_id = self.rep
                 account = self._as(self.account, admin)
                 account.user_id = self.rep2
                 self.assertEqual(visit.user_id, self.rep2)

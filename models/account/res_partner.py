@@ -334,14 +334,13 @@ class ResPartner(models.Model):
     def _get_said(self, decided):
         """Return those of the values that aren't what the customer shows already."""
         self.ensure_one()
-        said = {}
-        for name, value in decided.items():
-            convert = self._fields[name].convert_to_cache
-            if name == "relationship_level":
-                value = value or LOWEST_LEVEL
-            if convert(value, self) != convert(self[name], self):
-                said[name] = value
-        return said
+        fields_ = self._fields
+        return {
+            name: value
+            for name, value in decided.items()
+            if fields_[name].convert_to_cache(value, self)
+            != fields_[name].convert_to_cache(self[name], self)
+        }
 
     @api.model
     def _leave_decisions(self, vals):
