@@ -206,7 +206,7 @@ class ExecutiveMeeting(Measure):
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
-            met=_get_contacts_met_sql(scope),
+            met=_get_contacts_met_sql(self.env, scope),
         )
 
 
