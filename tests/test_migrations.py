@@ -1,5 +1,5 @@
 import importlib.util
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from odoo.tests import tagged
@@ -214,6 +214,60 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.5.0/post-stages.py")
         self.assertEqual(leads.mapped("engagement_stage"), ["opportunity", "quotation"])
         self.assertEqual(self._get_card(partner).engagement_stage, "quotation")
+
+    def test_19_0_1_5_0_evidence(self):
+        """Older evidence goes with what was withdrawn, later one stays."""
+        partner = self._create_partner("Kestrel")
+        criterion = self.env["key.account.relationship.criterion"].create(
+            {
+                "name": "Their word",
+                "kind": "judged",
+                "level": "preferred_supplier",
+                "company_id": self.company.id,
+            }
+        )
+        older, withdrawn, later, other = self.env[
+            "key.account.relationship.evidence"
+        ].create(
+            [
+                {
+                    "partner_id": account.id,
+                    "company_id": self.company.id,
+                    "criterion_id": criterion.id,
+                    "date": day,
+                    "note": "Seen",
+                }
+                for account, day in (
+                    (partner, "2026-01-05"),
+                    (partner, "2026-01-09"),
+                    (partner, "2026-01-02"),
+                    (self._create_partner("Merlin"), "2026-01-05"),
+                )
+            ]
+        )
+        self.env.flush_all()
+        self.cr.execute(
+            """
+            UPDATE key_account_relationship_evidence
+               SET create_date = CASE id WHEN %(later)s THEN TIMESTAMP '2026-02-03'
+                                 ELSE TIMESTAMP '2026-02-01' END,
+                   write_date = '2026-02-02',
+                   date_withdrawn = CASE id WHEN %(withdrawn)s THEN DATE '2026-02-02'
+                                    END,
+                   withdrawn_user_id = CASE id WHEN %(withdrawn)s THEN %(user)s END
+             WHERE id = ANY(%(ids)s)
+            """,
+            {
+                "ids": (older | withdrawn | later | other).ids,
+                "later": later.id,
+                "withdrawn": withdrawn.id,
+                "user": self.leader.id,
+            },
+        )
+        self._migrate("19.0.1.5.0/post-evidence.py")
+        self.assertEqual(older.date_withdrawn, date(2026, 2, 2))
+        self.assertEqual(older.withdrawn_user_id, self.leader)
+        self.assertFalse((later | other).filtered("date_withdrawn"))
 
     def test_19_0_1_2_0_report(self):
         done, planned = self.Visit.create(

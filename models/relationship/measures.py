@@ -201,12 +201,15 @@ class ExecutiveMeeting(Measure):
                     OR EXISTS (SELECT FROM crm_team team
                                 WHERE team.user_id = met.user_id
                                   AND team.active
-                                  AND COALESCE(team.company_id, met.company_id)
+                                  AND COALESCE(%(home)s, met.company_id)
                                       = met.company_id))
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
             met=_get_contacts_met_sql(self.env, scope),
+            home=self.env["res.company"]._get_key_account_home_sql(
+                SQL("team.company_id")
+            ),
         )
 
 
