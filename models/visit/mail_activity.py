@@ -241,7 +241,7 @@ class MailActivity(models.Model):
         is_lead = self.res_model == "crm.lead"
         partner = record.partner_id if is_lead else record
         account = partner.commercial_partner_id
-        company = account.company_id or self.env.company
+        company = (account.company_id or self.env.company)._get_key_account_home()
         if is_lead and not account:
             company = record._get_key_account_company()
         vals = {
