@@ -892,14 +892,25 @@ class KeyAccountDue(models.Model):
                     ON team.id = member.crm_team_id
                    AND (team.company_id = %(company)s OR team.company_id IS NULL)
                  ORDER BY member.user_id, member.active DESC, member.id
+            ), chosen AS MATERIALIZED (
+                SELECT asked.*, members.team_id AS own_team_id,
+                       CASE WHEN asked.track = 'executive' THEN sponsor.id
+                            ELSE salesperson.id END AS chosen_id
+                  FROM %(asked)s AS asked
+                  LEFT JOIN present salesperson
+                    ON salesperson.id = asked.account_user_id
+                  LEFT JOIN present sponsor
+                    ON sponsor.id = asked.sponsor_id
+                  LEFT JOIN members ON members.user_id = asked.account_user_id
             ), unserved AS MATERIALIZED (
                 SELECT DISTINCT partner_id
-                  FROM %(asked)s AS asked
+                  FROM chosen
                  WHERE account_user_id IS NULL
                    AND partner_id IS NOT NULL
                    AND track != 'executive'
             ), deputies AS MATERIALIZED (
-                SELECT DISTINCT ON (partner_id) partner_id, user_id
+                SELECT DISTINCT ON (partner_id)
+                       partner_id, present.id AS user_id, members.team_id
                   FROM (
                         SELECT unserved.partner_id, contact.user_id, 1 AS place,
                                COUNT(*) AS weight
@@ -922,24 +933,9 @@ class KeyAccountDue(models.Model):
                            AND move.move_type IN ('out_invoice', 'out_receipt')
                          GROUP BY unserved.partner_id, move.invoice_user_id
                        ) AS candidates
-                  JOIN present ON present.id = user_id
-                 ORDER BY partner_id, place, weight DESC, user_id
-            ), chosen AS MATERIALIZED (
-                SELECT asked.*, members.team_id AS own_team_id,
-                       CASE WHEN asked.track = 'executive' THEN sponsor.id
-                            ELSE COALESCE(salesperson.id, deputies.user_id)
-                            END AS chosen_id
-                  FROM %(asked)s AS asked
-                  LEFT JOIN present salesperson
-                    ON salesperson.id = asked.account_user_id
-                  LEFT JOIN present sponsor ON sponsor.id = asked.sponsor_id
-                  LEFT JOIN deputies
-                    ON deputies.partner_id = asked.partner_id
-                   AND asked.account_user_id IS NULL
-                   AND asked.track != 'executive'
-                  LEFT JOIN members
-                    ON members.user_id
-                       = COALESCE(asked.account_user_id, deputies.user_id)
+                  JOIN present ON present.id = candidates.user_id
+                  LEFT JOIN members ON members.user_id = present.id
+                 ORDER BY partner_id, place, weight DESC, present.id
             ), orphans AS MATERIALIZED (
                 SELECT DISTINCT partner_id, lead_id
                   FROM chosen
@@ -971,10 +967,17 @@ class KeyAccountDue(models.Model):
                  WHERE team_id IS NOT NULL
                  ORDER BY partner_id, lead_id, day DESC, team_id
             ), responsibles AS (
-                SELECT chosen.*, COALESCE(chosen_id, teams.leader_id) AS user_id,
-                       CASE WHEN chosen_id IS NULL THEN teams.id ELSE own_team_id END
-                           AS team_id
+                SELECT chosen.*,
+                       COALESCE(chosen_id, deputies.user_id, teams.leader_id)
+                           AS user_id,
+                       CASE WHEN deputies.user_id IS NOT NULL THEN deputies.team_id
+                            WHEN chosen_id IS NULL THEN teams.id
+                            ELSE own_team_id END AS team_id
                   FROM chosen
+                  LEFT JOIN deputies
+                    ON deputies.partner_id = chosen.partner_id
+                   AND chosen.account_user_id IS NULL
+                   AND chosen.track != 'executive'
                   LEFT JOIN latest latest_account
                     ON latest_account.partner_id = chosen.partner_id
                   LEFT JOIN latest latest_lead
@@ -982,6 +985,7 @@ class KeyAccountDue(models.Model):
                    AND chosen.partner_id IS NULL
                   LEFT JOIN teams
                     ON chosen_id IS NULL
+                   AND deputies.user_id IS NULL
                    AND teams.id = COALESCE(own_team_id, latest_account.team_id,
                                            latest_lead.team_id)
             )
