@@ -144,9 +144,11 @@ class TestValueType(KeyAccountCommon):
         (self.partner | self.other).email = "same@example.com"
         self.other.account_value_type = "strategic"
         self.Card._ensure((self.partner | self.other).ids, self.company)
+        # who sees everybody's accounts
+        self.leader.group_ids += self.env.ref("base.group_partner_manager")
         wizard = (
             self.env["base.partner.merge.automatic.wizard"]
-            .with_user(self.rep)
+            .with_user(self.leader)
             .create(
                 {
                     "partner_ids": [Command.set((self.partner | self.other).ids)],
