@@ -520,4 +520,4 @@ class TestRightsJson2(RightsCommon, HttpCase):
             vals={"window_months": 0},
         )
         self.assertEqual(response.status_code, 422)
-        self.assertIn("at least one month", response.json()["message"])
+        self.assertIn("must be from 1 to 120", response.json()["message"])

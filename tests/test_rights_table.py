@@ -145,6 +145,8 @@ OTHER_METHODS = {
 CORE_METHODS = {
     ("crm.lead", "action_set_lost"),
     ("key.account.policy", "copy_data"),
+    ("key.account.visit", "load"),
+    ("res.partner", "load"),
     ("res.users", "action_archive"),
 }
 CRUD = {"create", "default_get", "onchange", "unlink", "write"}

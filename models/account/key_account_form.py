@@ -3,6 +3,8 @@ from collections import defaultdict
 from odoo import api, models
 from odoo.fields import Command
 
+from . import bounds
+
 
 def check_named(records, values_list):
     """Refuse what a client names without the right to read it: what is computed or
@@ -14,6 +16,7 @@ def check_named(records, values_list):
     :param values_list: dicts by field name, as clients send them to forms, ``create``
         and ``write``; nested in those of lines
     :raise AccessError: if the user may not read one of them
+    :raise UserError: if one is no id
     """
     if records.env.su:
         return
@@ -30,13 +33,16 @@ def _collect_named(records, values, named):
         field = records._fields.get(name)
         if not value or field is None or not field.relational:
             continue
+        comodel = records.env[field.comodel_name]
+        if field.type == "many2one":
+            is_shown = isinstance(value, dict)
+            bounds.to_record(comodel, value.get("id") if is_shown else value)
         ids, lines = _split_value(value)
         ids = {id_ for id_ in ids if _is_id(id_)}
         if ids and records:
             ids.difference_update(records.sudo()[name].ids)
         if ids:
             named[field.comodel_name] |= ids
-        comodel = records.env[field.comodel_name]
         for id_, line in lines:
             if isinstance(line, dict):
                 line_ids = id_ if _is_id(id_) else ()

@@ -795,11 +795,11 @@ class TestLeavingRights(LeavingCommon):
                 key_account_merge=True
             ).action_set()
 
-    def test_rep_merges_lost_accounts(self):
-        self.rep.group_ids += self.env.ref("base.group_partner_manager")
+    def test_leader_merges_lost_accounts(self):
+        self.leader.group_ids += self.env.ref("base.group_partner_manager")
         (self.partner | self.others).email = "same@example.com"
         losses = self._lose_all()
-        self.env["base.partner.merge.automatic.wizard"].with_user(self.rep).create(
+        self.env["base.partner.merge.automatic.wizard"].with_user(self.leader).create(
             {
                 "partner_ids": [Command.set((self.partner | self.others).ids)],
                 "dst_partner_id": self.partner.id,

@@ -40,13 +40,6 @@ class TestConcurrency(BaseCase):
         company = env["res.company"].browse(self.company_id)
         return env["key.account.visit"]._generate(partners, company)
 
-    def _run_second(self, env, results):
-        # as Odoo runs what a user asks for
-        try:
-            results.append(len(retrying(partial(self._generate, env), env)))
-        except Exception as error:
-            results.append(error)
-
     def _count(self):
         with self.registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
@@ -59,24 +52,29 @@ class TestConcurrency(BaseCase):
             return len(visits), len(activities)
 
     def test_two_at_once(self):
-        results = []
+        committed = []
         with self.registry.cursor() as first_cr, self.registry.cursor() as second_cr:
-            # Both environments are made here: Odoo's own runner holds the lock of the
-            # registries while it runs tests, and a thread would wait for it.
             first = api.Environment(first_cr, SUPERUSER_ID, {})
             second = api.Environment(second_cr, SUPERUSER_ID, {})
             # takes a snapshot that is older than the commit of the first one
             second["key.account.visit"].search_count([])
             self.assertEqual(len(self._generate(first)), 3)
             first.flush_all()
-            thread = threading.Thread(target=self._run_second, args=(second, results))
-            thread.start()
-            # the second one now waits until the first commits, and begins anew
-            thread.join(0.5)
-            self.assertTrue(thread.is_alive(), "the second one has to wait")
-            first_cr.commit()
-            thread.join(30)
-        self.assertEqual(results, [0])
+
+            def commit():
+                committed.append(True)
+                first_cr.commit()
+
+            # The second one waits until the first commits, and begins anew. It is the
+            # one that stays in this thread: Odoo's own runner holds the lock of the
+            # registries, which a new beginning asks for.
+            timer = threading.Timer(0.5, commit)
+            timer.start()
+            # as Odoo runs what a user asks for
+            visits = retrying(partial(self._generate, second), second)
+            self.assertTrue(committed, "the second one has to wait")
+            self.assertFalse(visits)
+            timer.join()
         self.assertEqual(self._count(), (3, 3))
 
     def test_after_a_crash(self):
