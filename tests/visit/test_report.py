@@ -193,7 +193,7 @@ class TestReport(ReportCommon):
     # --- who ----------------------------------------------------------------------
 
     def test_nobodys_visit_is_the_reporters(self):
-        self.partner.user_id = False
+        (self.partner | self.partner.child_ids).user_id = False
         self.visit._close("Again")
         visit = self.Visit._generate()
         self.assertFalse(visit.user_id)
