@@ -352,9 +352,8 @@ class MailActivity(models.Model):
             # a client's context may hold a default: taken out, not set to nothing, as
             # who is outside sales may not write these fields
             context = self.env.context
-            self = self.with_context(  # pylint: disable=context-overridden
-                {key: val for key, val in context.items() if key not in DEFAULTS}
-            )
+            kept = {key: val for key, val in context.items() if key not in DEFAULTS}
+            self = self.with_env(self.env(context=kept))
             vals_list = [
                 {key: val for key, val in vals.items() if key not in LINK_FIELDS}
                 for vals in vals_list
