@@ -20,6 +20,8 @@ OVERRIDDEN = {
         "onchange",
         "write",
     },
+    "crm.lead2opportunity.partner": {"_convert_and_allocate"},
+    "crm.team": {"_action_assign_leads"},
     "key.account.activity.mixin": {"_read_group_groupby", "_search_activity_state"},
     "mail.activity": {
         "_action_done",
@@ -341,6 +343,51 @@ class TestCoreOverrides(KeyAccountCommon):
                 self.assertLessEqual(
                     count(ours, number, at_once), count(core, number, at_once) + 2
                 )
+
+    def test_leads_that_are_converted_together(self):
+        """Core converts and assigns one by one: what is due follows once, and right."""
+        self.company.key_account_planning = True
+        self.policy.active = False
+        self._create_policy("threshold", (1000, 100, 0))
+        self.env["key.account.cadence"].create(
+            {"company_id": self.company.id, "engagement_stage": "opportunity"}
+        )
+        leads = self.env["crm.lead"].create(
+            [
+                {
+                    "name": f"Lead {index}",
+                    "type": "lead",
+                    "company_id": self.company.id,
+                    "user_id": False,
+                    "expected_revenue": 5000,
+                }
+                for index in range(3)
+            ]
+        )
+        dues = self.env["key.account.due"]
+        refreshed = []
+        refresh = type(dues)._refresh_touched
+
+        def note(self, partner_ids, lead_ids=(), companies=None):
+            refreshed.append(set(lead_ids))
+            return refresh(self, partner_ids, lead_ids, companies)
+
+        self.patch(type(dues), "_refresh_touched", note)
+        self.env["crm.lead2opportunity.partner.mass"].with_context(
+            active_model="crm.lead", active_ids=leads.ids
+        ).create(
+            {
+                "action": "exist",
+                "deduplicate": False,
+                "force_assignment": True,
+                "user_ids": [Command.set(self.rep.ids)],
+            }
+        ).action_mass_convert()
+        self.assertEqual(leads.mapped("type"), ["opportunity"] * 3)
+        self.assertEqual(refreshed, [set(leads.ids)])
+        rows = dues.search([("lead_id", "in", leads.ids)])
+        self.assertEqual(rows.lead_id, leads)
+        self.assertEqual(rows.user_id, self.rep)
 
     def test_activities_end_in_write_and_unlink(self):
         """Done archives, cancelled deletes, by the methods that visits follow."""

@@ -23,3 +23,35 @@ def paused(env, step):
 def is_paused(env, step):
     """Return whether the step waits in this transaction."""
     return env.cr.cache.get(f"key_account_paused_{step}", False)
+
+
+@contextmanager
+def collected(env, step, do):
+    """Within it, :func:`collect` takes the ids of what waits; in the end ``do`` is
+    called with all of them, once.
+
+    :param str step: the name of what waits
+    """
+    key = f"key_account_collected_{step}"
+    if key in env.cr.cache:  # the outer one does it
+        yield
+        return
+    ids = env.cr.cache[key] = set()
+    try:
+        yield
+    finally:
+        env.cr.cache.pop(key, None)
+    if ids:
+        do(ids)
+
+
+def collect(env, step, ids):
+    """Let what follows for ``ids`` wait.
+
+    :return: whether it waits; False: nobody collects
+    """
+    waiting = env.cr.cache.get(f"key_account_collected_{step}")
+    if waiting is None:
+        return False
+    waiting.update(ids)
+    return True

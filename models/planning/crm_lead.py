@@ -1,6 +1,10 @@
+from contextlib import contextmanager
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+from ..account.pause import collect, collected
 
 # What moves a due date, or changes who is responsible
 DUE_FIELDS = {
@@ -131,16 +135,29 @@ class CrmLead(models.Model):
         names = DUE_FIELDS & vals.keys()
         if not names:
             return self.browse()
+        # where it follows once for many, nobody asks for each
+        all_count = names != {"user_id"} or collect(self.env, "lead_dues", [])
         return self.filtered(
             lambda lead: (
-                not lead.partner_id
-                and (names != {"user_id"} or lead.sudo().has_key_account_dues)
+                not lead.partner_id and (all_count or lead.sudo().has_key_account_dues)
             )
         )
+
+    @contextmanager
+    def _with_key_account_dues_at_once(self):
+        """Within it, leads may change one by one: what is due there follows once."""
+
+        def refresh(ids):
+            self.env["crm.lead"].browse(ids).exists()._refresh_key_account_dues()
+
+        with collected(self.env, "lead_dues", refresh):
+            yield
 
     def _refresh_key_account_dues(self):
         """Refresh what is due at these leads: those that nothing is asked for, and
         wasn't, are many."""
+        if collect(self.env, "lead_dues", self.ids):
+            return
         leads = self.sudo().filtered(
             lambda lead: lead.account_tier_id or lead.has_key_account_dues
         )

@@ -296,6 +296,26 @@ class CrmLead(models.Model):
         return res
 
 
+class CrmTeam(models.Model):
+    _inherit = "crm.team"
+
+    def _action_assign_leads(self, force_quota=False, creation_delta_days=7):
+        """Core gives leads to teams and salespersons one by one."""
+        with self.env["crm.lead"]._with_key_account_dues_at_once():
+            return super()._action_assign_leads(
+                force_quota=force_quota, creation_delta_days=creation_delta_days
+            )
+
+
+class CrmLead2opportunityPartner(models.TransientModel):
+    _inherit = "crm.lead2opportunity.partner"
+
+    def _convert_and_allocate(self, leads, user_ids, team_id=False):
+        """Core converts and gives leads to salespersons one by one."""
+        with self.env["crm.lead"]._with_key_account_dues_at_once():
+            return super()._convert_and_allocate(leads, user_ids, team_id=team_id)
+
+
 class ResUsers(models.Model):
     _inherit = "res.users"
 
