@@ -181,7 +181,6 @@ def _make_visits(env, company):
         date_done=done,
         date_cancelled=cancelled.format("day"),
         date_resume=cancelled.format("day + 40"),
-        activity_id="NULL",
         create_date="day",
         write_date="day",
     )

@@ -267,8 +267,8 @@ def measure_visits(size, rounds):
         if not visits:
             sys.exit("No visits were made.")
         return len(visits), [
-            usage.read_rows(env, "mail_activity", visits.activity_id.ids),
             usage.read_rows(env, "key_account_visit", visits.ids),
+            usage.read_rows(env, "mail_activity", visits.activity_id.ids),
         ]
 
     def schedule_each(env):

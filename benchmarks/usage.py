@@ -247,7 +247,8 @@ def copy_activities(source, target):
     columns = ", ".join(f'"{name}"' for name in names)
     source.cr.execute(
         f"SELECT {columns} FROM mail_activity "
-        "WHERE id IN (SELECT activity_id FROM key_account_visit) ORDER BY id"
+        "WHERE key_account_role = 'visit' AND key_account_visit_id IS NOT NULL "
+        "ORDER BY id"
     )
     rows = []
     for row in source.cr.dictfetchall():
