@@ -397,11 +397,9 @@ class KeyAccountVisit(models.Model):
     @api.depends("task_ids.key_account_role")
     def _compute_activities(self):
         for visit in self:
-            tasks = visit.task_ids.sorted("id")
+            tasks = visit.task_ids.sorted("id").grouped("key_account_role")
             for name, role in ACTIVITY_ROLES.items():
-                visit[name] = tasks.filtered(
-                    lambda task, role=role: task.key_account_role == role
-                )[-1:]
+                visit[name] = tasks.get(role, visit.task_ids.browse())[-1:]
 
     def _search_activity_id(self, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:

@@ -1,4 +1,6 @@
-from odoo import SUPERUSER_ID, api, models
+from datetime import timedelta
+
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -40,13 +42,21 @@ class KeyAccountVisitRepair(models.AbstractModel):
         ``_heal_…``. Of what isn't planned any more: whose it is."""
         return SQL(
             """
+            SELECT visit.id, 'contact' AS reason
+              FROM res_partner partner
+              JOIN key_account_visit visit ON visit.partner_id = partner.id
+             -- contacts have a parent: statistics know how few they are
+             WHERE partner.parent_id IS NOT NULL
+               AND partner.commercial_partner_id != partner.id
+               AND visit.company_id = %(company)s
+               AND visit.state != 'planned'
+             UNION ALL
             SELECT id, reason
               FROM (
                     SELECT visit.id,
                            CASE
                            WHEN partner.commercial_partner_id != partner.id
                                THEN 'contact'
-                           WHEN visit.state != 'planned' THEN NULL
                            WHEN partner.active IS FALSE THEN 'archived'
                            WHEN partner.company_id != visit.company_id THEN 'moved'
                            WHEN visit.partner_id IS NULL AND lead.partner_id IS NOT NULL
@@ -88,11 +98,11 @@ class KeyAccountVisitRepair(models.AbstractModel):
                              WHERE key_account_visit_id = visit.id
                                AND key_account_role = 'visit'
                                AND active
-                               AND visit.state = 'planned'
                              ORDER BY id DESC
                              LIMIT 1
                            ) AS activity ON TRUE
                      WHERE visit.company_id = %(company)s
+                       AND visit.state = 'planned'
                    ) AS visits
              WHERE reason IS NOT NULL
              ORDER BY id
@@ -161,6 +171,7 @@ class KeyAccountVisitRepair(models.AbstractModel):
                   FROM key_account account
                   JOIN res_partner partner ON partner.id = account.partner_id
                  WHERE account.company_id = %s
+                   AND partner.parent_id IS NOT NULL
                    AND partner.commercial_partner_id != partner.id
                    AND (account.tier_id IS NOT NULL
                         OR account.relationship_level != 'transactional')
@@ -185,43 +196,44 @@ class KeyAccountVisitRepair(models.AbstractModel):
     @api.model
     def _copy_salespeople(self, company):
         """Say whose visits, accounts and changes are now: their records are read by
-        it."""
-        for model, name in (
-            ("key.account.visit", "account_user_id"),
-            ("key.account.tier.change", "partner_user_id"),
-            ("key.account.relationship.change", "partner_user_id"),
-            ("key.account.relationship.evidence", "partner_user_id"),
-        ):
-            records = self.env[model].sudo()
-            rows = self.env.execute_query(
-                SQL(
-                    """
-                    SELECT record.id
-                      FROM %(table)s record
-                      JOIN res_partner partner ON partner.id = record.partner_id
-                     WHERE record.company_id = %(company)s
-                       AND record.%(column)s IS DISTINCT FROM partner.user_id
-                    """,
-                    table=SQL.identifier(records._table),
-                    column=SQL.identifier(name),
-                    company=company.id,
-                )
-            )
-            self.env.add_to_compute(
-                records._fields[name], records.browse(row[0] for row in rows)
-            )
-        accounts = self.env["key.account"].sudo()
+        it. Of customers that somebody wrote within a month."""
+        copies = {
+            "key.account": "user_id",
+            "key.account.visit": "account_user_id",
+            "key.account.tier.change": "partner_user_id",
+            "key.account.relationship.change": "partner_user_id",
+            "key.account.relationship.evidence": "partner_user_id",
+        }
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT account.id
-                  FROM key_account account
-                  JOIN res_partner partner ON partner.id = account.partner_id
-                 WHERE account.company_id = %s
-                   AND account.user_id IS DISTINCT FROM partner.user_id
+                WITH written AS MATERIALIZED (
+                    SELECT id, user_id FROM res_partner WHERE write_date >= %s
+                ) %s
                 """,
-                company.id,
+                fields.Datetime.now() - timedelta(days=30),
+                SQL(" UNION ALL ").join(
+                    SQL(
+                        """
+                        SELECT %(model)s, record.id
+                          FROM written
+                          JOIN %(table)s record ON record.partner_id = written.id
+                         WHERE record.company_id = %(company)s
+                           AND record.%(column)s IS DISTINCT FROM written.user_id
+                        """,
+                        model=name,
+                        table=SQL.identifier(self.env[name]._table),
+                        column=SQL.identifier(column),
+                        company=company.id,
+                    )
+                    for name, column in copies.items()
+                ),
             )
         )
-        accounts.browse(row[0] for row in rows)._copy_salesperson()
+        found = {name: [id_ for model, id_ in rows if model == name] for name in copies}
+        accounts = self.env["key.account"].sudo().browse(found.pop("key.account"))
+        accounts._copy_salesperson()
+        for name, ids in found.items():
+            records = self.env[name].sudo().browse(ids)
+            self.env.add_to_compute(records._fields[copies[name]], records)
         self.env.flush_all()
