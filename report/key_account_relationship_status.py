@@ -4,13 +4,13 @@ from odoo.tools import SQL
 from ..const import RELATIONSHIP_LEVELS
 from ..models.account import clock
 
-# More than there will ever be criteria: makes an id of a scorecard's and a criterion's.
+# More than there will ever be criteria: makes an id of an account's and a criterion's.
 ID_FACTOR = 100000
 
 
 class KeyAccountRelationshipStatus(models.Model):
     """Which criteria of the ladder hold for which account, evaluated when asked. The
-    scorecards keep what the same query says in sum (``_refresh_relationships``)."""
+    accounts keep what the same query says in sum (``_refresh_relationships``)."""
 
     _name = "key.account.relationship.status"
     _description = "Relationship Evidence by Criterion"

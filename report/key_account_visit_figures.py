@@ -209,89 +209,11 @@ class KeyAccountVisitFigures(models.Model):
 
     @property
     def _table_query(self):
-        # Visits at a lead that got a customer since count for the lead's target, unless
-        # the customer has one. Window of a visit: as much before the due date as after.
         return SQL(
             """
-            WITH placed AS (
-                -- what found a day, also if nobody went, or a person cancelled it
-                SELECT visit.*, target.id AS target_id, target.tier_id AS target_tier,
-                       target.team_id AS target_team,
-                       target.id IS NOT NULL
-                           AND ROW_NUMBER() OVER (
-                               PARTITION BY target.id, visit.state = 'done'
-                                   ORDER BY visit.date_done, visit.id
-                           ) <= target.planned_count AS is_credited
-                  FROM (
-                        SELECT visit.*,
-                               date_trunc('month', CASE state WHEN 'done' THEN date_done
-                                   ELSE date_planned END)::date AS month
-                          FROM key_account_visit visit
-                         WHERE state != 'cancelled' OR date_resume IS NOT NULL
-                       ) AS visit
-                  LEFT JOIN key_account_target of_account
-                    ON of_account.partner_id = visit.partner_id
-                   AND of_account.company_id = visit.company_id
-                   AND of_account.track = visit.track
-                   AND of_account.month = visit.month
-                  LEFT JOIN key_account_target of_lead
-                    ON of_account.id IS NULL
-                   AND of_lead.partner_id IS NULL
-                   AND of_lead.lead_id = visit.lead_id
-                   AND of_lead.company_id = visit.company_id
-                   AND of_lead.track = visit.track
-                   AND of_lead.month = visit.month
-                  LEFT JOIN key_account_target target
-                    ON target.id = COALESCE(of_account.id, of_lead.id)
-            ), fact AS (
-                SELECT target.id::bigint * 4 AS id, 'target' AS kind,
-                       target.month AS date,
-                       target.partner_id, target.lead_id, NULL::int AS visit_id,
-                       target.company_id, target.user_id, target.account_user_id,
-                       target.team_id, target.tier_id, target.track,
-                       target.planned_count,
-                       COALESCE(placed.done, 0) AS made_count,
-                       LEAST(COALESCE(placed.number, 0), target.planned_count)
-                           AS possible_count,
-                       FALSE AS is_credited, NULL::boolean AS is_on_time
-                  FROM key_account_target target
-                  LEFT JOIN (
-                        SELECT target_id, COUNT(*)::int AS number,
-                               (COUNT(*) FILTER (WHERE state = 'done'))::int AS done
-                          FROM placed
-                         GROUP BY target_id
-                       ) AS placed ON placed.target_id = target.id
-                 UNION ALL
-                SELECT id::bigint * 4 + 1, 'done', date_done,
-                       partner_id, lead_id, id, company_id, user_id, account_user_id,
-                       COALESCE(team_id, target_team),
-                       CASE WHEN target_id IS NULL THEN tier_id ELSE target_tier END,
-                       track, 0, 0, 0, is_credited,
-                       date_done BETWEEN date_due - (date_latest - date_due)
-                                     AND date_latest
-                  FROM placed
-                 WHERE state = 'done'
-                 UNION ALL
-                SELECT id::bigint * 4 + 1,
-                       CASE state WHEN 'planned' THEN 'late' ELSE state END,
-                       CASE state WHEN 'planned' THEN COALESCE(date_due, date_planned)
-                            ELSE date_planned END,
-                       partner_id, lead_id, id, company_id, user_id, account_user_id,
-                       team_id, tier_id, track, 0, 0, 0, FALSE, NULL
-                  FROM key_account_visit
-                 WHERE state = 'missed'
-                    OR state = 'planned'
-                       AND COALESCE(date_due, date_planned) < %(today)s
-                    -- by a person, who named a day to come back
-                    OR state = 'cancelled' AND date_resume IS NOT NULL
-                 UNION ALL
-                SELECT due.id::bigint * 4 + 2, 'backlog', date_due,
-                       partner_id, lead_id, NULL, company_id, due.user_id,
-                       account_user_id, team_id, tier_id, track, 0, 0, 0, FALSE, NULL
-                  FROM key_account_due due
-                  JOIN (VALUES %(lasts)s) AS lasts (company_id, last)
-                 USING (company_id)
-                 WHERE visit_id IS NULL AND date_due <= lasts.last
+            WITH %(placed)s, fact AS (
+                %(targets)s UNION ALL %(done)s UNION ALL %(closed)s
+                 UNION ALL %(backlog)s
             )
             SELECT id, kind, date_trunc('month', date)::date AS month, date,
                    partner_id, lead_id, visit_id, company_id, user_id,
@@ -320,7 +242,125 @@ class KeyAccountVisitFigures(models.Model):
                         END AS off_plan_rate
               FROM fact
             """,
+            placed=self._get_placed_sql(),
+            targets=self._get_targets_sql(),
+            done=self._get_done_sql(),
+            closed=self._get_not_done_sql(),
+            backlog=self._get_backlog_sql(),
+        )
+
+    def _get_placed_sql(self):
+        """Return the expression ``placed``: what found a day, also if nobody went, or a
+        person cancelled it, with its target. Visits at a lead that got a customer since
+        count for the lead's target, unless the customer has one."""
+        return SQL(
+            """
+            placed AS (
+                SELECT visit.*, target.id AS target_id, target.tier_id AS target_tier,
+                       target.team_id AS target_team,
+                       target.id IS NOT NULL
+                           AND ROW_NUMBER() OVER (
+                               PARTITION BY target.id, visit.state = 'done'
+                                   ORDER BY visit.date_done, visit.id
+                           ) <= target.planned_count AS is_credited
+                  FROM (
+                        SELECT visit.*,
+                               date_trunc('month', CASE state WHEN 'done' THEN date_done
+                                   ELSE date_planned END)::date AS month
+                          FROM key_account_visit visit
+                         WHERE state != 'cancelled' OR date_resume IS NOT NULL
+                       ) AS visit
+                  LEFT JOIN key_account_target of_account
+                    ON of_account.partner_id = visit.partner_id
+                   AND of_account.company_id = visit.company_id
+                   AND of_account.track = visit.track
+                   AND of_account.month = visit.month
+                  LEFT JOIN key_account_target of_lead
+                    ON of_account.id IS NULL
+                   AND of_lead.partner_id IS NULL
+                   AND of_lead.lead_id = visit.lead_id
+                   AND of_lead.company_id = visit.company_id
+                   AND of_lead.track = visit.track
+                   AND of_lead.month = visit.month
+                  LEFT JOIN key_account_target target
+                    ON target.id = COALESCE(of_account.id, of_lead.id)
+            )
+            """
+        )
+
+    def _get_targets_sql(self):
+        """Return a query for the targets as facts."""
+        return SQL(
+            """
+            SELECT target.id::bigint * 4 AS id, 'target' AS kind,
+                   target.month AS date,
+                   target.partner_id, target.lead_id, NULL::int AS visit_id,
+                   target.company_id, target.user_id, target.account_user_id,
+                   target.team_id, target.tier_id, target.track,
+                   target.planned_count,
+                   COALESCE(placed.done, 0) AS made_count,
+                   LEAST(COALESCE(placed.number, 0), target.planned_count)
+                       AS possible_count,
+                   FALSE AS is_credited, NULL::boolean AS is_on_time
+              FROM key_account_target target
+              LEFT JOIN (
+                    SELECT target_id, COUNT(*)::int AS number,
+                           (COUNT(*) FILTER (WHERE state = 'done'))::int AS done
+                      FROM placed
+                     GROUP BY target_id
+                   ) AS placed ON placed.target_id = target.id
+            """
+        )
+
+    def _get_done_sql(self):
+        """Return a query for done visits as facts. On time is in the window: as much
+        before the due date as after it."""
+        return SQL(
+            """
+            SELECT id::bigint * 4 + 1, 'done', date_done,
+                   partner_id, lead_id, id, company_id, user_id, account_user_id,
+                   COALESCE(team_id, target_team),
+                   CASE WHEN target_id IS NULL THEN tier_id ELSE target_tier END,
+                   track, 0, 0, 0, is_credited,
+                   date_done BETWEEN date_due - (date_latest - date_due)
+                                 AND date_latest
+              FROM placed
+             WHERE state = 'done'
+            """
+        )
+
+    def _get_not_done_sql(self):
+        """Return a query for visits that are late, missed or cancelled as facts."""
+        return SQL(
+            """
+            SELECT id::bigint * 4 + 1,
+                   CASE state WHEN 'planned' THEN 'late' ELSE state END,
+                   CASE state WHEN 'planned' THEN COALESCE(date_due, date_planned)
+                        ELSE date_planned END,
+                   partner_id, lead_id, id, company_id, user_id, account_user_id,
+                   team_id, tier_id, track, 0, 0, 0, FALSE, NULL
+              FROM key_account_visit
+             WHERE state = 'missed'
+                OR state = 'planned'
+                   AND COALESCE(date_due, date_planned) < %(today)s
+                -- by a person, who named a day to come back
+                OR state = 'cancelled' AND date_resume IS NOT NULL
+            """,
             today=fields.Date.context_today(self),
+        )
+
+    def _get_backlog_sql(self):
+        """Return a query for the backlog as facts."""
+        return SQL(
+            """
+            SELECT due.id::bigint * 4 + 2, 'backlog', date_due,
+                   partner_id, lead_id, NULL, company_id, due.user_id,
+                   account_user_id, team_id, tier_id, track, 0, 0, 0, FALSE, NULL
+              FROM key_account_due due
+              JOIN (VALUES %(lasts)s) AS lasts (company_id, last)
+             USING (company_id)
+             WHERE visit_id IS NULL AND date_due <= lasts.last
+            """,
             lasts=self.env["key.account.due"]._get_horizons_sql(),
         )
 

@@ -181,6 +181,15 @@ class KeyAccountCommon(TransactionCase):
             ]
         )
 
+    def _get_working_hours(self, users, company, start, end):
+        """Return {user id: {date: hours of work}} of the days from ``start`` to
+        ``end``."""
+        agenda = self.env["key.account.agenda"]
+        times = agenda._get_working_times(users, company, start, end)
+        return {
+            user_id: agenda._sum_hours(work.slots) for user_id, work in times.items()
+        }
+
     @classmethod
     def _set_tier(cls, partner, tier):
         partner.with_company(cls.company).account_tier_id = tier

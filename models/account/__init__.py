@@ -1,6 +1,7 @@
 from . import key_account_form
 from . import crm_lead
 from . import key_account
+from . import key_account_change_mixin
 from . import key_account_churn_reason
 from . import key_account_engagement
 from . import key_account_loss

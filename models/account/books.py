@@ -40,27 +40,12 @@ def get_orders_sql(firm_ids=None):
         # Candidates first, each by an index.
         among = SQL(
             """
-            sale.id IN (
-                SELECT sale.id
-                  FROM sale_order sale
-                  JOIN res_partner partner ON partner.id = sale.partner_id
-                 WHERE partner.commercial_partner_id = ANY(%(firms)s)
-                 UNION ALL
-                SELECT sale.id
-                  FROM sale_order sale
-                  JOIN res_partner payer ON payer.id = sale.partner_invoice_id
-                 WHERE payer.commercial_partner_id = ANY(%(firms)s)
-                 UNION ALL
-                SELECT sold.order_id
-                  FROM res_partner firm
-                  JOIN account_move_line item ON item.partner_id = firm.id
-                  JOIN sale_order_line_invoice_rel rel ON rel.invoice_line_id = item.id
-                  JOIN sale_order_line sold ON sold.id = rel.order_line_id
-                 WHERE firm.commercial_partner_id = ANY(%(firms)s))
+            sale.id IN (%(candidates)s)
             AND %(firm)s = ANY(%(firms)s)
             """,
-            firms=list(firm_ids),
+            candidates=_get_candidates_sql(list(firm_ids)),
             firm=firm,
+            firms=list(firm_ids),
         )
     return SQL(
         """
@@ -68,23 +53,57 @@ def get_orders_sql(firm_ids=None):
           FROM sale_order sale
           JOIN res_partner partner ON partner.id = sale.partner_id
           LEFT JOIN res_partner payer ON payer.id = sale.partner_invoice_id
-          LEFT JOIN (
-                SELECT sale.id AS order_id,
-                       (ARRAY_AGG(move.firm_id ORDER BY move.id))[1] AS firm_id
-                  FROM sale_order sale
-                  JOIN res_partner partner
-                    ON partner.id = sale.partner_id
-                   AND partner.commercial_partner_id != partner.id
-                  JOIN sale_order_line sold ON sold.order_id = sale.id
-                  JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
-                  JOIN account_move_line item ON item.id = rel.invoice_line_id
-                  JOIN (%(invoices)s) AS move
-                    ON move.id = item.move_id AND move.state = 'posted'
-                 GROUP BY sale.id
-               ) AS billed ON billed.order_id = sale.id
+          LEFT JOIN (%(billed)s) AS billed ON billed.order_id = sale.id
          WHERE %(among)s
         """,
         firm=firm,
-        invoices=get_invoices_sql(),
+        billed=_get_billed_sql(),
         among=among,
+    )
+
+
+def _get_candidates_sql(firm_ids):
+    """Return a query for the ids of all orders that may be of these accounts."""
+    return SQL(
+        """
+        SELECT sale.id
+          FROM sale_order sale
+          JOIN res_partner partner ON partner.id = sale.partner_id
+         WHERE partner.commercial_partner_id = ANY(%(firms)s)
+         UNION ALL
+        SELECT sale.id
+          FROM sale_order sale
+          JOIN res_partner payer ON payer.id = sale.partner_invoice_id
+         WHERE payer.commercial_partner_id = ANY(%(firms)s)
+         UNION ALL
+        SELECT sold.order_id
+          FROM res_partner firm
+          JOIN account_move_line item ON item.partner_id = firm.id
+          JOIN sale_order_line_invoice_rel rel ON rel.invoice_line_id = item.id
+          JOIN sale_order_line sold ON sold.id = rel.order_line_id
+         WHERE firm.commercial_partner_id = ANY(%(firms)s)
+        """,
+        firms=firm_ids,
+    )
+
+
+def _get_billed_sql():
+    """Return a query for the orders of contacts with the account that was invoiced
+    first."""
+    return SQL(
+        """
+        SELECT sale.id AS order_id,
+               (ARRAY_AGG(move.firm_id ORDER BY move.id))[1] AS firm_id
+          FROM sale_order sale
+          JOIN res_partner partner
+            ON partner.id = sale.partner_id
+           AND partner.commercial_partner_id != partner.id
+          JOIN sale_order_line sold ON sold.order_id = sale.id
+          JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
+          JOIN account_move_line item ON item.id = rel.invoice_line_id
+          JOIN (%(invoices)s) AS move
+            ON move.id = item.move_id AND move.state = 'posted'
+         GROUP BY sale.id
+        """,
+        invoices=get_invoices_sql(),
     )

@@ -22,28 +22,7 @@ def update_engagement_stages(env, company, partner_ids=None):
     env.cr.execute(
         SQL(
             """
-            WITH documents AS (
-                SELECT sale.firm_id AS partner_id,
-                       CASE WHEN sale.state = 'sale' THEN %(contract)s
-                            ELSE %(quotation)s END AS number
-                  FROM (%(orders)s) AS sale
-                 WHERE sale.company_id = ANY(%(books)s)
-                   AND (sale.state = 'sent'
-                        AND COALESCE(sale.validity_date >= %(today)s, TRUE)
-                        OR sale.state = 'sale'
-                           AND sale.invoice_status IS DISTINCT FROM 'invoiced')
-                 UNION ALL
-                SELECT partner.commercial_partner_id,
-                       CASE WHEN lead.type = 'lead' THEN %(lead)s
-                            ELSE %(opportunity)s END
-                  FROM crm_lead lead
-                  LEFT JOIN crm_team team ON team.id = lead.team_id
-                  LEFT JOIN res_users owner ON owner.id = lead.user_id
-                  JOIN res_partner partner ON partner.id = lead.partner_id
-                 WHERE lead.active
-                   AND lead.won_status = 'pending'
-                   AND %(lead_company)s = %(company)s
-            ), best AS (
+            WITH %(documents)s, best AS (
                 SELECT partner_id, MIN(number) AS number
                   FROM documents
                  GROUP BY partner_id
@@ -63,16 +42,9 @@ def update_engagement_stages(env, company, partner_ids=None):
                AND stages.old_stage IS DISTINCT FROM stages.stage
          RETURNING card.partner_id
             """,
-            contract=STAGE_NUMBERS["contract"],
-            quotation=STAGE_NUMBERS["quotation"],
-            lead=STAGE_NUMBERS["lead"],
-            opportunity=STAGE_NUMBERS["opportunity"],
+            documents=_get_documents_sql(env, company, partner_ids),
             target=STAGE_NUMBERS["target"],
             stages=SQL(", ").join(SQL("%s", stage) for stage in STAGE_NUMBERS),
-            orders=get_orders_sql(partner_ids),
-            today=clock.get_today(company),
-            books=company._get_key_account_branches().ids,
-            lead_company=env["crm.lead"]._get_key_account_company_sql(),
             company=company.id,
             everybody=partner_ids is None,
             partner_ids=list(partner_ids or []),
@@ -81,6 +53,46 @@ def update_engagement_stages(env, company, partner_ids=None):
     changed = [row[0] for row in env.cr.fetchall()]
     env["key.account"].invalidate_model(["engagement_stage"], flush=False)
     return changed
+
+
+def _get_documents_sql(env, company, partner_ids):
+    """Return the expression ``documents``: quotations, orders and leads of customers
+    with the number of the stage that they stand for."""
+    return SQL(
+        """
+        documents AS (
+            SELECT sale.firm_id AS partner_id,
+                   CASE WHEN sale.state = 'sale' THEN %(contract)s
+                        ELSE %(quotation)s END AS number
+              FROM (%(orders)s) AS sale
+             WHERE sale.company_id = ANY(%(books)s)
+               AND (sale.state = 'sent'
+                    AND COALESCE(sale.validity_date >= %(today)s, TRUE)
+                    OR sale.state = 'sale'
+                       AND sale.invoice_status IS DISTINCT FROM 'invoiced')
+             UNION ALL
+            SELECT partner.commercial_partner_id,
+                   CASE WHEN lead.type = 'lead' THEN %(lead)s
+                        ELSE %(opportunity)s END
+              FROM crm_lead lead
+              LEFT JOIN crm_team team ON team.id = lead.team_id
+              LEFT JOIN res_users owner ON owner.id = lead.user_id
+              JOIN res_partner partner ON partner.id = lead.partner_id
+             WHERE lead.active
+               AND lead.won_status = 'pending'
+               AND %(lead_company)s = %(company)s
+        )
+        """,
+        contract=STAGE_NUMBERS["contract"],
+        quotation=STAGE_NUMBERS["quotation"],
+        lead=STAGE_NUMBERS["lead"],
+        opportunity=STAGE_NUMBERS["opportunity"],
+        orders=get_orders_sql(partner_ids),
+        today=clock.get_today(company),
+        books=company._get_key_account_branches().ids,
+        lead_company=env["crm.lead"]._get_key_account_company_sql(),
+        company=company.id,
+    )
 
 
 def _update_leads(env, company):

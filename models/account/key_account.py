@@ -6,6 +6,7 @@ from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from . import bounds, clock
 from .engagement_stages import update_engagement_stages
 from .key_account_engagement import VALUE_TYPES
+from .outsiders import get_outsiders_sql
 
 # How far back a met contact counts for accounts without a tier.
 DEFAULT_MONTHS = 6
@@ -40,8 +41,9 @@ class KeyAccount(models.Model):
     record rules need no join.
 
     What follows from here in other rooms they add to :meth:`_log_decisions`,
-    :meth:`_follow_decisions`, :meth:`_get_silent_values`, :meth:`_update_losses` and
-    :meth:`_update_engagement_stages`.
+    :meth:`_get_histories`, :meth:`_follow_decisions`, :meth:`_get_silent_values`,
+    :meth:`_update_losses` and :meth:`_update_engagement_stages`; what a night has to
+    look at, to :meth:`_get_watched_records` and the two methods behind it.
     """
 
     _name = "key.account"
@@ -127,10 +129,6 @@ class KeyAccount(models.Model):
     )
     is_lost = fields.Boolean(readonly=True)
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
-    computed_at = fields.Datetime(
-        related="company_id.key_account_computed_at",
-        string="Figures As Of",
-    )
 
     _partner_company_uniq = models.Constraint(
         "UNIQUE(partner_id, company_id)",
@@ -241,12 +239,53 @@ class KeyAccount(models.Model):
         """
 
     @api.model
+    def _get_histories(self):
+        """Return what is kept in a history, by column of the account: (model of the
+        changes, their field for what was before, their field for what is then)."""
+        return {}
+
+    @api.model
     def _complete_history(self, company, partner_ids=None):
         """Keep in the history what is in force where that ends with something else:
         two accounts were merged, or two transactions decided side by side.
 
         :param partner_ids: limit to these customers
         """
+        self.env.flush_all()
+        for column, (model, before, after) in self._get_histories().items():
+            changes = self.env[model].sudo()
+            rows = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT account.partner_id, last.%(after)s, account.%(column)s
+                      FROM (%(last)s) AS last
+                      JOIN key_account account
+                        ON account.partner_id = last.partner_id
+                       AND account.company_id = last.company_id
+                     WHERE account.%(column)s IS NOT NULL
+                       AND account.%(column)s IS DISTINCT FROM last.%(after)s
+                    """,
+                    column=SQL.identifier(column),
+                    after=SQL.identifier(after),
+                    last=self._get_last_change_sql(
+                        changes._table, company, partner_ids
+                    ),
+                )
+            )
+            changes.create(
+                [
+                    {
+                        "partner_id": partner_id,
+                        "company_id": company.id,
+                        before: old,
+                        after: new,
+                        "state": "applied",
+                        "reason": self.env._("Taken over, or decided at the same time"),
+                        "date": clock.get_today(company),
+                    }
+                    for partner_id, old, new in rows
+                ]
+            )
 
     @api.model
     def _get_last_change_sql(self, table, company, partner_ids=None):
@@ -283,6 +322,49 @@ class KeyAccount(models.Model):
         """Note that the accounts are in a tier, or in none, as of today."""
         for company, accounts in self.grouped("company_id").items():
             accounts.tier_since = clock.get_today(company) if tier_id else False
+
+    # -------------------------------------------------------------------------
+    # Whom a night measures
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_watched_records(self, company):
+        """Return the configuration that what is known about accounts depends on, a list
+        of recordsets: where it changed, everybody is measured."""
+        return []
+
+    @api.model
+    def _get_watched_months(self, company):
+        """Return the ages in months at which orders and invoices, and closed leads,
+        begin or cease to count, as two sets."""
+        return set(), set()
+
+    @api.model
+    def _get_touched_sql(self, company, today):
+        """Return queries for the ids of customers about whom something changed since
+        the last run, or counts by the day alone.
+
+        :param date today: the day of the run
+        """
+        return [
+            SQL(
+                "SELECT partner_id FROM key_account"
+                " WHERE company_id = %s AND is_touched",
+                company.id,
+            ),
+            # those that are none any more
+            SQL(
+                """
+                SELECT partner_id
+                  FROM key_account
+                 WHERE company_id = %(company)s
+                   AND partner_id IN (%(outsiders)s)
+                   AND (is_account OR tier_id IS NOT NULL)
+                """,
+                company=company.id,
+                outsiders=get_outsiders_sql(self.env, company),
+            ),
+        ]
 
     def _get_differing(self, values):
         """Return those of ``values`` that the account hasn't got yet."""

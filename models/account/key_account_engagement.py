@@ -73,21 +73,11 @@ class KeyAccountEngagement(models.Model):
             ["value_type", "industry_id", "company_id", "text"],
         )
 
-    @api.model
-    def _get_for(self, account):
-        """Return the strategies for a customer in its environment's company.
-
-        The one for both value type and industry stands alone. Else that of the value
-        type comes first, then that of the industry.
-        """
-        company = account.env.company
-        return self._get_lines(company)._match(
-            account.account_value_type, account.industry_id, company
-        )
-
     def _match(self, value_type, industry, company):
-        """Return those of ``self`` that count; see :meth:`_get_for`. A strategy of the
-        company goes before a shared one."""
+        """Return those of ``self`` that count for a customer in ``company``. The one
+        for both value type and industry stands alone. Else that of the value type comes
+        first, then that of the industry. A strategy of the company goes before a shared
+        one."""
         lines = self.filtered(
             lambda line: line.company_id in (company, company.browse())
         )

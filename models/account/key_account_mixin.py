@@ -75,3 +75,19 @@ class KeyAccountMixin(models.AbstractModel):
         return get_account_key(
             self.partner_id.id, self.lead_id.id, self.company_id.id, self.track
         )
+
+    def _get_document(self):
+        """Return the customer, or the lead while it has none."""
+        return self.partner_id or self.lead_id
+
+    def _open_document(self):
+        """Return the action that opens the customer, or the lead while it has none."""
+        self.ensure_one()
+        record = self._get_document()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": record._name,
+            "res_id": record.id,
+            "view_mode": "form",
+            "views": [[False, "form"]],
+        }

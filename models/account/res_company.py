@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -6,6 +8,8 @@ from . import bounds
 
 # Sales, and those who make the settings.
 READERS = "sales_team.group_sale_salesman,base.group_system"
+# No transaction is under way for longer.
+RUN_OVERLAP = timedelta(hours=1)
 
 
 class ResCompany(models.Model):
@@ -120,3 +124,8 @@ class ResCompany(models.Model):
     def _get_key_account_fallback(self):
         """Return the company of leads that name none: the first one."""
         return self.sudo().search([], order="id", limit=1)
+
+    def _get_key_account_run_moment(self):
+        """Return since when documents may have changed unseen by the last run:
+        transactions that were under way during it are read again."""
+        return self.sudo().key_account_computed_at - RUN_OVERLAP

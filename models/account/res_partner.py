@@ -221,18 +221,18 @@ class ResPartner(models.Model):
         return self._search_decision("key_account_is_excluded", operator, value)
 
     def _search_key_account_lost_date(self, operator, value):
-        return self._search_scorecard_date("lost_date", operator, value)
+        return self._search_account_date("lost_date", operator, value)
 
     def _search_key_account_is_lost(self, operator, value):
         if operator != "in":
             return NotImplemented
         return Domain("key_account_lost_date", "!=", False)
 
-    def _search_scorecard_date(self, field, operator, value):
+    def _search_account_date(self, field, operator, value):
         if operator in INDIRECT_OPERATORS:
             return NotImplemented
         if operator == "in" and False in value:
-            dated = self._search_scorecards(Domain(field, "!=", False))
+            dated = self._search_accounts(Domain(field, "!=", False))
             unset = Domain(
                 "commercial_partner_id", "not in", dated.subselect("partner_id")
             )
@@ -240,14 +240,14 @@ class ResPartner(models.Model):
             return unset | Domain(
                 "commercial_partner_id",
                 "in",
-                self._search_scorecards(Domain(field, "in", rest)).subselect(
+                self._search_accounts(Domain(field, "in", rest)).subselect(
                     "partner_id"
                 ),
             )
-        cards = self._search_scorecards(Domain(field, operator, value))
+        cards = self._search_accounts(Domain(field, operator, value))
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
-    def _search_scorecards(self, domain):
+    def _search_accounts(self, domain):
         """Return a query for the accounts of this company.
 
         :raise UserError: where a text is compared with a number or a day

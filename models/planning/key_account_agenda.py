@@ -94,17 +94,6 @@ class KeyAccountAgenda(models.AbstractModel):
         }
 
     @api.model
-    def _get_working_hours(self, users, company, start, end):
-        """Return {user id: {date: hours of work}} of the days from ``start`` to ``end``
-        on which the users work; see :meth:`_get_working_times`."""
-        return {
-            user_id: self._sum_hours(work.slots)
-            for user_id, work in self._get_working_times(
-                users, company, start, end
-            ).items()
-        }
-
-    @api.model
     def _get_busy_hours(self, users, company, start, end, times=None):
         """Return {user id: {date: hours}}: working hours of the days from ``start`` to
         ``end``, in the users' time zones, that meetings take.
@@ -321,35 +310,12 @@ class KeyAccountAgenda(models.AbstractModel):
 
         :param bool own_visits: also the meetings of the users' own visits
         """
-        # sudo: only the time is taken from others' calendars
+        # sudo: nothing else of the users is told
         users = users.sudo()
         partner_users = defaultdict(users.browse)
         for user in users:
             partner_users[user.partner_id] |= user
-        # all time zones of the world
-        events = (
-            self.env["calendar.event"]
-            .sudo()
-            .search(
-                [
-                    (
-                        "start",
-                        "<",
-                        datetime.combine(end, datetime.max.time()) + timedelta(days=1),
-                    ),
-                    (
-                        "stop",
-                        ">",
-                        datetime.combine(start, datetime.min.time())
-                        - timedelta(days=1),
-                    ),
-                    ("show_as", "=", "busy"),
-                    "|",
-                    ("partner_ids", "in", users.partner_id.ids),
-                    ("user_id", "in", users.ids),
-                ]
-            )
-        )
+        events = self._get_busy_events(users, start, end)
         visiting = set()
         if not own_visits:
             visiting = {
@@ -377,6 +343,28 @@ class KeyAccountAgenda(models.AbstractModel):
                             (*self._get_event_period(event, zones[user]), self)
                         )
         return {user_id: Intervals(periods) for user_id, periods in intervals.items()}
+
+    @api.model
+    def _get_busy_events(self, users, start, end):
+        """Return the meetings of the users from ``start`` to ``end``, wherever on earth
+        these days are."""
+        begin = datetime.combine(start, datetime.min.time()) - timedelta(days=1)
+        stop = datetime.combine(end, datetime.max.time()) + timedelta(days=1)
+        # sudo: only the time is taken from others' calendars
+        return (
+            self.env["calendar.event"]
+            .sudo()
+            .search(
+                [
+                    ("start", "<", stop),
+                    ("stop", ">", begin),
+                    ("show_as", "=", "busy"),
+                    "|",
+                    ("partner_ids", "in", users.partner_id.ids),
+                    ("user_id", "in", users.ids),
+                ]
+            )
+        )
 
     @api.model
     def _get_event_period(self, event, tz):

@@ -294,15 +294,7 @@ class KeyAccountDue(models.Model):
         )
 
     def action_open_document(self):
-        """Open the customer, or the lead while it has none."""
-        self.ensure_one()
-        record = self.partner_id or self.lead_id
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [[False, "form"]],
-        }
+        return self._open_document()
 
     # -------------------------------------------------------------------------
     # What is due
@@ -326,96 +318,13 @@ class KeyAccountDue(models.Model):
         if not _is_asked(partner_ids) and not _is_asked(lead_ids):
             return
         self.env.flush_all()
-        columns = SQL(", ").join(map(SQL.identifier, WRITTEN_COLUMNS))
-        changes = SQL(", ").join(
-            SQL("%(name)s = EXCLUDED.%(name)s", name=SQL.identifier(name))
-            for name in WRITTEN_COLUMNS
-        )
-        differs = SQL(
-            "(%s) IS DISTINCT FROM (%s)",
-            SQL(", ").join(SQL.identifier("due", name) for name in WRITTEN_COLUMNS),
-            SQL(", ").join(
-                SQL.identifier("excluded", name) for name in WRITTEN_COLUMNS
-            ),
-        )
-        insert = SQL(
-            """
-            INSERT INTO key_account_due AS due
-                   (partner_id, lead_id, track, %(columns)s)
-            SELECT wanted.partner_id, wanted.lead_id, wanted.track, %(wanted)s
-              FROM wanted
-            """,
-            columns=columns,
-            wanted=SQL(", ").join(
-                SQL.identifier("wanted", name) for name in WRITTEN_COLUMNS
-            ),
-        )
-        # What is right already isn't even locked.
-        changed = SQL(
-            "(due.id IS NULL OR (%s) IS DISTINCT FROM (%s))",
-            SQL(", ").join(SQL.identifier("wanted", name) for name in WRITTEN_COLUMNS),
-            SQL(", ").join(SQL.identifier("due", name) for name in WRITTEN_COLUMNS),
-        )
-        update = SQL("DO UPDATE SET %s WHERE %s", changes, differs)
         is_full = partner_ids is None and lead_ids is None
         if is_full:
             # For many times fewer rows than there are, which PostgreSQL expects where a
             # table has just been filled, loops in loops took minutes.
             self.env.cr.execute("SET LOCAL enable_nestloop = off")
         self.env.cr.execute(
-            # compiling the statement takes longer than running it
-            SQL(
-                """
-                SET LOCAL jit = off;
-                WITH wanted AS MATERIALIZED (%(wanted)s),
-                gone AS (
-                    DELETE FROM key_account_due due
-                     WHERE due.company_id = %(company)s
-                       AND %(scope)s
-                       AND NOT EXISTS (
-                           SELECT FROM wanted
-                            WHERE wanted.track = due.track
-                              AND wanted.partner_id = due.partner_id)
-                       AND NOT EXISTS (
-                           SELECT FROM wanted
-                            WHERE wanted.track = due.track
-                              AND wanted.lead_id = due.lead_id
-                              AND due.partner_id IS NULL)
-                    RETURNING due.id
-                ), accounts AS (
-                    %(insert)s
-                      LEFT JOIN key_account_due due
-                             ON due.partner_id = wanted.partner_id
-                            AND due.company_id = wanted.company_id
-                            AND due.track = wanted.track
-                     WHERE wanted.partner_id IS NOT NULL AND %(changed)s
-                        ON CONFLICT (partner_id, company_id, track)
-                     WHERE partner_id IS NOT NULL
-                    %(update)s
-                    RETURNING due.id
-                ), leads AS (
-                    %(insert)s
-                      LEFT JOIN key_account_due due
-                             ON due.lead_id = wanted.lead_id
-                            AND due.partner_id IS NULL
-                            AND due.track = wanted.track
-                     WHERE wanted.partner_id IS NULL AND %(changed)s
-                        ON CONFLICT (lead_id, track) WHERE partner_id IS NULL
-                    %(update)s
-                    RETURNING due.id
-                )
-                SELECT id FROM gone UNION ALL SELECT id FROM accounts
-                 UNION ALL SELECT id FROM leads
-                """,
-                wanted=self._get_wanted_sql(
-                    company, partner_ids, lead_ids, today, planning
-                ),
-                company=company.id,
-                scope=self._get_scope_sql(partner_ids, lead_ids),
-                insert=insert,
-                changed=changed,
-                update=update,
-            )
+            self._get_refresh_sql(company, partner_ids, lead_ids, today, planning)
         )
         rowcount = self.env.cr.rowcount
         if is_full:
@@ -429,6 +338,111 @@ class KeyAccountDue(models.Model):
                 self.env.cr.execute("ANALYZE key_account_due")
         if rowcount:
             self._invalidate_refreshed()
+
+    @api.model
+    def _get_refresh_sql(self, company, partner_ids, lead_ids, today, planning):
+        """Return the statement of :meth:`_refresh`; it counts the rows that it wrote or
+        deleted."""
+        # compiling the statement takes longer than running it
+        return SQL(
+            """
+            SET LOCAL jit = off;
+            WITH wanted AS MATERIALIZED (%(wanted)s),
+            gone AS (%(delete)s
+            ), accounts AS (%(upsert_accounts)s
+            ), leads AS (%(upsert_leads)s
+            )
+            SELECT id FROM gone UNION ALL SELECT id FROM accounts
+             UNION ALL SELECT id FROM leads
+            """,
+            wanted=self._get_wanted_sql(
+                company, partner_ids, lead_ids, today, planning
+            ),
+            delete=self._get_delete_sql(company, partner_ids, lead_ids),
+            upsert_accounts=self._get_upsert_sql(
+                SQL(
+                    "due.partner_id = wanted.partner_id"
+                    " AND due.company_id = wanted.company_id"
+                ),
+                SQL("wanted.partner_id IS NOT NULL"),
+                SQL("(partner_id, company_id, track) WHERE partner_id IS NOT NULL"),
+            ),
+            upsert_leads=self._get_upsert_sql(
+                SQL("due.lead_id = wanted.lead_id AND due.partner_id IS NULL"),
+                SQL("wanted.partner_id IS NULL"),
+                SQL("(lead_id, track) WHERE partner_id IS NULL"),
+            ),
+        )
+
+    @api.model
+    def _get_delete_sql(self, company, partner_ids, lead_ids):
+        """Return the statement that deletes what isn't asked any more: rows without a
+        counterpart in the query ``wanted``."""
+        return SQL(
+            """
+            DELETE FROM key_account_due due
+             WHERE due.company_id = %(company)s
+               AND %(scope)s
+               AND NOT EXISTS (
+                   SELECT FROM wanted
+                    WHERE wanted.track = due.track
+                      AND wanted.partner_id = due.partner_id)
+               AND NOT EXISTS (
+                   SELECT FROM wanted
+                    WHERE wanted.track = due.track
+                      AND wanted.lead_id = due.lead_id
+                      AND due.partner_id IS NULL)
+            RETURNING due.id
+            """,
+            company=company.id,
+            scope=self._get_scope_sql(partner_ids, lead_ids),
+        )
+
+    @api.model
+    def _get_upsert_sql(self, same, kind, key):
+        """Return the statement that writes the rows of the query ``wanted`` where they
+        differ.
+
+        :param SQL same: condition on the rows ``due`` and ``wanted`` of a track that
+            they are the same
+        :param SQL kind: condition on the rows of ``wanted``
+        :param SQL key: the unique index of the rows
+        """
+
+        def get_columns(table):
+            return SQL(", ").join(
+                SQL.identifier(table, name) for name in WRITTEN_COLUMNS
+            )
+
+        return SQL(
+            """
+            INSERT INTO key_account_due AS due
+                   (partner_id, lead_id, track, %(columns)s)
+            SELECT wanted.partner_id, wanted.lead_id, wanted.track, %(wanted)s
+              FROM wanted
+              LEFT JOIN key_account_due due
+                     ON %(same)s
+                    AND due.track = wanted.track
+             WHERE %(kind)s
+                   -- what is right already isn't even locked
+               AND (due.id IS NULL OR (%(wanted)s) IS DISTINCT FROM (%(due)s))
+                ON CONFLICT %(key)s
+                DO UPDATE SET %(changes)s
+             WHERE (%(due)s) IS DISTINCT FROM (%(excluded)s)
+            RETURNING due.id
+            """,
+            columns=SQL(", ").join(map(SQL.identifier, WRITTEN_COLUMNS)),
+            wanted=get_columns("wanted"),
+            due=get_columns("due"),
+            excluded=get_columns("excluded"),
+            changes=SQL(", ").join(
+                SQL("%(name)s = EXCLUDED.%(name)s", name=SQL.identifier(name))
+                for name in WRITTEN_COLUMNS
+            ),
+            same=same,
+            kind=kind,
+            key=key,
+        )
 
     @api.model
     def _invalidate_refreshed(self):
@@ -490,14 +504,59 @@ class KeyAccountDue(models.Model):
         """Return a query for what the cadence asks for: the columns of the rows; see
         :meth:`_refresh`.
 
-        An account that nobody visited so far is spread over its first interval by its
-        id; see :func:`engine.cadence.first_due`. Once asked for, because it came within
-        the horizon or a visit was planned, the day stays.
+        Accounts that nobody visited so far are spread evenly over their first interval
+        by their ids, so that switching the addon on doesn't put ten thousand visits on
+        one morning. The day depends on the calendar and the id alone: asking again
+        tomorrow gives the same one until it has passed. Once asked for, because it came
+        within the horizon or a visit was planned, it stays, whatever the interval.
         """
-        here = today or clock.get_today(company)
+        days_off = self._get_days_off_sql(company, today)
+        today = today or clock.get_today(company)
         return SQL(
             """
             WITH days_off (user_id, today) AS (VALUES %(days_off)s),
+            %(lines)s, subjects AS MATERIALIZED (%(subjects)s
+            ), %(matched)s, %(asked)s, %(responsibles)s,
+            history AS MATERIALIZED (%(history)s
+            ), %(dated)s, %(dates)s
+            SELECT partner_id, lead_id, track, account_id, %(company)s AS company_id,
+                   cadence_id, loss_id, tier_id, level AS relationship_level,
+                   stage AS engagement_stage, account_user_id, user_id, team_id, days,
+                   on_route, date_due,
+                   CASE WHEN last_done IS NULL THEN COALESCE(since, date_due)
+                        ELSE date_due END AS date_since,
+                   -- until the next visit
+                   GREATEST(
+                       CASE WHEN last_done IS NULL OR last_escalated > last_done
+                            THEN last_escalated END,
+                       CASE WHEN last_done IS NULL OR old_escalated > last_done
+                            THEN old_escalated END) AS date_escalated,
+                   CASE WHEN planned_id IS NULL
+                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
+                   planned_id AS visit_id
+              FROM due
+            """,
+            days_off=days_off,
+            lines=self._get_lines_sql(company),
+            subjects=self._get_subjects_sql(company, partner_ids, lead_ids),
+            matched=self._get_matched_sql(),
+            asked=self._get_asked_sql(),
+            responsibles=self._get_responsibles_sql(company, SQL("asked")),
+            history=self._get_history_sql(company, partner_ids, lead_ids),
+            dated=self._get_dated_sql(company, partner_ids, lead_ids),
+            dates=self._get_dates_sql(company, today),
+            company=company.id,
+            new_reason=self._get_new_reason_sql(company, today)
+            if planning
+            else SQL("NULL"),
+        )
+
+    @api.model
+    def _get_lines_sql(self, company):
+        """Return the expressions ``lines``: the cadence of ``company``, with intervals
+        in days and as spans, and ``tracks`` that have a line."""
+        return SQL(
+            """
             lines AS (
                 SELECT id, sequence, tier_id, relationship_level, engagement_stage,
                        track, on_route,
@@ -513,8 +572,19 @@ class KeyAccountDue(models.Model):
                    AND interval_count BETWEEN 1 AND %(max_days)s
             ), tracks AS (
                 SELECT DISTINCT track FROM lines
-            ), subjects AS MATERIALIZED (%(subjects)s
-            ), kinds AS MATERIALIZED (
+            )
+            """,
+            companies=company.sudo().parent_ids.ids,
+            max_days=bounds.MAX_DAYS,
+        )
+
+    @api.model
+    def _get_matched_sql(self):
+        """Return the expressions ``kinds`` of ``subjects``, and ``matched``: for each
+        kind the first line of a track that fits it."""
+        return SQL(
+            """
+            kinds AS MATERIALIZED (
                 -- few: what a line looks at
                 SELECT DISTINCT tier_id, level, stage, own_days > 0 AS has_own,
                        loss_id IS NOT NULL AS is_lost
@@ -524,8 +594,7 @@ class KeyAccountDue(models.Model):
                 -- for its tier: any line of the track says how the visit is made
                 SELECT kinds.*, tracks.track, line.id AS cadence_id, line.days,
                        line.span,
-                       line.on_route IS TRUE AND tracks.track != ALL(%(remote)s)
-                           AS on_route
+                       line.on_route IS TRUE AND tracks.track != ALL(%s) AS on_route
                   FROM kinds
                  CROSS JOIN tracks
                   JOIN LATERAL (
@@ -547,7 +616,18 @@ class KeyAccountDue(models.Model):
                          ORDER BY is_match DESC, sequence, id
                          LIMIT 1
                        ) AS line ON TRUE
-            ), asked AS (
+            )
+            """,
+            [track for track, mode in TRACK_MODES.items() if mode != "on_site"],
+        )
+
+    @api.model
+    def _get_asked_sql(self):
+        """Return the expression ``asked``: ``subjects`` with the track, line and
+        interval on which each is to be visited."""
+        return SQL(
+            """
+            asked AS (
                 SELECT subjects.*,
                        -- a lead that has no customer: its id, below zero
                        COALESCE(partner_id, -lead_id) AS key,
@@ -568,8 +648,17 @@ class KeyAccountDue(models.Model):
                    AND (loss_id IS NULL
                         OR matched.track = 'visit' AND date_win_back IS NOT NULL
                            AND is_won_back IS NOT TRUE)
-            ), %(responsibles)s, history AS MATERIALIZED (%(history)s
-            ), old AS MATERIALIZED (
+            )
+            """
+        )
+
+    @api.model
+    def _get_dated_sql(self, company, partner_ids, lead_ids):
+        """Return the expressions ``old``: what the rows say, and ``dated``:
+        ``responsibles`` with it, with ``history``, and with a day of their own."""
+        return SQL(
+            """
+            old AS MATERIALIZED (
                 SELECT COALESCE(due.partner_id, -due.lead_id) AS key, due.track,
                        due.date_since, due.days, due.date_escalated, due.reason
                   FROM key_account_due due
@@ -589,7 +678,19 @@ class KeyAccountDue(models.Model):
                   LEFT JOIN days_off ON days_off.user_id = responsibles.user_id
                   LEFT JOIN old
                     ON old.track = responsibles.track AND old.key = responsibles.key
-            ), waiting AS (
+            )
+            """,
+            company=company.id,
+            scope=self._get_scope_sql(partner_ids, lead_ids),
+        )
+
+    @api.model
+    def _get_dates_sql(self, company, today):
+        """Return the expressions ``waiting``: ``dated`` with the day to come back and
+        since when it is asked for, and ``due``, with the due date."""
+        return SQL(
+            """
+            waiting AS (
                 SELECT dated.*,
                        CASE WHEN loss_id IS NULL
                             -- counts when it was given after the last visit
@@ -622,47 +723,25 @@ class KeyAccountDue(models.Model):
                        ))) AS date_due
                   FROM waiting
             )
-            SELECT partner_id, lead_id, track, account_id, %(company)s AS company_id,
-                   cadence_id, loss_id, tier_id, level AS relationship_level,
-                   stage AS engagement_stage, account_user_id, user_id, team_id, days,
-                   on_route, date_due,
-                   CASE WHEN last_done IS NULL THEN COALESCE(since, date_due)
-                        ELSE date_due END AS date_since,
-                   -- until the next visit
-                   GREATEST(
-                       CASE WHEN last_done IS NULL OR last_escalated > last_done
-                            THEN last_escalated END,
-                       CASE WHEN last_done IS NULL OR old_escalated > last_done
-                            THEN old_escalated END) AS date_escalated,
-                   CASE WHEN planned_id IS NULL
-                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
-                   planned_id AS visit_id
-              FROM due
             """,
-            days_off=self._get_days_off_sql(company, today),
-            companies=company.sudo().parent_ids.ids,
-            subjects=self._get_subjects_sql(company, partner_ids, lead_ids),
-            responsibles=self._get_responsibles_sql(company, SQL("asked")),
-            history=self._get_history_sql(company, partner_ids, lead_ids),
             latest_of_day=self._get_latest_of_day_sql(company),
-            scope=self._get_scope_sql(partner_ids, lead_ids),
-            remote=[track for track, mode in TRACK_MODES.items() if mode != "on_site"],
-            company=company.id,
             first_day=bounds.FIRST_DAY,
             last_day=bounds.LAST_DAY,
-            max_days=bounds.MAX_DAYS,
-            today=here,
+            today=today,
             horizon=company.sudo().key_account_horizon_days,
-            new_reason=SQL(
-                """
-                CASE WHEN date_due <= COALESCE(today, %s) + %s
-                     THEN CASE WHEN on_route THEN 'route' ELSE 'capacity' END END
-                """,
-                here,
-                company.sudo().key_account_horizon_days,
-            )
-            if planning
-            else SQL("NULL"),
+        )
+
+    @api.model
+    def _get_new_reason_sql(self, company, today):
+        """Return the reason to wait that most of those have in the end who come within
+        the horizon."""
+        return SQL(
+            """
+            CASE WHEN date_due <= COALESCE(today, %s) + %s
+                 THEN CASE WHEN on_route THEN 'route' ELSE 'capacity' END END
+            """,
+            today,
+            company.sudo().key_account_horizon_days,
         )
 
     @api.model
@@ -671,76 +750,82 @@ class KeyAccountDue(models.Model):
         have no customer yet."""
         queries = []
         if _is_asked(partner_ids):
-            queries.append(
-                SQL(
-                    """
-                    SELECT card.partner_id, NULL::int AS lead_id, card.id AS account_id,
-                           card.tier_id,
-                           card.relationship_level AS level,
-                           COALESCE(card.engagement_stage, 'target') AS stage,
-                           partner.user_id AS account_user_id,
-                           CASE WHEN card.visit_interval_days <= %(max_days)s
-                                THEN GREATEST(card.visit_interval_days, 0)
-                                ELSE 0 END AS own_days,
-                           card.executive_sponsor_id AS sponsor_id,
-                           loss.id AS loss_id, loss.date_win_back,
-                           loss.resume AS loss_resume, loss.is_done AS is_won_back,
-                           card.is_account OR card.tier_id IS NOT NULL
-                               OR card.relationship_level != 'transactional'
-                               OR loss.id IS NOT NULL AS is_wanted
-                      FROM key_account card
-                      JOIN res_partner partner
-                        ON partner.id = card.partner_id
-                       AND partner.commercial_partner_id = partner.id
-                       AND partner.active
-                       AND (partner.company_id IS NULL
-                            OR partner.company_id = ANY(%(books)s))
-                      LEFT JOIN (%(losses)s) AS loss
-                        ON loss.partner_id = card.partner_id
-                     WHERE card.company_id = %(company)s
-                       AND card.partner_id NOT IN (%(outsiders)s)
-                       AND %(scope)s
-                    """,
-                    outsiders=get_outsiders_sql(self.env, company),
-                    books=company._get_key_account_branches().ids,
-                    losses=self._get_losses_sql(company, partner_ids),
-                    company=company.id,
-                    max_days=bounds.MAX_DAYS,
-                    scope=SQL("TRUE")
-                    if partner_ids is None
-                    else SQL("card.partner_id = ANY(%s)", list(partner_ids)),
-                )
-            )
+            queries.append(self._get_accounts_sql(company, partner_ids))
         if _is_asked(lead_ids):
-            queries.append(
-                SQL(
-                    """
-                    SELECT NULL::int AS partner_id, lead.id AS lead_id,
-                           NULL::int AS account_id, lead.account_tier_id AS tier_id,
-                           COALESCE(lead.relationship_level, 'transactional') AS level,
-                           COALESCE(lead.engagement_stage, 'target') AS stage,
-                           lead.user_id AS account_user_id, 0 AS own_days,
-                           NULL::int AS sponsor_id, NULL::int AS loss_id,
-                           NULL::date AS date_win_back, NULL::date AS loss_resume,
-                           NULL::boolean AS is_won_back, TRUE AS is_wanted
-                      FROM crm_lead lead
-                      LEFT JOIN crm_team team ON team.id = lead.team_id
-                      LEFT JOIN res_users owner ON owner.id = lead.user_id
-                     WHERE lead.active
-                       AND lead.partner_id IS NULL
-                       AND lead.won_status = 'pending'
-                       AND lead.account_tier_id IS NOT NULL
-                       AND %(lead_company)s = %(company)s
-                       AND %(scope)s
-                    """,
-                    lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
-                    company=company.id,
-                    scope=SQL("TRUE")
-                    if lead_ids is None
-                    else SQL("lead.id = ANY(%s)", list(lead_ids)),
-                )
-            )
+            queries.append(self._get_leads_sql(company, lead_ids))
         return SQL(" UNION ALL ").join(queries)
+
+    @api.model
+    def _get_accounts_sql(self, company, partner_ids):
+        """Return the query of :meth:`_get_subjects_sql` for accounts."""
+        return SQL(
+            """
+            SELECT card.partner_id, NULL::int AS lead_id, card.id AS account_id,
+                   card.tier_id,
+                   card.relationship_level AS level,
+                   COALESCE(card.engagement_stage, 'target') AS stage,
+                   partner.user_id AS account_user_id,
+                   CASE WHEN card.visit_interval_days <= %(max_days)s
+                        THEN GREATEST(card.visit_interval_days, 0)
+                        ELSE 0 END AS own_days,
+                   card.executive_sponsor_id AS sponsor_id,
+                   loss.id AS loss_id, loss.date_win_back,
+                   loss.resume AS loss_resume, loss.is_done AS is_won_back,
+                   card.is_account OR card.tier_id IS NOT NULL
+                       OR card.relationship_level != 'transactional'
+                       OR loss.id IS NOT NULL AS is_wanted
+              FROM key_account card
+              JOIN res_partner partner
+                ON partner.id = card.partner_id
+               AND partner.commercial_partner_id = partner.id
+               AND partner.active
+               AND (partner.company_id IS NULL
+                    OR partner.company_id = ANY(%(books)s))
+              LEFT JOIN (%(losses)s) AS loss
+                ON loss.partner_id = card.partner_id
+             WHERE card.company_id = %(company)s
+               AND card.partner_id NOT IN (%(outsiders)s)
+               AND %(scope)s
+            """,
+            outsiders=get_outsiders_sql(self.env, company),
+            books=company._get_key_account_branches().ids,
+            losses=self._get_losses_sql(company, partner_ids),
+            company=company.id,
+            max_days=bounds.MAX_DAYS,
+            scope=SQL("TRUE")
+            if partner_ids is None
+            else SQL("card.partner_id = ANY(%s)", list(partner_ids)),
+        )
+
+    @api.model
+    def _get_leads_sql(self, company, lead_ids):
+        """Return the query of :meth:`_get_subjects_sql` for leads."""
+        return SQL(
+            """
+            SELECT NULL::int AS partner_id, lead.id AS lead_id,
+                   NULL::int AS account_id, lead.account_tier_id AS tier_id,
+                   COALESCE(lead.relationship_level, 'transactional') AS level,
+                   COALESCE(lead.engagement_stage, 'target') AS stage,
+                   lead.user_id AS account_user_id, 0 AS own_days,
+                   NULL::int AS sponsor_id, NULL::int AS loss_id,
+                   NULL::date AS date_win_back, NULL::date AS loss_resume,
+                   NULL::boolean AS is_won_back, TRUE AS is_wanted
+              FROM crm_lead lead
+              LEFT JOIN crm_team team ON team.id = lead.team_id
+              LEFT JOIN res_users owner ON owner.id = lead.user_id
+             WHERE lead.active
+               AND lead.partner_id IS NULL
+               AND lead.won_status = 'pending'
+               AND lead.account_tier_id IS NOT NULL
+               AND %(lead_company)s = %(company)s
+               AND %(scope)s
+            """,
+            lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
+            company=company.id,
+            scope=SQL("TRUE")
+            if lead_ids is None
+            else SQL("lead.id = ANY(%s)", list(lead_ids)),
+        )
 
     @api.model
     def _get_losses_sql(self, company, partner_ids=None):
@@ -868,6 +953,20 @@ class KeyAccountDue(models.Model):
             ``account_user_id`` and ``sponsor_id``
         """
         return SQL(
+            "%s, %s, %s, %s, %s",
+            self._get_salespeople_sql(company),
+            self._get_chosen_sql(asked),
+            self._get_deputies_sql(company),
+            self._get_latest_teams_sql(company),
+            self._get_chosen_or_deputies_sql(),
+        )
+
+    @api.model
+    def _get_salespeople_sql(self, company):
+        """Return the expressions ``present``: users in sales who may read accounts of
+        ``company``, ``teams`` with their leaders, if these are present, and ``members``
+        with their teams."""
+        return SQL(
             """
             present AS MATERIALIZED (
                 -- as res.users._search_in_sales
@@ -892,7 +991,19 @@ class KeyAccountDue(models.Model):
                     ON team.id = member.crm_team_id
                    AND (team.company_id = %(company)s OR team.company_id IS NULL)
                  ORDER BY member.user_id, member.active DESC, member.id
-            ), chosen AS MATERIALIZED (
+                        )
+            """,
+            company=company.id,
+            groups=self.env["res.users"]._get_sales_groups().ids,
+        )
+
+    @api.model
+    def _get_chosen_sql(self, asked):
+        """Return the expression ``chosen``: ``asked`` with the salesperson or sponsor
+        who was named, if present, and the team of the salesperson."""
+        return SQL(
+            """
+            chosen AS MATERIALIZED (
                 SELECT asked.*, members.team_id AS own_team_id,
                        CASE WHEN asked.track = 'executive' THEN sponsor.id
                             ELSE salesperson.id END AS chosen_id
@@ -902,7 +1013,19 @@ class KeyAccountDue(models.Model):
                   LEFT JOIN present sponsor
                     ON sponsor.id = asked.sponsor_id
                   LEFT JOIN members ON members.user_id = asked.account_user_id
-            ), unserved AS MATERIALIZED (
+                        )
+            """,
+            asked=asked,
+        )
+
+    @api.model
+    def _get_deputies_sql(self, company):
+        """Return the expressions ``unserved``: customers that name no salesperson, and
+        ``deputies``: the present salesperson of most of their contacts, else of their
+        latest invoice."""
+        return SQL(
+            """
+            unserved AS MATERIALIZED (
                 SELECT DISTINCT partner_id
                   FROM chosen
                  WHERE account_user_id IS NULL
@@ -936,7 +1059,19 @@ class KeyAccountDue(models.Model):
                   JOIN present ON present.id = candidates.user_id
                   LEFT JOIN members ON members.user_id = present.id
                  ORDER BY partner_id, place, weight DESC, present.id
-            ), orphans AS MATERIALIZED (
+                        )
+            """,
+            books=company._get_key_account_branches().ids,
+        )
+
+    @api.model
+    def _get_latest_teams_sql(self, company):
+        """Return the expressions ``orphans``: accounts and leads for whom nobody is
+        present and that have no team by their salesperson, and ``latest``: the team of
+        their latest lead or order."""
+        return SQL(
+            """
+            orphans AS MATERIALIZED (
                 SELECT DISTINCT partner_id, lead_id
                   FROM chosen
                  WHERE chosen_id IS NULL AND own_team_id IS NULL
@@ -966,7 +1101,19 @@ class KeyAccountDue(models.Model):
                        ) AS documents
                  WHERE team_id IS NOT NULL
                  ORDER BY partner_id, lead_id, day DESC, team_id
-            ), responsibles AS (
+                        )
+            """,
+            company=company.id,
+            books=company._get_key_account_branches().ids,
+        )
+
+    @api.model
+    def _get_chosen_or_deputies_sql(self):
+        """Return the expression ``responsibles``: ``chosen``, their deputies, or the
+        leader of the team."""
+        return SQL(
+            """
+            responsibles AS (
                 SELECT chosen.*,
                        COALESCE(chosen_id, deputies.user_id, teams.leader_id)
                            AS user_id,
@@ -990,10 +1137,6 @@ class KeyAccountDue(models.Model):
                                            latest_lead.team_id)
             )
             """,
-            company=company.id,
-            books=company._get_key_account_branches().ids,
-            groups=self.env["res.users"]._get_sales_groups().ids,
-            asked=asked,
         )
 
     @api.model

@@ -201,28 +201,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         remote = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
         if picks:
             wanted = self._execute_wanted(
-                SQL(
-                    """
-                    (VALUES %(picks)s)
-                        AS pick (company_id, user_id, days, is_call, number, last)
-                    CROSS JOIN LATERAL (
-                        SELECT *
-                          FROM key_account_due
-                         WHERE company_id = pick.company_id
-                           AND user_id = pick.user_id
-                           AND NOT on_route
-                           AND days = pick.days
-                           AND (track = ANY(%(remote)s)) = pick.is_call
-                           AND date_due <= pick.last
-                           AND visit_id IS NULL
-                         ORDER BY date_due
-                         FETCH FIRST pick.number ROWS WITH TIES
-                    ) AS due
-                    """,
-                    picks=SQL(", ").join(picks),
-                    remote=remote,
-                ),
-                SQL("TRUE"),
+                self._get_picked_sql(picks, remote), SQL("TRUE")
             )
         for group in unassigned:
             wanted += self._execute_wanted(
@@ -241,6 +220,32 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 ),
             )
         return wanted
+
+    @api.model
+    def _get_picked_sql(self, picks, remote):
+        """Return the FROM clause of the rows ``due`` that are due first in each of
+        ``picks``: rows of a VALUES list, a salesperson, a load and an interval each."""
+        return SQL(
+            """
+            (VALUES %(picks)s)
+                AS pick (company_id, user_id, days, is_call, number, last)
+            CROSS JOIN LATERAL (
+                SELECT *
+                  FROM key_account_due
+                 WHERE company_id = pick.company_id
+                   AND user_id = pick.user_id
+                   AND NOT on_route
+                   AND days = pick.days
+                   AND (track = ANY(%(remote)s)) = pick.is_call
+                   AND date_due <= pick.last
+                   AND visit_id IS NULL
+                 ORDER BY date_due
+                 FETCH FIRST pick.number ROWS WITH TIES
+            ) AS due
+            """,
+            picks=SQL(", ").join(picks),
+            remote=remote,
+        )
 
     @api.model
     def _get_competing(self, agendas, rooms, todays, company, others=False):
@@ -279,6 +284,22 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                     anchors.update((user_id or 0, area) for area in agenda.anchors[day])
         if not anchors:
             return []
+        near = self._get_near_sql(company, tracks, anchors, todays)
+        return self._add_areas(
+            self._execute_wanted(
+                SQL(
+                    "key_account_due AS due JOIN (%s) AS near ON near.id = due.id", near
+                ),
+                SQL("TRUE"),
+            )
+        )
+
+    @api.model
+    def _get_near_sql(self, company, tracks, anchors, todays):
+        """Return a query for the ids of the rows on a route that are near an anchor.
+
+        :param anchors: pairs (user id or 0, area) of days on which there is room
+        """
         nearness = company._get_key_account_nearness()
         length = nearness.zip_length
         values = [
@@ -293,40 +314,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             )
             for user_id, area in anchors
         ]
-        lasts = [
-            SQL(
-                "(%s, %s::date)",
-                user_id or 0,
-                today + timedelta(days=company.key_account_horizon_days),
-            )
-            for user_id, today in todays.items()
-        ]
-        near = SQL(
+        return SQL(
             """
             WITH anchors (user_id, latitude, longitude, country_id, zip, city)
                 AS (VALUES %(anchors)s),
-            lasts (user_id, last) AS (VALUES %(lasts)s),
-            places AS MATERIALIZED (
-                SELECT due.id, lasts.user_id,
-                       COALESCE(partner.partner_latitude, 0)::float8 AS latitude,
-                       COALESCE(partner.partner_longitude, 0)::float8 AS longitude,
-                       (partner.partner_latitude != 0
-                        OR partner.partner_longitude != 0) IS TRUE AS is_placed,
-                       COALESCE(partner.country_id, lead.country_id, 0) AS country_id,
-                       lower(left(replace(COALESCE(partner.zip, lead.zip, ''), ' ', ''),
-                                  %(length)s)) AS zip,
-                       lower(btrim(COALESCE(partner.city, lead.city, ''))) AS city
-                  FROM key_account_due due
-                  JOIN lasts ON lasts.user_id = COALESCE(due.user_id, 0)
-                            AND due.date_due <= lasts.last
-                  LEFT JOIN res_partner partner ON partner.id = due.partner_id
-                  LEFT JOIN crm_lead lead
-                         ON lead.id = due.lead_id AND due.partner_id IS NULL
-                 WHERE due.company_id = %(company)s
-                   AND due.track = ANY(%(tracks)s)
-                   AND due.on_route
-                   AND due.visit_id IS NULL
-            )
+            %(places)s
             SELECT places.id
               FROM places
               JOIN anchors USING (user_id)
@@ -352,20 +344,55 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             SELECT id FROM places WHERE zip ~ '[^ -~]' OR city ~ '[^ -~]'
             """,
             anchors=SQL(", ").join(values),
+            places=self._get_places_sql(company, tracks, todays, length),
+            # a degree of latitude is a little more than 111 km
+            degrees=nearness.radius_km / 111 + 0.01,
+        )
+
+    @api.model
+    def _get_places_sql(self, company, tracks, todays, length):
+        """Return the expressions ``lasts``: the end of each horizon, and ``places``:
+        the rows on a route within it, with where they are.
+
+        :param length: how much of a postal code counts
+        """
+        lasts = [
+            SQL(
+                "(%s, %s::date)",
+                user_id or 0,
+                today + timedelta(days=company.key_account_horizon_days),
+            )
+            for user_id, today in todays.items()
+        ]
+        return SQL(
+            """
+            lasts (user_id, last) AS (VALUES %(lasts)s),
+            places AS MATERIALIZED (
+                SELECT due.id, lasts.user_id,
+                       COALESCE(partner.partner_latitude, 0)::float8 AS latitude,
+                       COALESCE(partner.partner_longitude, 0)::float8 AS longitude,
+                       (partner.partner_latitude != 0
+                        OR partner.partner_longitude != 0) IS TRUE AS is_placed,
+                       COALESCE(partner.country_id, lead.country_id, 0) AS country_id,
+                       lower(left(replace(COALESCE(partner.zip, lead.zip, ''), ' ', ''),
+                                  %(length)s)) AS zip,
+                       lower(btrim(COALESCE(partner.city, lead.city, ''))) AS city
+                  FROM key_account_due due
+                  JOIN lasts ON lasts.user_id = COALESCE(due.user_id, 0)
+                            AND due.date_due <= lasts.last
+                  LEFT JOIN res_partner partner ON partner.id = due.partner_id
+                  LEFT JOIN crm_lead lead
+                         ON lead.id = due.lead_id AND due.partner_id IS NULL
+                 WHERE due.company_id = %(company)s
+                   AND due.track = ANY(%(tracks)s)
+                   AND due.on_route
+                   AND due.visit_id IS NULL
+            )
+            """,
             lasts=SQL(", ").join(lasts),
             length=length,
             company=company.id,
             tracks=list(tracks),
-            # a degree of latitude is a little more than 111 km
-            degrees=nearness.radius_km / 111 + 0.01,
-        )
-        return self._add_areas(
-            self._execute_wanted(
-                SQL(
-                    "key_account_due AS due JOIN (%s) AS near ON near.id = due.id", near
-                ),
-                SQL("TRUE"),
-            )
         )
 
     @api.model
@@ -399,58 +426,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 """
                 WITH agendas (user_id, today, reason, is_open) AS (VALUES %(users)s),
                 free (user_id, day, fits) AS (VALUES %(free)s),
-                windows AS MATERIALIZED (
-                    SELECT due.id, due.on_route, due.reason AS old_reason,
-                           agendas.user_id, agendas.reason, agendas.is_open,
-                           GREATEST(agendas.today, due.date_due - tolerance.days)
-                               AS first,
-                           GREATEST(agendas.today + %(horizon)s,
-                                    due.date_due + tolerance.days) AS last
-                      FROM key_account_due due
-                      JOIN agendas
-                        ON agendas.user_id = COALESCE(due.user_id, 0)
-                       AND due.date_due <= agendas.today + %(horizon)s
-                     CROSS JOIN LATERAL (
-                           SELECT floor(due.days * %(share)s::float8)::int AS days
-                         ) AS tolerance
-                     WHERE due.company_id = %(company)s
-                       AND due.track = ANY(%(tracks)s)
-                       AND due.visit_id IS NULL
-                ), spans AS MATERIALIZED (
-                    -- few: a window for each due date and interval
-                    SELECT spans.*, BOOL_OR(free.fits) AS fits,
-                           COUNT(free.day) = 0 AS is_empty
-                      FROM (
-                            SELECT DISTINCT user_id, first, last
-                              FROM windows
-                             WHERE on_route AND is_open
-                           ) AS spans
-                      LEFT JOIN free
-                        ON free.user_id = spans.user_id
-                       AND free.day BETWEEN spans.first AND spans.last
-                     GROUP BY spans.user_id, spans.first, spans.last
-                ), reasons AS (
-                    -- not due in the horizon any more
-                    SELECT due.id, due.reason AS old_reason, NULL AS reason
-                      FROM key_account_due due
-                      JOIN agendas
-                        ON agendas.user_id = COALESCE(due.user_id, 0)
-                       AND due.date_due > agendas.today + %(horizon)s
-                     WHERE due.company_id = %(company)s
-                       AND due.track = ANY(%(tracks)s)
-                       AND due.visit_id IS NULL
-                       AND due.reason IS NOT NULL
-                     UNION ALL
-                    SELECT windows.id, windows.old_reason,
-                           CASE WHEN spans.fits OR spans.is_empty THEN 'route'
-                                ELSE windows.reason END AS reason
-                      FROM windows
-                      LEFT JOIN spans
-                        ON windows.on_route
-                       AND spans.user_id = windows.user_id
-                       AND spans.first = windows.first
-                       AND spans.last = windows.last
-                )
+                %(windows)s, %(reasons)s
                 UPDATE key_account_due due
                    SET reason = reasons.reason
                   FROM reasons
@@ -460,11 +436,87 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 """,
                 users=SQL(", ").join(users),
                 free=SQL(", ").join(free),
-                horizon=company.key_account_horizon_days,
-                share=engine.EARLY_TOLERANCE,
-                company=company.id,
-                tracks=list(tracks),
+                windows=self._get_windows_sql(company, tracks),
+                reasons=self._get_reasons_sql(company, tracks),
                 plans=list(plans),
             )
         )
         self.env["key.account.due"].invalidate_model(["reason"], flush=False)
+
+    @api.model
+    def _get_windows_sql(self, company, tracks):
+        """Return the expressions ``windows``: the days on which each row that waits may
+        be planned, and ``spans``: whether there is room on them for who goes on a
+        route."""
+        return SQL(
+            """
+            windows AS MATERIALIZED (
+                SELECT due.id, due.on_route, due.reason AS old_reason,
+                       agendas.user_id, agendas.reason, agendas.is_open,
+                       GREATEST(agendas.today, due.date_due - tolerance.days)
+                           AS first,
+                       GREATEST(agendas.today + %(horizon)s,
+                                due.date_due + tolerance.days) AS last
+                  FROM key_account_due due
+                  JOIN agendas
+                    ON agendas.user_id = COALESCE(due.user_id, 0)
+                   AND due.date_due <= agendas.today + %(horizon)s
+                 CROSS JOIN LATERAL (
+                       SELECT floor(due.days * %(share)s::float8)::int AS days
+                     ) AS tolerance
+                 WHERE due.company_id = %(company)s
+                   AND due.track = ANY(%(tracks)s)
+                   AND due.visit_id IS NULL
+            ), spans AS MATERIALIZED (
+                -- few: a window for each due date and interval
+                SELECT spans.*, BOOL_OR(free.fits) AS fits,
+                       COUNT(free.day) = 0 AS is_empty
+                  FROM (
+                        SELECT DISTINCT user_id, first, last
+                          FROM windows
+                         WHERE on_route AND is_open
+                       ) AS spans
+                  LEFT JOIN free
+                    ON free.user_id = spans.user_id
+                   AND free.day BETWEEN spans.first AND spans.last
+                 GROUP BY spans.user_id, spans.first, spans.last
+            )
+            """,
+            horizon=company.key_account_horizon_days,
+            share=engine.EARLY_TOLERANCE,
+            company=company.id,
+            tracks=list(tracks),
+        )
+
+    @api.model
+    def _get_reasons_sql(self, company, tracks):
+        """Return the expression ``reasons``: what each row is to say."""
+        return SQL(
+            """
+            reasons AS (
+                -- not due in the horizon any more
+                SELECT due.id, due.reason AS old_reason, NULL AS reason
+                  FROM key_account_due due
+                  JOIN agendas
+                    ON agendas.user_id = COALESCE(due.user_id, 0)
+                   AND due.date_due > agendas.today + %(horizon)s
+                 WHERE due.company_id = %(company)s
+                   AND due.track = ANY(%(tracks)s)
+                   AND due.visit_id IS NULL
+                   AND due.reason IS NOT NULL
+                 UNION ALL
+                SELECT windows.id, windows.old_reason,
+                       CASE WHEN spans.fits OR spans.is_empty THEN 'route'
+                            ELSE windows.reason END AS reason
+                  FROM windows
+                  LEFT JOIN spans
+                    ON windows.on_route
+                   AND spans.user_id = windows.user_id
+                   AND spans.first = windows.first
+                   AND spans.last = windows.last
+            )
+            """,
+            horizon=company.key_account_horizon_days,
+            company=company.id,
+            tracks=list(tracks),
+        )

@@ -5,6 +5,55 @@ from odoo.tools import SQL
 from ..account.key_account import DEFAULT_MONTHS
 from .measures import get_present_sql
 
+# Expressions over ``met``: how many contacts and colleagues there are, and how many of
+# the cells that a tier requires are covered
+COUNTS = SQL(
+    """
+    threads AS (
+        SELECT card_id, COUNT(DISTINCT contact_id) AS contacts,
+               COUNT(DISTINCT user_id) AS users
+          FROM met
+         GROUP BY card_id
+    ), covered AS (
+        SELECT card_id, COUNT(DISTINCT cell.id) AS cells
+          FROM met
+          JOIN key_account_tier_cell cell
+            ON cell.tier_id = met.tier_id
+           AND COALESCE(cell.decision_level = met.decision_level,
+                        cell.decision_level IS NULL)
+          LEFT JOIN key_account_buying_role_partner_rel role
+            ON role.partner_id = met.contact_id
+           AND role.role_id = cell.role_id
+         WHERE cell.role_id IS NULL OR role.role_id IS NOT NULL
+         GROUP BY card_id
+    ), required AS (
+        SELECT tier_id, COUNT(*) AS cells
+          FROM key_account_tier_cell
+         GROUP BY tier_id
+    )
+    """
+)
+# Expression: what to write on the ``accounts``
+RESULT = SQL(
+    """
+    result AS (
+        SELECT accounts.id,
+               ROUND(100.0 * COALESCE(covered.cells, 0) / required.cells, 2)
+                   AS coverage,
+               COALESCE(required.cells, 0) AS required_count,
+               COALESCE(covered.cells, 0) AS covered_count,
+               COALESCE(threads.contacts, 0) AS met_contact_count,
+               COALESCE(threads.users, 0) AS met_user_count,
+               COALESCE(threads.contacts = 1 OR threads.users = 1, FALSE)
+                   AS is_single_threaded
+          FROM accounts
+          LEFT JOIN required ON required.tier_id = accounts.tier_id
+          LEFT JOIN covered ON covered.card_id = accounts.id
+          LEFT JOIN threads ON threads.card_id = accounts.id
+    )
+    """
+)
+
 
 def update_coverage(env, company, scope, today, partner_ids=None):
     """Count who was met within the tier's period, and in which required cells.
@@ -18,65 +67,7 @@ def update_coverage(env, company, scope, today, partner_ids=None):
         SQL(
             """
             WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s)),
-            accounts AS %(kept)s (
-                SELECT card.id, card.partner_id, card.company_id, card.tier_id,
-                       COALESCE(tier.coverage_months, %(default)s) AS months
-                  FROM key_account card
-                  LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
-                 WHERE %(scope)s
-            ), met AS (
-                SELECT accounts.id AS card_id, accounts.tier_id, visit.user_id,
-                       contact.id AS contact_id, contact.decision_level
-                  FROM accounts
-                  JOIN todays ON todays.company_id = accounts.company_id
-                  JOIN key_account_visit visit
-                    ON visit.partner_id = accounts.partner_id
-                   AND visit.company_id = accounts.company_id
-                   AND visit.state = 'done'
-                   AND visit.date_done <= todays.today
-                   AND visit.date_done + make_interval(months => accounts.months)
-                       > todays.today
-                  JOIN key_account_visit_contact_rel rel ON rel.visit_id = visit.id
-                  JOIN res_partner contact
-                    ON contact.id = rel.contact_id
-                   AND contact.commercial_partner_id = accounts.partner_id
-                   AND %(present)s
-            ), threads AS (
-                SELECT card_id, COUNT(DISTINCT contact_id) AS contacts,
-                       COUNT(DISTINCT user_id) AS users
-                  FROM met
-                 GROUP BY card_id
-            ), covered AS (
-                SELECT card_id, COUNT(DISTINCT cell.id) AS cells
-                  FROM met
-                  JOIN key_account_tier_cell cell
-                    ON cell.tier_id = met.tier_id
-                   AND COALESCE(cell.decision_level = met.decision_level,
-                                cell.decision_level IS NULL)
-                  LEFT JOIN key_account_buying_role_partner_rel role
-                    ON role.partner_id = met.contact_id
-                   AND role.role_id = cell.role_id
-                 WHERE cell.role_id IS NULL OR role.role_id IS NOT NULL
-                 GROUP BY card_id
-            ), required AS (
-                SELECT tier_id, COUNT(*) AS cells
-                  FROM key_account_tier_cell
-                 GROUP BY tier_id
-            ), result AS (
-                SELECT accounts.id,
-                       ROUND(100.0 * COALESCE(covered.cells, 0) / required.cells, 2)
-                           AS coverage,
-                       COALESCE(required.cells, 0) AS required_count,
-                       COALESCE(covered.cells, 0) AS covered_count,
-                       COALESCE(threads.contacts, 0) AS met_contact_count,
-                       COALESCE(threads.users, 0) AS met_user_count,
-                       COALESCE(threads.contacts = 1 OR threads.users = 1, FALSE)
-                           AS is_single_threaded
-                  FROM accounts
-                  LEFT JOIN required ON required.tier_id = accounts.tier_id
-                  LEFT JOIN covered ON covered.card_id = accounts.id
-                  LEFT JOIN threads ON threads.card_id = accounts.id
-            )
+            %(met)s, %(counts)s, %(result)s
             UPDATE key_account card
                SET coverage = result.coverage,
                    required_count = result.required_count,
@@ -96,10 +87,46 @@ def update_coverage(env, company, scope, today, partner_ids=None):
             """,
             company=company.id,
             today=today,
-            # A few are looked up first; of all, each use has its own best way.
-            kept=SQL("NOT MATERIALIZED" if partner_ids is None else "MATERIALIZED"),
-            default=DEFAULT_MONTHS,
-            scope=scope,
-            present=get_present_sql(env),
+            met=_get_met_sql(env, scope, partner_ids),
+            counts=COUNTS,
+            result=RESULT,
         )
+    )
+
+
+def _get_met_sql(env, scope, partner_ids):
+    """Return the expressions ``accounts``: those to look at, and ``met``: the contacts
+    who were met there, and by whom."""
+    return SQL(
+        """
+        accounts AS %(kept)s (
+            SELECT card.id, card.partner_id, card.company_id, card.tier_id,
+                   COALESCE(tier.coverage_months, %(default)s) AS months
+              FROM key_account card
+              LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
+             WHERE %(scope)s
+        ), met AS (
+            SELECT accounts.id AS card_id, accounts.tier_id, visit.user_id,
+                   contact.id AS contact_id, contact.decision_level
+              FROM accounts
+              JOIN todays ON todays.company_id = accounts.company_id
+              JOIN key_account_visit visit
+                ON visit.partner_id = accounts.partner_id
+               AND visit.company_id = accounts.company_id
+               AND visit.state = 'done'
+               AND visit.date_done <= todays.today
+               AND visit.date_done + make_interval(months => accounts.months)
+                   > todays.today
+              JOIN key_account_visit_contact_rel rel ON rel.visit_id = visit.id
+              JOIN res_partner contact
+                ON contact.id = rel.contact_id
+               AND contact.commercial_partner_id = accounts.partner_id
+               AND %(present)s
+                )
+        """,
+        # A few are looked up first; of all, each use has its own best way.
+        kept=SQL("NOT MATERIALIZED" if partner_ids is None else "MATERIALIZED"),
+        default=DEFAULT_MONTHS,
+        scope=scope,
+        present=get_present_sql(env),
     )

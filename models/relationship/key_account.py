@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ...const import RELATIONSHIP_LEVELS
+from ...const import QUIET_DAYS, RELATIONSHIP_LEVELS
 from ..account import clock
 from .coverage import update_coverage
 from .ladder import get_silent_ladder, update_levels
@@ -175,41 +175,64 @@ class KeyAccount(models.Model):
         )
 
     @api.model
-    def _complete_history(self, company, partner_ids=None):
-        changes = self.env["key.account.relationship.change"].sudo()
-        self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT account.partner_id, last.to_level, account.relationship_level
-                  FROM (%s) AS last
-                  JOIN key_account account
-                    ON account.partner_id = last.partner_id
-                   AND account.company_id = last.company_id
-                 WHERE account.relationship_level IS DISTINCT FROM last.to_level
-                """,
-                self._get_last_change_sql(changes._table, company, partner_ids),
-            )
-        )
-        changes.create(
-            [
-                {
-                    "partner_id": partner_id,
-                    "company_id": company.id,
-                    "from_level": from_level,
-                    "to_level": to_level,
-                    "state": "applied",
-                    "reason": self.env._("Taken over, or decided at the same time"),
-                    "date": clock.get_today(company),
-                }
-                for partner_id, from_level, to_level in rows
-            ]
-        )
-        return super()._complete_history(company, partner_ids)
+    def _get_histories(self):
+        return super()._get_histories() | {
+            "relationship_level": (
+                "key.account.relationship.change",
+                "from_level",
+                "to_level",
+            ),
+        }
 
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_watched_records(self, company):
+        criteria = self.env["key.account.relationship.criterion"]
+        return [
+            *super()._get_watched_records(company),
+            criteria._get_criteria(company),
+        ]
+
+    @api.model
+    def _get_watched_months(self, company):
+        sold, closed = super()._get_watched_months(company)
+        criteria = self.env["key.account.relationship.criterion"]
+        for measure in criteria._get_criteria(company)._get_measures():
+            sold.update(measure.get_sale_months())
+            closed.update(measure.get_lead_months())
+        return sold, closed
+
+    @api.model
+    def _get_touched_sql(self, company, today):
+        return [
+            *super()._get_touched_sql(company, today),
+            SQL(
+                """
+                SELECT partner_id
+                  FROM key_account
+                 WHERE company_id = %s AND date_lapse <= %s
+                """,
+                company.id,
+                today,
+            ),
+            # about whom nobody was asked for a while
+            SQL(
+                """
+                SELECT partner_id
+                  FROM key_account_relationship_change
+                 WHERE company_id = %(company)s
+                   AND date > %(last_day)s::date - %(quiet)s
+                   AND date <= %(today)s::date - %(quiet)s
+                """,
+                company=company.id,
+                last_day=company.key_account_run_date,
+                today=today,
+                quiet=QUIET_DAYS,
+            ),
+        ]
 
     @api.model
     def _get_silent_values(self, company):
@@ -232,7 +255,7 @@ class KeyAccount(models.Model):
     @api.model
     def _refresh_relationships(self, partner_ids):
         """Bring coverage and ladder of these customers up to date, in every company
-        where they have a scorecard."""
+        where they are accounts."""
         if not partner_ids:
             return
         self.flush_model()
@@ -250,7 +273,7 @@ class KeyAccount(models.Model):
 
     @api.model
     def _update_relationships(self, company, partner_ids=None, today=None):
-        """Write to the scorecards whom we met at the customers, and which level of
+        """Note whom we met at the customers, and which level of
         relationship the evidence supports; propose to go down where it has lapsed.
 
         A fixed number of statements, whatever the number of customers. Doesn't commit.

@@ -10,33 +10,13 @@ class KeyAccountRelationshipChange(models.Model):
     """Why a customer is on its level: the queue of proposals and the history in one."""
 
     _name = "key.account.relationship.change"
+    _inherit = "key.account.change.mixin"
     _description = "Relationship Change"
     _order = "date desc, id desc"
     _rec_name = "partner_id"
     # Who proposed and who decided is in fields of its own.
     _log_access = False
 
-    partner_id = fields.Many2one(
-        "res.partner",
-        string="Customer",
-        required=True,
-        readonly=True,
-        index=True,
-        ondelete="cascade",
-    )
-    company_id = fields.Many2one(
-        "res.company",
-        required=True,
-        readonly=True,
-        ondelete="cascade",
-    )
-    # A copy, so that the record rules need no join.
-    partner_user_id = fields.Many2one(
-        related="partner_id.user_id",
-        string="Salesperson",
-        store=True,
-        index=True,
-    )
     from_level = fields.Selection(RELATIONSHIP_LEVELS, string="From", readonly=True)
     to_level = fields.Selection(
         RELATIONSHIP_LEVELS,
@@ -57,16 +37,6 @@ class KeyAccountRelationshipChange(models.Model):
         compute="_compute_direction",
         store=True,
     )
-    state = fields.Selection(
-        [
-            ("proposed", "Proposed"),
-            ("applied", "Applied"),
-            ("rejected", "Rejected"),
-        ],
-        required=True,
-        readonly=True,
-        default="proposed",
-    )
     reason = bounds.Char(
         longest=bounds.LONGEST_TEXT,
         readonly=True,
@@ -84,16 +54,12 @@ class KeyAccountRelationshipChange(models.Model):
         readonly=True,
         help="Empty: by the evidence.",
     )
-    user_id = fields.Many2one("res.users", string="Decided By", readonly=True)
     note = bounds.Char(
         string="Decision Note",
         readonly=True,
         help="What was said when it was decided.",
     )
     date = fields.Date(
-        readonly=True,
-        required=True,
-        default=fields.Date.context_today,
         help="Day of the decision; while there is none, of the proposal.",
     )
     date_proposed = fields.Date(

@@ -265,7 +265,7 @@ class KeyAccountRelationshipCriterion(models.Model):
     def _get_gap_text(self, gap):
         """Return in words which criteria don't hold.
 
-        :param gap: list of dicts ``{"id", "state", "date"}`` as kept on scorecards and
+        :param gap: list of dicts ``{"id", "state", "date"}`` as kept on accounts and
             changes: missing ones, and lapsed ones with the day from which they don't
             hold any more
         """

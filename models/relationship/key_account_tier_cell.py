@@ -61,3 +61,15 @@ class KeyAccountTierCell(models.Model):
         levels = dict(self._fields["decision_level"]._description_selection(self.env))
         parts = [role.with_env(self.env).name, levels.get(level)]
         return ", ".join(part for part in parts if part)
+
+    @api.model
+    def _get_target_text(self, contact, role, level):
+        """Return whom to see in words, such as "see Ann Lee (Decision maker, Top)"."""
+        cell = self._get_cell_name(role, level)
+        # sudo: whoever may read the visit may read whom it is about
+        name = contact.sudo().name
+        if name and cell:
+            return self.env._("see %(name)s (%(cell)s)", name=name, cell=cell)
+        if name:
+            return self.env._("see %s", name)
+        return cell and self.env._("find out who it is: %s", cell)

@@ -122,12 +122,12 @@ class ResPartner(models.Model):
     def _search_suggested_relationship_level(self, operator, value):
         if operator != "in":
             return NotImplemented
-        domain = self._get_scorecard_domain(
+        domain = self._get_account_domain(
             Domain("suggested_relationship_level", "in", value)
         )
         if "transactional" in value:
             # those that were never evaluated
-            domain |= ~self._get_scorecard_domain(
+            domain |= ~self._get_account_domain(
                 Domain("suggested_relationship_level", "!=", False)
             )
         return domain
@@ -135,18 +135,18 @@ class ResPartner(models.Model):
     def _search_key_account_coverage(self, operator, value):
         if operator in INDIRECT_OPERATORS:
             return NotImplemented
-        return self._get_scorecard_domain(
+        return self._get_account_domain(
             Domain("required_count", ">", 0) & Domain("coverage", operator, value)
         )
 
     def _search_key_account_is_single_threaded(self, operator, value):
         if operator != "in":
             return NotImplemented
-        return self._get_scorecard_domain(Domain("is_single_threaded", "=", True))
+        return self._get_account_domain(Domain("is_single_threaded", "=", True))
 
-    def _get_scorecard_domain(self, domain):
-        """Return the domain on customers whose scorecard in this company fits."""
-        cards = self._search_scorecards(domain)
+    def _get_account_domain(self, domain):
+        """Return the domain on customers whose account in this company fits."""
+        cards = self._search_accounts(domain)
         return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
 
     def _can_set_level(self, level, from_level=None):

@@ -175,47 +175,12 @@ class ResPartner(models.Model):
         )
         # Archived roles are no columns any more; contacts keep them.
         roles = self.env["key.account.buying.role"].search_fetch(Domain.TRUE, ["name"])
-        stances = dict(self._fields["stance"]._description_selection(self.env))
+        cards = contacts._get_buying_center_cards(roles, months, today)
         levels = self._fields["decision_level"]._description_selection(self.env)
-        period = relativedelta(months=months)
-        cards = [
-            {
-                "id": contact.id,
-                "name": contact.name or contact.display_name,
-                "function": contact.function or "",
-                "role_ids": (contact.buying_role_ids & roles).ids,
-                "level": contact.decision_level,
-                "stance": contact.stance,
-                "stance_name": stances.get(contact.stance, ""),
-                "last_met": contact.last_met_date
-                and fields.Date.to_string(contact.last_met_date),
-                "is_recent": bool(contact.last_met_date)
-                and contact.last_met_date <= today
-                and contact.last_met_date + period > today,
-                "has_left": bool(contact.left_company_date)
-                and contact.left_company_date <= today,
-            }
-            for contact in contacts
-        ]
         # Those with own documents only see whom they met, not whom a colleague met:
         # better to say nothing than "never met".
         is_own = account._is_own_account()
-        required = []
-        for cell in tier.cell_ids if is_own else ():
-            level, role = cell.decision_level, cell.role_id.id
-            required.append(
-                {
-                    "role_id": role,
-                    "level": level,
-                    "covered": any(
-                        contact["is_recent"]
-                        and not contact["has_left"]
-                        and (not level or contact["level"] == level)
-                        and (not role or role in contact["role_ids"])
-                        for contact in cards
-                    ),
-                }
-            )
+        required = _get_required_cells(tier.cell_ids, cards) if is_own else []
         sponsor = account.executive_sponsor_id.sudo()
         return {
             "account": {"id": account.id, "name": account.display_name},
@@ -233,6 +198,34 @@ class ResPartner(models.Model):
             "required": required,
             "contacts": cards,
         }
+
+    def _get_buying_center_cards(self, roles, months, today):
+        """Return the contacts as the map shows them.
+
+        :param roles: the columns of the map
+        :param int months: met within so many months until ``today`` is recently
+        """
+        stances = dict(self._fields["stance"]._description_selection(self.env))
+        period = relativedelta(months=months)
+        return [
+            {
+                "id": contact.id,
+                "name": contact.name or contact.display_name,
+                "function": contact.function or "",
+                "role_ids": (contact.buying_role_ids & roles).ids,
+                "level": contact.decision_level,
+                "stance": contact.stance,
+                "stance_name": stances.get(contact.stance, ""),
+                "last_met": contact.last_met_date
+                and fields.Date.to_string(contact.last_met_date),
+                "is_recent": bool(contact.last_met_date)
+                and contact.last_met_date <= today
+                and contact.last_met_date + period > today,
+                "has_left": bool(contact.left_company_date)
+                and contact.left_company_date <= today,
+            }
+            for contact in self
+        ]
 
     def move_in_buying_center(self, from_role_id, to_role_id, level):
         """Move a contact to another cell of the map; the other roles stay.
@@ -284,10 +277,32 @@ class ResPartner(models.Model):
         return self.browse()
 
     def _refresh_buying_center(self, accounts):
-        """Keep coverage, ladder and planned visits in step with changed contacts."""
+        """Keep coverage and ladder in step with changed contacts."""
         if accounts:
             self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
-            self.env["key.account.visit.follow"].sudo()._follow_contacts(
-                Domain("partner_id", "in", accounts.ids)
-                | Domain("target_contact_id", "child_of", self.ids)
-            )
+
+
+def _get_required_cells(cells, contacts):
+    """Return the required cells of the map, and whether somebody who was met recently
+    covers them.
+
+    :param cells: those of the tier
+    :param list contacts: see :meth:`ResPartner._get_buying_center_cards`
+    """
+    required = []
+    for cell in cells:
+        level, role = cell.decision_level, cell.role_id.id
+        required.append(
+            {
+                "role_id": role,
+                "level": level,
+                "covered": any(
+                    contact["is_recent"]
+                    and not contact["has_left"]
+                    and (not level or contact["level"] == level)
+                    and (not role or role in contact["role_ids"])
+                    for contact in contacts
+                ),
+            }
+        )
+    return required

@@ -3,8 +3,6 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import clock
-
 
 class KeyAccount(models.Model):
     """What the tiering run measures of an account, and the history of its tiers."""
@@ -175,35 +173,7 @@ class KeyAccount(models.Model):
         )
 
     @api.model
-    def _complete_history(self, company, partner_ids=None):
-        changes = self.env["key.account.tier.change"].sudo()
-        self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT account.partner_id, last.to_tier_id, account.tier_id
-                  FROM (%s) AS last
-                  JOIN key_account account
-                    ON account.partner_id = last.partner_id
-                   AND account.company_id = last.company_id
-                 WHERE account.tier_id IS NOT NULL
-                   AND account.tier_id IS DISTINCT FROM last.to_tier_id
-                """,
-                self._get_last_change_sql(changes._table, company, partner_ids),
-            )
-        )
-        changes.create(
-            [
-                {
-                    "partner_id": partner_id,
-                    "company_id": company.id,
-                    "from_tier_id": from_tier_id,
-                    "to_tier_id": to_tier_id,
-                    "state": "applied",
-                    "reason": self.env._("Taken over, or decided at the same time"),
-                    "date": clock.get_today(company),
-                }
-                for partner_id, from_tier_id, to_tier_id in rows
-            ]
-        )
-        return super()._complete_history(company, partner_ids)
+    def _get_histories(self):
+        return super()._get_histories() | {
+            "tier_id": ("key.account.tier.change", "from_tier_id", "to_tier_id"),
+        }

@@ -9,6 +9,7 @@ class KeyAccountTierChange(models.Model):
     """Why a customer is in its tier: the queue of proposals and the history in one."""
 
     _name = "key.account.tier.change"
+    _inherit = "key.account.change.mixin"
     _description = "Tier Change"
     _order = "date desc, id desc"
     _rec_name = "partner_id"
@@ -16,27 +17,6 @@ class KeyAccountTierChange(models.Model):
     # there are customers.
     _log_access = False
 
-    partner_id = fields.Many2one(
-        "res.partner",
-        string="Customer",
-        required=True,
-        readonly=True,
-        index=True,
-        ondelete="cascade",
-    )
-    company_id = fields.Many2one(
-        "res.company",
-        required=True,
-        readonly=True,
-        ondelete="cascade",
-    )
-    # A copy, so that the record rules need no join.
-    partner_user_id = fields.Many2one(
-        related="partner_id.user_id",
-        string="Salesperson",
-        store=True,
-        index=True,
-    )
     from_tier_id = fields.Many2one(
         "key.account.tier",
         string="From",
@@ -48,16 +28,6 @@ class KeyAccountTierChange(models.Model):
         string="To",
         readonly=True,
         ondelete="restrict",
-    )
-    state = fields.Selection(
-        [
-            ("proposed", "Proposed"),
-            ("applied", "Applied"),
-            ("rejected", "Rejected"),
-        ],
-        required=True,
-        readonly=True,
-        default="proposed",
     )
     reason = bounds.Char(
         longest=bounds.LONGEST_TEXT,
@@ -77,13 +47,7 @@ class KeyAccountTierChange(models.Model):
         readonly=True,
         help="What was said when it was decided.",
     )
-    user_id = fields.Many2one(
-        "res.users",
-        string="Decided By",
-        readonly=True,
-        help="Empty when the nightly run decided.",
-    )
-    date = fields.Date(readonly=True, required=True, default=fields.Date.context_today)
+    user_id = fields.Many2one(help="Empty when the nightly run decided.")
 
     _proposed_uniq = models.UniqueIndex(
         "(partner_id, company_id) WHERE state = 'proposed'",

@@ -165,11 +165,7 @@ class Measurement:
             among=among,
             company=self.company.id,
             **{
-                name: SQL(
-                    "CASE WHEN abs(%(name)s) < %(most)s THEN %(name)s ELSE 0 END",
-                    name=SQL.identifier(name),
-                    most=NO_AMOUNT,
-                )
+                name: _get_bounded_sql(name)
                 for name in (
                     "revenue",
                     "margin",
@@ -507,3 +503,12 @@ class Measurement:
 
 def _prefix(alias, names):
     return SQL(", ").join(SQL.identifier(alias, name) for name in names)
+
+
+def _get_bounded_sql(name):
+    """Return an amount, or 0 where it is beyond all amounts."""
+    return SQL(
+        "CASE WHEN abs(%(name)s) < %(most)s THEN %(name)s ELSE 0 END",
+        name=SQL.identifier(name),
+        most=NO_AMOUNT,
+    )

@@ -14,14 +14,10 @@ from dateutil.relativedelta import relativedelta
 from odoo import fields
 from odoo.tools import SQL
 
-from ...const import QUIET_DAYS
 from ..account.books import get_invoices_sql
-from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 from ..account.outsiders import get_outsiders_sql
 from .measure import get_leads_sql
 
-# Transactions that were under way during the last run are read again.
-OVERLAP = timedelta(hours=1)
 # Counted up when figures come to mean something else: the next run measures everybody.
 VERSION = 2
 # Every account is measured after so many days, though nothing seems to have changed.
@@ -94,7 +90,7 @@ def _get_run_key(policy, company):
         policy,
         policy.tier_ids,
         policy.tier_ids.cell_ids,
-        policy.env["key.account.relationship.criterion"]._get_criteria(company),
+        *policy.env["key.account"]._get_watched_records(company),
     ]
     text = repr(
         [
@@ -140,90 +136,79 @@ def _get_other_leads_ids(env, company):
 def _get_changed_ids(env, company, window_months, today):
     """Return whose documents, contacts or visits changed since the last run, came into
     what is counted, or left it."""
-    last_moment = company.key_account_computed_at
-    last_day = company.key_account_run_date
     sold, closed = _get_document_periods(env, company, window_months, today)
     rows = env.execute_query(
         SQL(
-            """
-            -- of the firm that was invoiced, and of the one that its contact is at
-            SELECT unnest(ARRAY[move.firm_id, partner.commercial_partner_id])
-              FROM (%(invoices)s) AS move
-              JOIN res_partner partner ON partner.id = move.partner_id
-             WHERE move.company_id = ANY(%(books)s)
-               AND (move.write_date >= %(since)s OR %(invoiced)s)
-             UNION
-            -- of whomever an order can be, see get_orders_sql
-            SELECT unnest(ARRAY[partner.commercial_partner_id,
-                                payer.commercial_partner_id,
-                                firm.commercial_partner_id])
-              FROM sale_order sale
-              JOIN res_partner partner ON partner.id = sale.partner_id
-              JOIN res_partner payer ON payer.id = sale.partner_invoice_id
-              LEFT JOIN sale_order_line sold ON sold.order_id = sale.id
-              LEFT JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
-              LEFT JOIN account_move_line item ON item.id = rel.invoice_line_id
-              LEFT JOIN res_partner firm ON firm.id = item.partner_id
-             WHERE sale.company_id = ANY(%(books)s)
-               AND (sale.write_date >= %(since)s OR %(ordered)s)
-             UNION
-            SELECT partner.commercial_partner_id
-              FROM crm_lead lead
-              JOIN res_partner partner ON partner.id = lead.partner_id
-             WHERE lead.write_date >= %(since)s OR %(closed)s
-             UNION
-            SELECT unnest(ARRAY[id, commercial_partner_id])
-              FROM res_partner
-             WHERE write_date >= %(since)s
-                OR left_company_date > %(last_day)s AND left_company_date <= %(today)s
-             UNION
-            -- whom we met, also too long ago, or on a day that was to come
-            SELECT partner_id
-              FROM key_account_visit
-             WHERE company_id = %(company)s
-               AND state = 'done'
-               AND (write_date >= %(since)s OR %(met)s)
-             UNION
-            -- about whom nobody was asked for a while
-            SELECT partner_id
-              FROM key_account_relationship_change
-             WHERE company_id = %(company)s
-               AND date > %(last_day)s::date - %(quiet)s
-               AND date <= %(today)s::date - %(quiet)s
-             UNION
-            SELECT partner_id
-              FROM key_account
-             WHERE company_id = %(company)s AND (is_touched OR date_lapse <= %(today)s)
-             UNION
-            -- those that are none any more
-            SELECT partner_id
-              FROM key_account
-             WHERE company_id = %(company)s
-               AND partner_id IN (%(outsiders)s)
-               AND (is_account OR tier_id IS NOT NULL)
-            """,
-            outsiders=get_outsiders_sql(env, company),
-            company=company.id,
-            books=company._get_key_account_branches().ids,
-            invoices=get_invoices_sql(),
-            since=last_moment - OVERLAP,
-            last_day=last_day,
-            today=today,
-            invoiced=_get_between_sql(SQL("move.invoice_date"), sold),
-            # wherever on earth the day began
-            ordered=_get_between_sql(
-                SQL("sale.date_order"),
-                [(first, last + timedelta(days=2)) for first, last in sold],
-            ),
-            closed=_get_between_sql(
-                SQL("lead.date_closed"),
-                [(first, last + timedelta(days=2)) for first, last in closed],
-            ),
-            met=_get_met_sql(env, last_day, today),
-            quiet=QUIET_DAYS,
+            "%s UNION %s UNION %s",
+            _get_changed_sales_sql(company, sold),
+            _get_changed_contacts_sql(company, closed, today),
+            SQL(" UNION ").join(env["key.account"]._get_touched_sql(company, today)),
         )
     )
     return [partner_id for (partner_id,) in rows if partner_id]
+
+
+def _get_changed_sales_sql(company, sold):
+    """Return a query for the customers of invoices and orders that changed, or that the
+    periods ``sold`` came to include or to leave out."""
+    return SQL(
+        """
+        -- of the firm that was invoiced, and of the one that its contact is at
+        SELECT unnest(ARRAY[move.firm_id, partner.commercial_partner_id])
+          FROM (%(invoices)s) AS move
+          JOIN res_partner partner ON partner.id = move.partner_id
+         WHERE move.company_id = ANY(%(books)s)
+           AND (move.write_date >= %(since)s OR %(invoiced)s)
+         UNION
+        -- of whomever an order can be, see get_orders_sql
+        SELECT unnest(ARRAY[partner.commercial_partner_id,
+                            payer.commercial_partner_id,
+                            firm.commercial_partner_id])
+          FROM sale_order sale
+          JOIN res_partner partner ON partner.id = sale.partner_id
+          JOIN res_partner payer ON payer.id = sale.partner_invoice_id
+          LEFT JOIN sale_order_line sold ON sold.order_id = sale.id
+          LEFT JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
+          LEFT JOIN account_move_line item ON item.id = rel.invoice_line_id
+          LEFT JOIN res_partner firm ON firm.id = item.partner_id
+         WHERE sale.company_id = ANY(%(books)s)
+           AND (sale.write_date >= %(since)s OR %(ordered)s)
+        """,
+        books=company._get_key_account_branches().ids,
+        invoices=get_invoices_sql(),
+        since=company._get_key_account_run_moment(),
+        invoiced=_get_between_sql(SQL("move.invoice_date"), sold),
+        # wherever on earth the day began
+        ordered=_get_between_sql(
+            SQL("sale.date_order"),
+            [(first, last + timedelta(days=2)) for first, last in sold],
+        ),
+    )
+
+
+def _get_changed_contacts_sql(company, closed, today):
+    """Return a query for the customers whose leads or contacts changed, or whose leads
+    were closed in the periods ``closed``."""
+    return SQL(
+        """
+        SELECT partner.commercial_partner_id
+          FROM crm_lead lead
+          JOIN res_partner partner ON partner.id = lead.partner_id
+         WHERE lead.write_date >= %(since)s OR %(closed)s
+         UNION
+        SELECT unnest(ARRAY[id, commercial_partner_id])
+          FROM res_partner
+         WHERE write_date >= %(since)s
+            OR left_company_date > %(last_day)s AND left_company_date <= %(today)s
+        """,
+        since=company._get_key_account_run_moment(),
+        last_day=company.key_account_run_date,
+        today=today,
+        closed=_get_between_sql(
+            SQL("lead.date_closed"),
+            [(first, last + timedelta(days=2)) for first, last in closed],
+        ),
+    )
 
 
 def _get_document_periods(env, company, window_months, today):
@@ -231,8 +216,7 @@ def _get_document_periods(env, company, window_months, today):
     as pairs (after the one, up to the other): those of orders and invoices, and those
     on which leads were closed."""
     last_day = company.key_account_run_date
-    criteria = env["key.account.relationship.criterion"]._get_criteria(company)
-    measures = criteria._get_measures()
+    sale_months, lead_months = env["key.account"]._get_watched_months(company)
 
     def get_periods(months):
         return [
@@ -246,27 +230,7 @@ def _get_document_periods(env, company, window_months, today):
         _go_back(today, window_months, 2),
         strict=True,
     )
-    sold = {n for measure in measures for n in measure.get_sale_months()}
-    closed = {n for measure in measures for n in measure.get_lead_months()}
-    return [*windows, *get_periods(sold)], get_periods(closed)
-
-
-def _get_met_sql(env, last_day, today):
-    """Return the condition on a visit that it came into what is counted, or left it."""
-    tiers = env["key.account.tier"].sudo().search([])
-    return SQL(" OR ").join(
-        SQL(
-            "date_done + make_interval(months => %s) > %s "
-            "AND date_done + make_interval(months => %s) <= %s",
-            months,
-            last_day,
-            months,
-            today,
-        )
-        for months in sorted(
-            {0, DEFAULT_MONTHS, EFFORT_MONTHS, *tiers.mapped("coverage_months")}
-        )
-    )
+    return [*windows, *get_periods(sale_months)], get_periods(lead_months)
 
 
 def _go_back(day, months, times):

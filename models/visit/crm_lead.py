@@ -26,7 +26,7 @@ class CrmLead(models.Model):
     @api.depends("partner_id.commercial_partner_id", "company_id")
     @api.depends_context("uid")
     def _compute_visit_dates(self):
-        # The rules of scorecards and visits apply: a rep sees the dates of own
+        # The rules of accounts and visits apply: a rep sees the dates of own
         # accounts and leads.
         accounts = self.partner_id.commercial_partner_id
         dates = defaultdict(lambda: (False, False))

@@ -1,10 +1,11 @@
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import clock
-from ..account.key_account import EFFORT_MONTHS
+from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 
 
 class KeyAccount(models.Model):
@@ -57,6 +58,44 @@ class KeyAccount(models.Model):
     @api.model
     def _get_silent_values(self, company):
         return super()._get_silent_values(company) | {"visit_count": SQL("0")}
+
+    @api.model
+    def _get_touched_sql(self, company, today):
+        return [
+            *super()._get_touched_sql(company, today),
+            # whom we met, also too long ago, or on a day that was to come
+            SQL(
+                """
+                SELECT partner_id
+                  FROM key_account_visit
+                 WHERE company_id = %(company)s
+                   AND state = 'done'
+                   AND (write_date >= %(since)s OR %(met)s)
+                """,
+                company=company.id,
+                since=company._get_key_account_run_moment(),
+                met=self._get_met_sql(company.key_account_run_date, today),
+            ),
+        ]
+
+    @api.model
+    def _get_met_sql(self, last_day, today):
+        """Return the condition on a visit that it came into what is counted, or left
+        it."""
+        tiers = self.env["key.account.tier"].sudo().search(Domain.TRUE)
+        return SQL(" OR ").join(
+            SQL(
+                "date_done + make_interval(months => %s) > %s "
+                "AND date_done + make_interval(months => %s) <= %s",
+                months,
+                last_day,
+                months,
+                today,
+            )
+            for months in sorted(
+                {0, DEFAULT_MONTHS, EFFORT_MONTHS, *tiers.mapped("coverage_months")}
+            )
+        )
 
     @api.model
     def _update_visit_dates(self, partner_ids):
@@ -113,14 +152,35 @@ class KeyAccount(models.Model):
         :param touched: ids of the customers whose visits to count; those of the others
             are as many as they were. Default: all
         """
-        policies = self.env["key.account.policy"]
         today = today or clock.get_today(company)
-        policy = policies._get_for_company(company).sudo()
-        tier_ids = policy._get_tiers().ids if policy else []
         self.env["key.account.visit"].flush_model(
             ["partner_id", "company_id", "state", "track", "date_done"]
         )
         self.flush_model()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH %(accounts)s, %(marked)s
+                UPDATE key_account card
+                   SET visit_count = marked.visit_count,
+                       effort_mismatch = marked.effort_mismatch
+                  FROM marked
+                 WHERE card.id = marked.id
+                   AND (marked.old_count, marked.old_mismatch)
+                       IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
+                """,
+                accounts=self._get_effort_sql(company, today, touched),
+                marked=self._get_marked_sql(),
+            )
+        )
+        self.invalidate_model(["visit_count", "effort_mismatch"])
+
+    @api.model
+    def _get_effort_sql(self, company, today, touched=None):
+        """Return the expressions ``visits``: the number of each customer, and
+        ``accounts`` with it; see :meth:`_update_effort`."""
+        policy = self.env["key.account.policy"]._get_for_company(company).sudo()
+        tier_ids = policy._get_tiers().ids if policy else []
         among, looked_at = SQL("TRUE"), SQL("TRUE")
         counted = SQL("COALESCE(visits.visit_count, 0)")
         if touched is not None:
@@ -136,64 +196,64 @@ class KeyAccount(models.Model):
                 touched,
                 counted,
             )
-        self.env.cr.execute(
-            SQL(
-                """
-                WITH visits AS (
-                    SELECT partner_id, COUNT(*)::int AS visit_count
-                      FROM key_account_visit
-                     WHERE company_id = %(company)s
-                       AND track IN ('visit', 'executive')
-                       AND state = 'done'
-                       AND date_done > %(after)s
-                       AND date_done <= %(today)s
-                       AND %(among)s
-                     GROUP BY partner_id
-                ), accounts AS (
-                    SELECT card.id, card.value_type, %(counted)s AS visit_count,
-                           %(looked_at)s AS is_looked_at,
-                           card.visit_count AS old_count,
-                           card.effort_mismatch AS old_mismatch,
-                           is_account AND is_lost IS NOT TRUE AS is_counted,
-                           card.tier_id = ANY(%(best)s) AS is_best,
-                           card.tier_id = ANY(%(others)s) AS is_other
-                      FROM key_account card
-                      LEFT JOIN visits ON visits.partner_id = card.partner_id
-                     WHERE card.company_id = %(company)s
-                ), averages AS (
-                    SELECT AVG(visit_count) FILTER (WHERE is_best) AS best,
-                           AVG(visit_count) FILTER (WHERE is_other) AS others
-                      FROM accounts
-                     WHERE is_counted
-                ), marked AS (
-                    SELECT id, visit_count, old_count, old_mismatch,
-                           CASE WHEN is_counted IS NOT TRUE THEN NULL
-                                WHEN value_type = 'intrinsic'
-                                 AND visit_count > 0
-                                 AND visit_count >= best THEN 'too_much'
-                                WHEN value_type = 'strategic'
-                                 AND visit_count <= others
-                                 AND visit_count < best THEN 'too_little'
-                           END AS effort_mismatch
-                      FROM accounts CROSS JOIN averages
-                     WHERE is_looked_at
-                )
-                UPDATE key_account card
-                   SET visit_count = marked.visit_count,
-                       effort_mismatch = marked.effort_mismatch
-                  FROM marked
-                 WHERE card.id = marked.id
-                   AND (marked.old_count, marked.old_mismatch)
-                       IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
-                """,
-                company=company.id,
-                after=today - relativedelta(months=EFFORT_MONTHS),
-                today=today,
-                among=among,
-                counted=counted,
-                looked_at=looked_at,
-                best=tier_ids[:1],
-                others=tier_ids[1:],
+        return SQL(
+            """
+            visits AS (
+                SELECT partner_id, COUNT(*)::int AS visit_count
+                  FROM key_account_visit
+                 WHERE company_id = %(company)s
+                   AND track IN ('visit', 'executive')
+                   AND state = 'done'
+                   AND date_done > %(after)s
+                   AND date_done <= %(today)s
+                   AND %(among)s
+                 GROUP BY partner_id
+            ), accounts AS (
+                SELECT card.id, card.value_type, %(counted)s AS visit_count,
+                       %(looked_at)s AS is_looked_at,
+                       card.visit_count AS old_count,
+                       card.effort_mismatch AS old_mismatch,
+                       is_account AND is_lost IS NOT TRUE AS is_counted,
+                       card.tier_id = ANY(%(best)s) AS is_best,
+                       card.tier_id = ANY(%(others)s) AS is_other
+                  FROM key_account card
+                  LEFT JOIN visits ON visits.partner_id = card.partner_id
+                 WHERE card.company_id = %(company)s
             )
+            """,
+            company=company.id,
+            after=today - relativedelta(months=EFFORT_MONTHS),
+            today=today,
+            among=among,
+            counted=counted,
+            looked_at=looked_at,
+            best=tier_ids[:1],
+            others=tier_ids[1:],
         )
-        self.invalidate_model(["visit_count", "effort_mismatch"])
+
+    @api.model
+    def _get_marked_sql(self):
+        """Return the expressions ``averages``, and ``marked``: ``accounts`` with what
+        their number of visits means."""
+        return SQL(
+            """
+            averages AS (
+                SELECT AVG(visit_count) FILTER (WHERE is_best) AS best,
+                       AVG(visit_count) FILTER (WHERE is_other) AS others
+                  FROM accounts
+                 WHERE is_counted
+            ), marked AS (
+                SELECT id, visit_count, old_count, old_mismatch,
+                       CASE WHEN is_counted IS NOT TRUE THEN NULL
+                            WHEN value_type = 'intrinsic'
+                             AND visit_count > 0
+                             AND visit_count >= best THEN 'too_much'
+                            WHEN value_type = 'strategic'
+                             AND visit_count <= others
+                             AND visit_count < best THEN 'too_little'
+                       END AS effort_mismatch
+                  FROM accounts CROSS JOIN averages
+                 WHERE is_looked_at
+            )
+            """
+        )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context, format_date, plaintext2html, split_every
+from odoo.tools import SQL, clean_context, format_date, split_every
 
 from ...const import (
     BATCH_SIZE,
@@ -17,9 +17,10 @@ from ...const import (
 from ...engine import cadence as engine
 from ..account import bounds, clock
 from ..account.key_account_form import check_named
-from ..account.key_account_mixin import get_account_key, get_readonly_names
+from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
+from .key_account_visit_file import HISTORY_FIELDS
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ CONTACT_DOMAIN = (
     "[('commercial_partner_id', '=', partner_id), ('is_company', '=', False),"
     " ('type', '=', 'contact')]"
 )
-# What the scorecards' last and next visit depend on.
+# What the accounts' last and next visit depend on.
 ACCOUNT_FIELDS = {
     "company_id",
     "date_done",
@@ -60,19 +61,6 @@ DUE_FIELDS = {
 }
 # What coverage and the relationship ladder read off visits.
 RELATIONSHIP_FIELDS = {"company_id", "contact_ids", "date_done", "partner_id", "state"}
-# What a visit was about can't be changed once it is done or cancelled.
-HISTORY_FIELDS = {
-    "company_id",
-    "date_done",
-    "date_planned",
-    "lead_id",
-    "partner_id",
-    "summary",
-    "track",
-    "user_id",
-}
-
-
 # What a planned visit's activity says
 CARRIED_FIELDS = {
     "company_id",
@@ -128,7 +116,12 @@ class KeyAccountVisit(models.Model):
     """
 
     _name = "key.account.visit"
-    _inherit = ["key.account.form", "key.account.mixin", "mail.thread"]
+    _inherit = [
+        "key.account.visit.file",
+        "key.account.form",
+        "key.account.mixin",
+        "mail.thread",
+    ]
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
 
@@ -581,33 +574,6 @@ class KeyAccountVisit(models.Model):
                     )
                 )
 
-    def _check_contacts(self, known=None):
-        """Refuse contacts of other customers, and addresses.
-
-        :param dict known: contacts per visit that were named before: who changed jobs
-            since then stays in the history
-        """
-        for visit in self.sudo():
-            named = visit.contact_ids | visit.target_contact_id
-            strangers = (named - (known or {}).get(visit.id, named.browse())).filtered(
-                lambda contact, visit=visit: (
-                    contact.commercial_partner_id != visit.partner_id
-                    or contact.is_company
-                    or contact.type != "contact"
-                )
-            )
-            if strangers:
-                # named by a client, who may not know whose id it is
-                strangers[0].sudo(False).check_access("read")
-                raise ValidationError(
-                    self.env._(
-                        "%(contact)s is no contact person of %(customer)s: choose "
-                        "somebody who works there.",
-                        contact=strangers[0].display_name,
-                        customer=visit.name,
-                    )
-                )
-
     # -------------------------------------------------------------------------
     # CRUD
     # -------------------------------------------------------------------------
@@ -693,35 +659,6 @@ class KeyAccountVisit(models.Model):
         self.browse()._update_dues(accounts, leads, companies)
         return res
 
-    @api.model
-    def load(self, fields, data):
-        """A file that is loaded twice makes nothing twice."""
-        latest = self.sudo().search(Domain.TRUE, order="id DESC", limit=1)
-        visits = self.with_context(key_account_last_visit_id=latest.id)
-        return super(KeyAccountVisit, visits).load(fields, data)
-
-    @api.model
-    def _load_records_create(self, vals_list):
-        self._check_not_loaded(vals_list)
-        return super()._load_records_create(vals_list)
-
-    def _load_records_write(self, values):
-        # what a file says again of a closed visit is no change
-        partner = self.partner_id.browse(values.get("partner_id") or ())
-        known = {
-            name: self._fields[name].convert_to_cache(self[name], self)
-            for name in HISTORY_FIELDS
-        }
-        said = {**values, "partner_id": partner.commercial_partner_id}
-        return super()._load_records_write(
-            {
-                name: value
-                for name, value in values.items()
-                if name not in HISTORY_FIELDS
-                or self._fields[name].convert_to_cache(said[name], self) != known[name]
-            }
-        )
-
     @api.ondelete(at_uninstall=False)
     def _unlink_except_done(self):
         if any(visit.state == "done" for visit in self):
@@ -775,40 +712,6 @@ class KeyAccountVisit(models.Model):
                     closed[0].name,
                 )
             )
-
-    @api.model
-    def _check_not_loaded(self, vals_list):
-        """Refuse rows of a file about past visits that were there before it came.
-
-        :raise UserError: if there is one
-        """
-        latest = self.env.context.get("key_account_last_visit_id")
-        done = [vals for vals in vals_list if vals.get("state") == "done"]
-        if not latest or not done:
-            return
-        done = self._complete_new_values(done)
-        # sudo: whoever may not read one may not make it again
-        known = {
-            visit._get_account_key() + (visit.user_id.id, visit.date_done)
-            for visit in self.sudo().search(
-                [
-                    ("id", "<=", latest),
-                    ("state", "=", "done"),
-                    ("date_done", "in", [vals["date_done"] for vals in done]),
-                ]
-            )
-        }
-        for vals in done:
-            visit = self.new({"user_id": self.env.uid, "track": "visit", **vals})
-            if visit._get_account_key() + (visit.user_id.id, visit.date_done) in known:
-                raise UserError(
-                    self.env._(
-                        "The visit to %(customer)s on %(day)s is there already: take "
-                        "the row out, or name the visit's external ID.",
-                        customer=visit.name,
-                        day=format_date(self.env, visit.date_done),
-                    )
-                )
 
     # What follows from the values -------------------------------------------
 
@@ -895,14 +798,6 @@ class KeyAccountVisit(models.Model):
         )
 
     # What follows -----------------------------------------------------------
-
-    def _check_new_contacts(self):
-        # what planning chose is right
-        self.filtered(
-            lambda visit: (
-                visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
-            )
-        )._check_contacts()
 
     def _update_accounts_after(self, vals, before):
         """Bring what depends on visits up to date, where ``vals`` may have changed
@@ -1021,15 +916,7 @@ class KeyAccountVisit(models.Model):
         }
 
     def action_open_document(self):
-        """Open the customer, or the lead while it has none."""
-        self.ensure_one()
-        record = self.partner_id or self.lead_id
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "view_mode": "form",
-        }
+        return self._open_document()
 
     def _check_planned(self):
         closed = self.filtered(lambda visit: visit.state != "planned")
@@ -1146,7 +1033,7 @@ class KeyAccountVisit(models.Model):
             activities.unlink()
 
     def _update_accounts(self, others=None):
-        """Keep the scorecards of the visited accounts in step."""
+        """Keep the visited accounts in step."""
         cards = self.env["key.account"].sudo()
         for company, visits in self.sudo().grouped("company_id").items():
             cards._ensure(visits.partner_id.ids, company)
@@ -1202,8 +1089,8 @@ class KeyAccountVisit(models.Model):
                         "company": visit.company_id,
                         "key_account_visit_id": visit.id,
                         "activity_type_id": types[visit.cadence_id, visit.track],
-                        "summary": visit._get_activity_summary(),
-                        "note": visit._get_activity_note(),
+                        "summary": activities._get_visit_summary(visit),
+                        "note": activities._get_visit_note(visit),
                         "date_deadline": visit.date_planned,
                         "user_id": visit.user_id.id,
                         "automated": bool(visit.cadence_id),
@@ -1213,59 +1100,6 @@ class KeyAccountVisit(models.Model):
             )
             batch._agree_with_activities()
 
-    def _get_document(self):
-        """Return the customer, or the lead while it has none."""
-        return self.partner_id or self.lead_id
-
-    @api.model
-    def _find_planned(self, vals_list):
-        """Return {account key: the planned visit, or an empty one} for values of new
-        visits, in their order. One query; also what the user can't see is found."""
-        keys = [
-            get_account_key(
-                *(vals[name] for name in ("partner_id", "lead_id", "company_id")),
-                vals["track"],
-            )
-            for vals in vals_list
-        ]
-        visits = self.sudo().search(
-            Domain("state", "=", "planned")
-            & (
-                Domain("partner_id", "in", [key[0] for key in keys])
-                | Domain("partner_id", "=", False)
-                & Domain("lead_id", "in", [key[1] for key in keys])
-            )
-        )
-        planned = {
-            visit._get_account_key(): visit.with_env(self.env) for visit in visits
-        }
-        return {key: planned.get(key, self.browse()) for key in keys}
-
-    def _take_activity(self, activity):
-        """Take an activity that a person made for the one of the planned visit, in the
-        place of the one that it has."""
-        document = self._get_document()
-        previous = self.sudo().activity_id
-        previous._write_quietly(
-            {
-                "key_account_visit_id": False,
-                "key_account_company_id": False,
-                "key_account_role": False,
-            }
-        )
-        vals = {
-            "key_account_visit_id": self.id,
-            "key_account_company_id": self.company_id.id,
-            "key_account_role": "visit",
-            "res_model_id": self.env["ir.model"]._get_id(document._name),
-            "res_id": document.id,
-        }
-        if event := self.sudo().calendar_event_id:
-            vals["calendar_event_id"] = event.id
-        activity._write_quietly(vals)
-        previous.unlink()
-        self.sudo()._adopt_meetings()
-
     def _carry_to_activities(self, names):
         """Bring the activities of planned visits in step with the fields ``names``."""
         if "company_id" in names:
@@ -1273,6 +1107,7 @@ class KeyAccountVisit(models.Model):
                 visits.task_ids._write_quietly({"key_account_company_id": company.id})
         if not CARRIED_FIELDS & names:
             return
+        activities = self.env["mail.activity"]
         for visit in self.sudo().filtered(lambda visit: visit.state == "planned"):
             values = {}
             if "date_planned" in names:
@@ -1284,9 +1119,9 @@ class KeyAccountVisit(models.Model):
                 values["res_model_id"] = self.env["ir.model"]._get_id(document._name)
                 values["res_id"] = document.id
             if "target_contact_id" in names:
-                values["summary"] = visit._get_activity_summary()
+                values["summary"] = activities._get_visit_summary(visit)
             if "objective" in names:
-                values["note"] = visit._get_activity_note()
+                values["note"] = activities._get_visit_note(visit)
             visit.activity_id._get_differing(values)._write_quietly(values)
 
     def _write_from_activities(self, vals):
@@ -1332,33 +1167,6 @@ class KeyAccountVisit(models.Model):
         self.filtered(lambda visit: visit.state == "planned")._cancel(
             self.env._("Activity cancelled")
         )
-
-    def _get_activity_summary(self):
-        """Return why the customer is to be seen, and whom to see there, in the language
-        of the salesperson."""
-        self.ensure_one()
-        visit = self.with_context(lang=self.user_id.lang or self.env.lang)
-        target = visit._get_target_text(
-            visit.target_contact_id, visit.target_role_id, visit.target_level
-        )
-        return "; ".join(text for text in (visit.summary, target) if text)
-
-    def _get_activity_note(self):
-        """Return the objective, which is plain text, as the note."""
-        self.ensure_one()
-        return plaintext2html(self.objective) if self.objective else False
-
-    @api.model
-    def _get_target_text(self, contact, role, level):
-        """Return whom to see in words, such as "see Ann Lee (Decision maker, Top)"."""
-        cell = self.env["key.account.tier.cell"]._get_cell_name(role, level)
-        # sudo: whoever may read the visit may read whom it is about
-        name = contact.sudo().name
-        if name and cell:
-            return self.env._("see %(name)s (%(cell)s)", name=name, cell=cell)
-        if name:
-            return self.env._("see %s", name)
-        return cell and self.env._("find out who it is: %s", cell)
 
     # -------------------------------------------------------------------------
     # Digest

@@ -183,7 +183,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
         )
         to_see = False
         if target not in contacts:
-            to_see = visit._get_target_text(
+            to_see = visit.env["key.account.tier.cell"]._get_target_text(
                 # while a visit is edited, a client can name any contact
                 target if target and visit._is_shown(target) else target.browse(),
                 visit.target_role_id,

@@ -54,40 +54,7 @@ class KeyAccountVisitRepair(models.AbstractModel):
             SELECT id, reason
               FROM (
                     SELECT visit.id,
-                           CASE
-                           WHEN partner.commercial_partner_id != partner.id
-                               THEN 'contact'
-                           WHEN partner.active IS FALSE THEN 'archived'
-                           WHEN partner.company_id != visit.company_id THEN 'moved'
-                           WHEN visit.partner_id IS NULL AND lead.partner_id IS NOT NULL
-                               THEN 'customer'
-                           WHEN visit.partner_id IS NULL
-                                AND visit.cadence_id IS NOT NULL
-                                AND (NOT lead.active OR lead.won_status != 'pending')
-                               THEN 'lead'
-                           WHEN visit.partner_id IS NULL
-                                AND lead.company_id != visit.company_id
-                               THEN 'lead_company'
-                           WHEN visit.user_id != %(robot)s
-                                AND (users.active IS NOT TRUE OR users.share
-                                     OR NOT EXISTS (
-                                        SELECT FROM res_company_users_rel rel
-                                         WHERE rel.user_id = visit.user_id
-                                           AND rel.cid = visit.company_id)
-                                     OR NOT EXISTS (
-                                        SELECT FROM res_groups_users_rel has
-                                         WHERE has.uid = visit.user_id
-                                           AND has.gid = ANY(%(sales)s)))
-                               THEN 'left'
-                           WHEN visit.account_user_id IS DISTINCT FROM
-                                CASE WHEN visit.partner_id IS NULL THEN lead.user_id
-                                     ELSE partner.user_id END
-                               THEN 'salesperson'
-                           WHEN activity.id IS NULL THEN 'activity'
-                           WHEN activity.date_deadline != visit.date_planned
-                                OR activity.user_id IS DISTINCT FROM visit.user_id
-                               THEN 'differing'
-                           END AS reason
+                           %(reason)s AS reason
                       FROM key_account_visit visit
                       LEFT JOIN res_partner partner ON partner.id = visit.partner_id
                       LEFT JOIN crm_lead lead ON lead.id = visit.lead_id
@@ -107,7 +74,51 @@ class KeyAccountVisitRepair(models.AbstractModel):
              WHERE reason IS NOT NULL
              ORDER BY id
             """,
+            reason=self._get_reason_sql(),
             company=company.id,
+        )
+
+    @api.model
+    def _get_reason_sql(self):
+        """Return what is wrong with a planned visit, see :meth:`_get_broken_sql`, or
+        NULL; what is looked at first is mended first."""
+        return SQL(
+            """
+            CASE
+            WHEN partner.commercial_partner_id != partner.id
+                THEN 'contact'
+            WHEN partner.active IS FALSE THEN 'archived'
+            WHEN partner.company_id != visit.company_id THEN 'moved'
+            WHEN visit.partner_id IS NULL AND lead.partner_id IS NOT NULL
+                THEN 'customer'
+            WHEN visit.partner_id IS NULL
+                 AND visit.cadence_id IS NOT NULL
+                 AND (NOT lead.active OR lead.won_status != 'pending')
+                THEN 'lead'
+            WHEN visit.partner_id IS NULL
+                 AND lead.company_id != visit.company_id
+                THEN 'lead_company'
+            WHEN visit.user_id != %(robot)s
+                 AND (users.active IS NOT TRUE OR users.share
+                      OR NOT EXISTS (
+                         SELECT FROM res_company_users_rel rel
+                          WHERE rel.user_id = visit.user_id
+                            AND rel.cid = visit.company_id)
+                      OR NOT EXISTS (
+                         SELECT FROM res_groups_users_rel has
+                          WHERE has.uid = visit.user_id
+                            AND has.gid = ANY(%(sales)s)))
+                THEN 'left'
+            WHEN visit.account_user_id IS DISTINCT FROM
+                 CASE WHEN visit.partner_id IS NULL THEN lead.user_id
+                      ELSE partner.user_id END
+                THEN 'salesperson'
+            WHEN activity.id IS NULL THEN 'activity'
+            WHEN activity.date_deadline != visit.date_planned
+                 OR activity.user_id IS DISTINCT FROM visit.user_id
+                THEN 'differing'
+            END
+            """,
             robot=SUPERUSER_ID,
             sales=self.env["res.users"]._get_sales_groups().ids,
         )

@@ -262,6 +262,41 @@ class KeyAccountVisit(models.Model):
                     )
                 )
 
+    def _check_contacts(self, known=None):
+        """Refuse contacts of other customers, and addresses.
+
+        :param dict known: contacts per visit that were named before: who changed jobs
+            since then stays in the history
+        """
+        for visit in self.sudo():
+            named = visit.contact_ids | visit.target_contact_id
+            strangers = (named - (known or {}).get(visit.id, named.browse())).filtered(
+                lambda contact, visit=visit: (
+                    contact.commercial_partner_id != visit.partner_id
+                    or contact.is_company
+                    or contact.type != "contact"
+                )
+            )
+            if strangers:
+                # named by a client, who may not know whose id it is
+                strangers[0].sudo(False).check_access("read")
+                raise ValidationError(
+                    self.env._(
+                        "%(contact)s is no contact person of %(customer)s: choose "
+                        "somebody who works there.",
+                        contact=strangers[0].display_name,
+                        customer=visit.name,
+                    )
+                )
+
+    def _check_new_contacts(self):
+        # what planning chose is right
+        self.filtered(
+            lambda visit: (
+                visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
+            )
+        )._check_contacts()
+
     def _can_correct(self):
         """Return whether the user, also when the code runs as superuser, may change
         what the report says."""

@@ -55,14 +55,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
             domain = Domain("user_id", "=", users.id)
         domain &= Domain("company_id", "in", self.env.companies.ids)
         visits = Visits.search(domain & self._get_week_domain(days))
-        overdue = Visits.browse()
-        if today in days:
-            overdue = Visits.search(
-                domain
-                & Domain("state", "=", "planned")
-                & Domain("date_planned", "<", days[0]),
-                order="date_planned, id",
-            )
+        overdue = self._get_overdue(domain, days, today)
         waiting = domain & Domain("is_waiting", "=", True)
         # who isn't a member of a team, but has visits, is there too
         users |= (visits | overdue).user_id
@@ -86,6 +79,20 @@ class KeyAccountWeekBoard(models.AbstractModel):
             ),
             "backlog_count": dues.search_count(waiting),
         }
+
+    @api.model
+    def _get_overdue(self, domain, days, today):
+        """Return the planned visits of earlier weeks; none beside another week than the
+        current one."""
+        visits = self.env["key.account.visit"]
+        if today not in days:
+            return visits
+        return visits.search(
+            domain
+            & Domain("state", "=", "planned")
+            & Domain("date_planned", "<", days[0]),
+            order="date_planned, id",
+        )
 
     @api.model
     def _check_day(self, day, user, company):

@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import clean_context, html2plaintext
+from odoo.fields import Domain
+from odoo.tools import clean_context, html2plaintext, plaintext2html
+
+from ..account.key_account_mixin import get_account_key
 
 
 class MailActivity(models.Model):
@@ -98,6 +101,22 @@ class MailActivity(models.Model):
         return (
             self.sudo().with_context(mail_activity_quick_update=True).create(prepared)
         )
+
+    @api.model
+    def _get_visit_summary(self, visit):
+        """Return why the customer is to be seen, and whom to see there, in the language
+        of the salesperson."""
+        lang = visit.user_id.lang or visit.env.lang
+        cells = visit.env["key.account.tier.cell"].with_context(lang=lang)
+        target = cells._get_target_text(
+            visit.target_contact_id, visit.target_role_id, visit.target_level
+        )
+        return "; ".join(text for text in (visit.summary, target) if text)
+
+    @api.model
+    def _get_visit_note(self, visit):
+        """Return the objective, which is plain text, as the note."""
+        return plaintext2html(visit.objective) if visit.objective else False
 
     def _write_quietly(self, vals):
         """Write what the visit or the commitment says; no mail goes out."""
@@ -215,7 +234,7 @@ class MailActivity(models.Model):
             activity._prepare_visit_values(tracks[activity.activity_type_id.id])
             for activity in made
         ]
-        planned = visits._find_planned(vals_list)
+        planned = self._find_planned_visits(visits, vals_list)
         if len(planned) < len(vals_list):
             raise UserError(self._get_taken_text())
         new = [
@@ -233,7 +252,56 @@ class MailActivity(models.Model):
                 visit.write(activity._get_moved_values(vals))
             else:
                 raise UserError(self._get_taken_text())
-            visit._take_activity(activity)
+            activity._take_place(visit)
+
+    @api.model
+    def _find_planned_visits(self, visits, vals_list):
+        """Return {account key: the planned visit, or an empty one} for values of new
+        visits, in their order. One query; also what the user can't see is found."""
+        keys = [
+            get_account_key(
+                *(vals[name] for name in ("partner_id", "lead_id", "company_id")),
+                vals["track"],
+            )
+            for vals in vals_list
+        ]
+        found = visits.sudo().search(
+            Domain("state", "=", "planned")
+            & (
+                Domain("partner_id", "in", [key[0] for key in keys])
+                | Domain("partner_id", "=", False)
+                & Domain("lead_id", "in", [key[1] for key in keys])
+            )
+        )
+        planned = {
+            visit._get_account_key(): visit.with_env(visits.env) for visit in found
+        }
+        return {key: planned.get(key, visits.browse()) for key in keys}
+
+    def _take_place(self, visit):
+        """Become the activity of the planned visit, in the place of the one that it
+        has: a person made this one."""
+        document = visit._get_document()
+        previous = visit.sudo().activity_id
+        previous._write_quietly(
+            {
+                "key_account_visit_id": False,
+                "key_account_company_id": False,
+                "key_account_role": False,
+            }
+        )
+        vals = {
+            "key_account_visit_id": visit.id,
+            "key_account_company_id": visit.company_id.id,
+            "key_account_role": "visit",
+            "res_model_id": self.env["ir.model"]._get_id(document._name),
+            "res_id": document.id,
+        }
+        if event := visit.sudo().calendar_event_id:
+            vals["calendar_event_id"] = event.id
+        self._write_quietly(vals)
+        previous.unlink()
+        visit.sudo()._adopt_meetings()
 
     def _prepare_visit_values(self, track):
         """Return the values of a visit that the activity, of one of our types, is."""

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from ..account.hidden import search_shown
 
@@ -39,10 +40,10 @@ class ResPartner(models.Model):
             partner.next_visit_date = account.next_visit_date
 
     def _search_last_visit_date(self, operator, value):
-        return self._search_scorecard_date("last_visit_date", operator, value)
+        return self._search_account_date("last_visit_date", operator, value)
 
     def _search_next_visit_date(self, operator, value):
-        return self._search_scorecard_date("next_visit_date", operator, value)
+        return self._search_account_date("next_visit_date", operator, value)
 
     def _search_key_account_visit_ids(self, operator, value):
         return search_shown("key_account_visit_ids", operator, value)
@@ -127,6 +128,16 @@ class ResPartner(models.Model):
             [("partner_id", "in", self.ids)]
         )._copy_salesperson()
         self.env["key.account.visit.follow"]._hand_over_partners(self, previous_users)
+
+    def _refresh_buying_center(self, accounts):
+        """Whom to see follows the contacts."""
+        res = super()._refresh_buying_center(accounts)
+        if accounts:
+            self.env["key.account.visit.follow"].sudo()._follow_contacts(
+                Domain("partner_id", "in", accounts.ids)
+                | Domain("target_contact_id", "child_of", self.ids)
+            )
+        return res
 
     def _follow_commercial_entity(self):
         """Give what is kept of partners that became contacts to their company."""

@@ -111,7 +111,7 @@ class TestValueType(KeyAccountCommon):
         self.assertEqual(self._get_card(self.partner, company).value_type, "intrinsic")
         self.assertEqual(self._get_card(self.partner).value_type, "strategic")
 
-    def test_scorecard_copy(self):
+    def test_account_copy(self):
         self.partner.account_value_type = "extrinsic"
         self.Card._ensure(self.partner.ids, self.company)
         card = self._get_card(self.partner)
@@ -241,37 +241,42 @@ class TestStrategies(KeyAccountCommon):
         text = " ".join(str(value) for value in values.values())
         return cls.Engagement.create({"text": f"<p>Be nice {text}</p>", **values})
 
+    def _get_lines(self, account):
+        """Return the strategies for a customer in its environment's company."""
+        company = account.env.company
+        return self.Engagement._get_lines(company)._match(
+            account.account_value_type, account.industry_id, company
+        )
+
     def test_type_then_industry(self):
-        found = self.Engagement._get_for(self.partner)
+        found = self._get_lines(self.partner)
         self.assertEqual(found.ids, (self.by_type + self.by_industry).ids)
         self.partner.account_value_type = "intrinsic"
-        self.assertEqual(self.Engagement._get_for(self.partner), self.by_industry)
+        self.assertEqual(self._get_lines(self.partner), self.by_industry)
         self.partner.write({"account_value_type": "strategic", "industry_id": False})
-        self.assertEqual(self.Engagement._get_for(self.partner), self.by_type)
+        self.assertEqual(self._get_lines(self.partner), self.by_type)
         self.partner.account_value_type = False
-        self.assertFalse(self.Engagement._get_for(self.partner))
+        self.assertFalse(self._get_lines(self.partner))
 
     def test_both_stands_alone(self):
         both = self._create_line(value_type="strategic", industry_id=self.industry.id)
-        self.assertEqual(self.Engagement._get_for(self.partner), both)
+        self.assertEqual(self._get_lines(self.partner), both)
         own = self._create_line(value_type="strategic", company_id=self.company.id)
-        self.assertEqual(self.Engagement._get_for(self.partner), both)
+        self.assertEqual(self._get_lines(self.partner), both)
         both.active = False
-        found = self.Engagement._get_for(self.partner)
+        found = self._get_lines(self.partner)
         self.assertEqual(found.ids, (own + self.by_industry).ids)
 
     def test_company_goes_before_shared(self):
         company = self._create_company("Elsewhere")
         own = self._create_line(value_type="strategic", company_id=company.id)
         self.assertEqual(
-            self.Engagement._get_for(self.partner).ids,
+            self._get_lines(self.partner).ids,
             (self.by_type + self.by_industry).ids,
         )
         elsewhere = self.partner.with_company(company)
         elsewhere.account_value_type = "strategic"
-        self.assertEqual(
-            self.Engagement._get_for(elsewhere).ids, (own + self.by_industry).ids
-        )
+        self.assertEqual(self._get_lines(elsewhere).ids, (own + self.by_industry).ids)
 
     def test_bad_input(self):
         with (

@@ -157,7 +157,7 @@ class TestLosing(LeavingCommon):
         contact.with_user(self.rep).action_key_account_return()
         self.assertFalse(self._get_card(self.partner).is_lost)
 
-    def test_without_scorecard(self):
+    def test_without_account(self):
         partner = self._create_partner("Prospect")
         self.assertFalse(self._get_card(partner))
         loss = self._lose(partner, date_win_back=TODAY + DAY)
@@ -629,7 +629,7 @@ class TestComingBack(LeavingCommon):
         self.assertEqual(other.competitor_id, competitor)
         self.assertEqual(self._get_card(self.partner).lost_date, TODAY)
 
-    def test_merge_into_a_customer_without_scorecard(self):
+    def test_merge_into_a_customer_without_account(self):
         target = self._create_partner("New record")
         self._lose()
         self._merge(target, self.partner)

@@ -48,9 +48,7 @@ class TestBusyHours(KeyAccountCommon):
         self._create_event(datetime(2026, 3, 19, 16, 30), datetime(2026, 3, 19, 22))
         self._create_event(datetime(2026, 3, 22, 9), datetime(2026, 3, 22, 12))
         self.assertEqual(self._get_busy(), {WEDNESDAY: 2.5, THURSDAY: 1 + 1 + 1 + 0.5})
-        working = self.env["key.account.agenda"]._get_working_hours(
-            self.rep, self.company, MONDAY, SUNDAY
-        )
+        working = self._get_working_hours(self.rep, self.company, MONDAY, SUNDAY)
         self.assertEqual(
             working[self.rep.id], {MONDAY + timedelta(days=day): 8 for day in range(5)}
         )
@@ -140,9 +138,7 @@ class TestBusyHours(KeyAccountCommon):
         ]
         # 10 to 11, already an hour nearer to UTC
         self._create_event(datetime(2026, 3, 8, 17), datetime(2026, 3, 8, 18))
-        hours = self.env["key.account.agenda"]._get_working_hours(
-            self.rep, self.company, sunday, sunday
-        )
+        hours = self._get_working_hours(self.rep, self.company, sunday, sunday)
         self.assertEqual(hours[self.rep.id], {sunday: 4})
         self.assertEqual(self._get_busy(start=sunday, end=sunday), {sunday: 1})
 
@@ -150,9 +146,9 @@ class TestBusyHours(KeyAccountCommon):
         """A calendar without hours has no working day."""
         self.company.resource_calendar_id.attendance_ids.unlink()
         agenda = self.env["key.account.agenda"]
-        for method in ("_get_working_hours", "_get_day_capacities"):
-            result = getattr(agenda, method)(self.rep, self.company, MONDAY, SUNDAY)
-            self.assertEqual(result, {self.rep.id: {}, False: {}}, method)
+        for get in (self._get_working_hours, agenda._get_day_capacities):
+            result = get(self.rep, self.company, MONDAY, SUNDAY)
+            self.assertEqual(result, {self.rep.id: {}, False: {}}, get.__name__)
 
     def test_capacity(self):
         """Six visits on a full day; on a short or busy one as many as fit."""

@@ -12,6 +12,7 @@ from ...models.account.key_account_mixin import get_account_key
 from ...models.planning.key_account_agenda import MODE_LOADS
 from ...models.planning.key_account_cadence import TRACK_MODES
 from ..common import SALES, TODAY
+from .expected import first_due, next_due
 from .test_planning import PlanningCommon, day
 
 TRACKS = ("visit", "contact", "executive")
@@ -154,9 +155,9 @@ class DueCommon(PlanningCommon):
         if since and (old_days == days or since <= today + timedelta(days=14)):
             asked.append(since)
         date_due = (
-            cadence.next_due(last_done, count, unit, resume)
+            next_due(last_done, count, unit, resume)
             or min(asked, default=None)
-            or cadence.first_due((partner or lead).id, days, today)
+            or first_due((partner or lead).id, days, today)
         )
         responsible, team = self._recount_responsible(partner, lead, track)
         planned = visits.filtered(lambda visit: visit.state == "planned")

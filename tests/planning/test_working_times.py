@@ -120,9 +120,7 @@ class TestWorkingTimes(KeyAccountCommon):
 
     def _get_hours(self, user=None, start=MONDAY, end=SUNDAY, company=None):
         user = self.rep if user is None else user
-        hours = self.env["key.account.agenda"]._get_working_hours(
-            user, company or self.company, start, end
-        )
+        hours = self._get_working_hours(user, company or self.company, start, end)
         return hours[user.id]
 
     def _check(self, expected, user=None):

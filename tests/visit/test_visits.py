@@ -506,7 +506,7 @@ class PlannedVisitCommon(KeyAccountCommon):
 
 @tagged("post_install", "-at_install")
 class TestVisitSync(PlannedVisitCommon):
-    def test_scorecard_dates(self):
+    def test_account_dates(self):
         card = self._get_card(self.partner)
         self.assertEqual(card.last_visit_date, date(2026, 3, 12))
         self.assertEqual(card.next_visit_date, date(2026, 3, 19))
@@ -904,7 +904,7 @@ class TestHandOver(PlannedVisitCommon):
             self._get_card(self.partner).last_visit_date, date(2026, 3, 16)
         )
 
-    def test_merged_into_a_customer_without_scorecard(self):
+    def test_merged_into_a_customer_without_account(self):
         target = self._create_partner("New record")
         self._merge(target, self.partner)
         self.env.invalidate_all()

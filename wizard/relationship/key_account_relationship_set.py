@@ -19,7 +19,7 @@ class KeyAccountRelationshipSet(models.TransientModel):
         readonly=True,
         ondelete="cascade",
     )
-    # With the reader's rights: the scorecards of colleagues stay theirs.
+    # With the reader's rights: the accounts of colleagues stay theirs.
     current_level = fields.Selection(
         related="partner_id.relationship_level",
         related_sudo=False,
