@@ -343,9 +343,10 @@ class KeyAccountPolicy(models.Model):
         """Return the companies in which one of these policies is in force, and that
         keep accounts."""
         companies = self.env["res.company"].sudo().search(Domain.TRUE)
+        policies = self.sudo()._get_by_company()
         return companies.filtered(
             lambda company: (
-                self._get_for_company(company) in self
+                company._get_key_account_policy(policies) in self
                 and company._get_key_account_home() == company
             )
         ).with_env(self.env)

@@ -96,18 +96,20 @@ class Measurement:
     def run(self):
         """Write the company's accounts: figures, rank, share and suggested tier. Those
         that are new get their first tier with it."""
-        # Compiling the query takes longer than running it.
-        self.env.cr.execute("SET LOCAL jit = off")
-        # Apart from writing: PostgreSQL reads in parallel only for this kind.
-        self.env.cr.execute("DROP TABLE IF EXISTS key_account_measure")
         figures, differs = self._get_figures_sql(), SQL("TRUE")
+        # Compiling the query takes longer than running it.
+        settings = ["SET LOCAL jit = off"]
         if self.touched is None:
             # For a fraction of the rows that there are, which PostgreSQL expects, it
             # looked every customer up by itself.
-            self.env.cr.execute("SET LOCAL enable_nestloop = off")
+            settings.append("SET LOCAL enable_nestloop = off")
         else:
             figures, differs = self._add_untouched(figures)
-        self.env.cr.execute(self._get_measure_sql(figures, differs))
+        measure = self._get_measure_sql(figures, differs)
+        # Apart from writing: PostgreSQL reads in parallel only for this kind.
+        settings.append("DROP TABLE IF EXISTS key_account_measure")
+        self.env.cr.execute("; ".join(settings))
+        self.env.cr.execute(measure)
         self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
         self._write()
         self._take_tiers()

@@ -217,15 +217,17 @@ class MailActivity(models.Model):
         :raise UserError: if there are several for one account, or a colleague has
             planned one that the user may not move
         """
-        tracks = self.env["mail.activity.type"]._get_key_account_tracks()
         made = self.filtered(
             lambda activity: (
                 activity.active
                 and activity.res_model in ("res.partner", "crm.lead")
-                and activity.activity_type_id.id in tracks
                 and not activity.sudo().key_account_role
             )
         )
+        if not made:
+            return
+        tracks = self.env["mail.activity.type"]._get_key_account_tracks()
+        made = made.filtered(lambda activity: activity.activity_type_id.id in tracks)
         visits = self.env["key.account.visit"]
         visits = visits.with_context(clean_context(self.env.context))
         if not made or not visits.has_access("create"):
