@@ -1,3 +1,4 @@
+from . import key_account_proposal
 from . import key_account_relationship_history
 from . import key_account_relationship_status
 from . import key_account_visit_figures

@@ -22,6 +22,7 @@ ACCOUNTS = {
     "key.account.commitment": ("oaa", "oaa", "oaa", "oaa"),
     "key.account.due": ("oaa", "---", "---", "---"),
     "key.account.loss": ("oaa", "--a", "---", "---"),
+    "key.account.proposal": ("oaa", "---", "---", "---"),
     "key.account.relationship.change": ("oaa", "---", "---", "---"),
     "key.account.relationship.evidence": ("oaa", "---", "oaa", "---"),
     "key.account.relationship.history": ("oaa", "---", "---", "---"),
@@ -58,6 +59,9 @@ DIALOGS = {
     "key.account.relationship.set": "aaa",
     "key.account.tier.preview": "--a",
     "key.account.tier.preview.line": "--a",
+    "key.account.tier.preview.load": "--a",
+    "key.account.tier.preview.tier": "--a",
+    "key.account.tier.undo": "--a",
     "key.account.tier.set": "--a",
     "key.account.visit.cancel": "aaa",
 }
@@ -115,15 +119,24 @@ ACCOUNT_METHODS = {
 }
 # Also whoever isn't an administrator of the company.
 ADMINISTRATOR_METHODS = {
+    ("key.account.cadence", "action_preview"),
+    ("key.account.policy", "action_open_run"),
+    ("key.account.policy", "action_open_undo"),
     ("key.account.policy", "action_preview"),
     ("key.account.policy", "action_run"),
+    ("key.account.proposal", "action_open_apply"),
+    ("key.account.proposal", "action_open_reject"),
     ("key.account.relationship.change", "action_apply"),
     ("key.account.relationship.change", "action_open_apply"),
     ("key.account.relationship.change", "action_open_reject"),
     ("key.account.relationship.change", "action_reject"),
     ("key.account.tier.change", "action_apply"),
+    ("key.account.tier.change", "action_open_apply"),
+    ("key.account.tier.change", "action_open_reject"),
+    ("key.account.tier.change", "action_open_undo"),
     ("key.account.tier.change", "action_reject"),
     ("key.account.tier.preview", "action_run"),
+    ("key.account.tier.undo", "action_undo"),
 }
 # What is in between.
 OTHER_METHODS = {
@@ -134,6 +147,8 @@ OTHER_METHODS = {
     ("key.account.tier.set", "action_set"): "portal internal own all",
     # names nothing of theirs
     ("key.account.relationship.decide", "action_decide"): "portal internal own all",
+    ("key.account.tier.preview", "action_view_moves"): "portal internal own all",
+    ("key.account.tier.preview.line", "action_back"): "portal internal own all",
     # with own documents, nobody assigns
     ("key.account.assignment", "action_apply"): "portal internal own",
     ("key.account.assignment", "action_apply_all"): "portal internal own",
@@ -196,6 +211,18 @@ class TableCommon(RightsCommon):
                     "from_level": "transactional",
                     "to_level": "preferred_supplier",
                     "state": "applied",
+                }
+                for partner in cls.partners
+            ]
+        )
+        cls.env["key.account.tier.change"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "company_id": cls.company.id,
+                    "to_tier_id": cls.tier_b.id,
+                    "state": "proposed",
+                    "run_number": 77,
                 }
                 for partner in cls.partners
             ]
@@ -420,14 +447,6 @@ class TestRightsTable(TableCommon):
         return records[:1]
 
     def _make_subjects(self):
-        self.env["key.account.tier.change"].create(
-            {
-                "partner_id": self.others.id,
-                "company_id": self.company.id,
-                "to_tier_id": self.tier_b.id,
-                "state": "proposed",
-            }
-        )
         self.env["key.account.loss"].create(
             {
                 "partner_id": self.others.id,
@@ -476,9 +495,15 @@ class TestRightsTable(TableCommon):
                 "reason": "x",
             },
             "key.account.tier.preview": {"policy_id": self.policy.id},
+            "key.account.tier.preview.line": {},
             "key.account.tier.set": {
                 "partner_id": self.others.id,
                 "tier_id": self.tier_a.id,
+                "reason": "x",
+            },
+            "key.account.tier.undo": {
+                "company_id": self.company.id,
+                "run_number": 77,
                 "reason": "x",
             },
             "key.account.visit.cancel": {
@@ -487,9 +512,12 @@ class TestRightsTable(TableCommon):
             },
         }
         # made by whoever is asked, so that it isn't the dialog that refuses
-        self.dialogs = {
-            model: self.env[model].create(vals) for model, vals in values.items()
-        }
+        self.dialogs = {}
+        for model, vals in values.items():
+            if model == "key.account.tier.preview.line":
+                preview = self.dialogs["key.account.tier.preview"]
+                vals = {"preview_id": preview.id}
+            self.dialogs[model] = self.env[model].create(vals)
 
     def _call(self, model, name, user):
         record = self._get_subject(model)

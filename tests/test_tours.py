@@ -65,7 +65,13 @@ class TestTours(TourCommon):
         self.env.invalidate_all()
         self.assertEqual(self.tier_a.share, 50)
         self.assertEqual(partners[0].account_tier_id, self.tier_a)
-        self.assertEqual(partners[1].account_tier_id, self.tier_b)
+        self.assertEqual(partners[1].account_tier_id, self.tier_a, "undone")
+        changes = self.env["key.account.tier.change"].search(
+            [("partner_id", "=", partners[1].id)]
+        )
+        self.assertEqual(
+            changes.mapped("to_tier_id.code"), ["A", "B"], "the history stays"
+        )
 
 
 @tagged("post_install", "-at_install")

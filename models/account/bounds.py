@@ -239,6 +239,18 @@ def to_record(model, value):
     return model.browse(value)
 
 
+def to_values(env, values):
+    """Return the values of a form that a client sent, {} if it sent none.
+
+    :raise UserError: if they are no values
+    """
+    if values and not isinstance(values, dict):
+        raise UserError(
+            env._("What stands on the form must be sent as values by field.")
+        )
+    return dict(values or {})
+
+
 def check_values(model, vals_list):
     """Refuse values that name records by what is no id, or lie beyond their bounds: for
     models that look at values before they are written.

@@ -6,6 +6,7 @@ from . import key_account_agenda
 from . import key_account_cadence
 from . import key_account_due
 from . import key_account_escalation
+from . import key_account_load
 from . import key_account_plan_candidates
 from . import key_account_plan_revision
 from . import key_account_plan_values

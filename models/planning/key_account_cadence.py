@@ -1,11 +1,12 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from ...engine import cadence as engine
 from ..account import bounds
 from ..account.pause import is_paused, paused
+from ..account.trial import trial
 
 TRACKS = [
     ("visit", "Visit"),
@@ -176,6 +177,55 @@ class KeyAccountCadence(models.Model):
         if everywhere:
             companies = companies.sudo().search([("key_account_planning", "=", True)])
         self.env["key.account.due"].sudo()._refresh_companies(companies)
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    def action_preview(self, values=None):
+        """Show how many visits a week the cadence would ask of each salesperson, and
+        change nothing.
+
+        :param dict values: what stands on the form and isn't saved, as :meth:`write`
+            takes it; of a line that was never saved, as :meth:`create` does
+        """
+        self.check_access("write" if self else "create")
+        values = bounds.to_values(self.env, values)
+        companies = self.env.companies.sudo().filtered(
+            lambda company: (
+                company.key_account_planning
+                and company._get_key_account_home() == company
+            )
+        )
+        if not companies:
+            raise UserError(
+                self.env._(
+                    "No visits are planned in your company: switch planning on in the "
+                    "settings, then preview the cadence."
+                )
+            )
+        loads = self.env["key.account.load"].sudo()
+        dues = self.env["key.account.due"].sudo()
+        with trial(self.env):
+            for company in companies:
+                if not dues._is_kept(company):
+                    dues._refresh(company)
+            before = [loads._get_visits(company) for company in companies]
+            if self:
+                self.write(values)
+            else:
+                self.create(values)
+            self.env.flush_all()
+            found = [
+                {"loads": loads._get_loads(company, old, loads._get_visits(company))}
+                for company, old in zip(companies, before, strict=True)
+            ]
+        return self.env["key.account.tier.preview"]._show(
+            found,
+            cadence_id=self.id,
+            is_cadence=True,
+            is_draft=bool(values or not self),
+        )
 
     # -------------------------------------------------------------------------
     # Business

@@ -11,3 +11,5 @@ from . import res_company
 from . import res_partner
 from . import sale_order
 from . import touched
+from . import undo
+from . import what_if

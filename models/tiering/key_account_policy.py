@@ -1,21 +1,24 @@
 import logging
 from datetime import timedelta
 
-from odoo import Command, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import formatLang
 
 from ..account import bounds, clock
 from ..account.pause import is_paused, paused
+from ..account.trial import trial
 from .measure import Measurement, get_placed
 from .methods import METHODS
-from .moves import Moves
 from .touched import get_touched_ids, note_run
+from .what_if import WhatIf, get_moves
 
 _logger = logging.getLogger(__name__)
 
 CHECK_TIERS = "check_tiers"
+# Those of the tiers that come with the addon: nobody has entered them.
+DEFAULT_THRESHOLDS = [100000, 10000, 0]
 
 
 class KeyAccountPolicy(models.Model):
@@ -170,6 +173,35 @@ class KeyAccountPolicy(models.Model):
                 )
             policy._get_method().check()
 
+    @api.onchange("method")
+    def _onchange_method(self):
+        """Propose where the tiers end. What somebody entered stays, and presets don't
+        change without a word."""
+        if not self.method:
+            return None
+        method, tiers = self._get_method(), self._get_tiers()
+        usual = method.get_usual_bounds(self.company_id or self.env.company)
+        entered = method.bound and tiers.mapped(method.bound)
+        if not usual or entered == usual:
+            return None
+        values = ", ".join(f"{bound:g}" for bound in usual)
+        presets = [each.usual.get(len(tiers)) for each in METHODS.values()]
+        if any(entered) and entered not in [*presets, DEFAULT_THRESHOLDS]:
+            message = self.env._(
+                "What was entered for the tiers stays. Usual for this method: %s.",
+                values,
+            )
+        else:
+            for tier, bound in zip(tiers, usual, strict=True):
+                tier[method.bound] = bound
+            if not any(entered):
+                return None
+            message = self.env._(
+                "The tiers end at %s now, as is usual for this method.", values
+            )
+        title = self.env._("Tiers")
+        return {"warning": {"title": title, "message": message, "type": "notification"}}
+
     def _check_tiers_unless_deferred(self):
         """Check after a change of a single tier, unless a whole policy is being saved:
         its lines arrive one by one and are right only together."""
@@ -245,61 +277,78 @@ class KeyAccountPolicy(models.Model):
             },
         }
 
-    def action_preview(self):
-        """Show which accounts a run would move, and change nothing."""
+    def action_preview(self, values=None):
+        """Show what a run would do, and change nothing: who moves, what the tiers hold,
+        and how many visits a week follow.
+
+        A policy that isn't in force is tried in the place of the one that is.
+
+        :param dict values: what stands on the form and isn't saved, as :meth:`write`
+            takes it; of a policy that was never saved, as :meth:`create` does
+        """
+        self.check_access("write" if self else "create")
+        replaced = self.browse()
+        with trial(self.env):
+            policy, replaced = self._try_values(bounds.to_values(self.env, values))
+            companies = policy._get_companies() & self.env.companies
+            found = [WhatIf(policy, company).run() for company in companies]
+            settings = {"is_proposing": not policy.auto_apply}
+        return self.env["key.account.tier.preview"]._show(
+            found,
+            **settings,
+            policy_id=self.id,
+            is_draft=bool(values or not self),
+            replaced=", ".join(replaced.exists().mapped("name")),
+        )
+
+    def action_open_run(self):
+        """Show what a run would do, before it is run."""
+        return self.action_preview()
+
+    def action_open_undo(self):
+        """Ask why the last run in the user's company that moved something is to be
+        undone."""
         self.ensure_one()
         self.check_access("write")
-        companies = self._get_companies() & self.env.companies
-        lines = []
-        with self.env.cr.savepoint() as savepoint:
-            for company in companies:
-                lines += self.sudo()._get_preview_lines(company)
-            savepoint.rollback()
-        self.env.invalidate_all(flush=False)
-        # sudo: the lines are of whom the run would move; create_uid is still the user
-        preview = (
-            self.env["key.account.tier.preview"]
-            .sudo()
-            .create(
-                {
-                    "policy_id": self.id,
-                    "line_ids": [Command.create(vals) for vals in lines],
-                }
-            )
+        company = self.env.company._get_key_account_home()
+        last = self.env["key.account.tier.change"].search(
+            [
+                ("company_id", "=", company.id),
+                ("run_number", "!=", False),
+                ("state", "=", "applied"),
+            ],
+            order="run_number desc",
+            limit=1,
         )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Accounts That Would Move"),
-            "res_model": "key.account.tier.preview",
-            "res_id": preview.id,
-            "view_mode": "form",
-            "target": "new",
-        }
+        if not last:
+            raise UserError(
+                self.env._("No run has moved an account of %s so far.", company.name)
+            )
+        return last.action_open_undo()
 
-    def _get_preview_lines(self, company):
-        """Run the policy and return the preview's lines of those that moved or were
-        placed."""
-        moved = [
-            {
-                "partner_id": change.partner_id.id,
-                "company_id": company.id,
-                "from_tier_id": change.from_tier_id.id,
-                "to_tier_id": change.to_tier_id.id,
-                "reason": change.reason,
-            }
-            for change in self._run_companies(company)
-        ]
-        placed = [
-            {
-                "partner_id": account.partner_id.id,
-                "company_id": company.id,
-                "from_tier_id": False,
-                "to_tier_id": account.tier_id.id,
-                "reason": self._get_reason(company, account[self.metric], account.rank),
-            }
-            for account in get_placed(self.env, company)
-        ]
-        return moved + placed
+    def _try_values(self, values):
+        """Write the values, with all checks, and put the policy in force; see
+        :meth:`action_preview`.
+
+        :return: the policy, and those that it takes the place of
+        """
+        self = self[:1]
+        company_id = values.get("company_id", self.company_id.id)
+        # sudo: the one in force may be that of all companies
+        others = self.sudo().search(
+            [("company_id", "=", company_id), ("id", "!=", self.id)]
+        )
+        if self.active and values.get("active", True):
+            others = others.browse()
+        others.active = False
+        if self:
+            self.write(values)
+            policy = self
+        else:
+            policy = self.create(values)
+        policy.active = True
+        policy.flush_recordset()
+        return policy, others
 
     def action_view_changes(self):
         self.ensure_one()
@@ -403,6 +452,20 @@ class KeyAccountPolicy(models.Model):
             rank=measured["rank"],
         )
 
+    @api.model
+    def _explain_move(self, company, earlier_figure, boundary):
+        """Return in words where an account came from, to go on after
+        :meth:`_explain`."""
+        digits = company.sudo().currency_id.decimal_places
+        text = self.env._(
+            ", before %s", formatLang(self.env, earlier_figure, digits=digits)
+        )
+        if boundary:
+            text += self.env._(
+                ", boundary %s", formatLang(self.env, boundary, digits=digits)
+            )
+        return text
+
     # -------------------------------------------------------------------------
     # The run
     # -------------------------------------------------------------------------
@@ -492,7 +555,7 @@ class KeyAccountPolicy(models.Model):
         self = self.with_context(allowed_company_ids=branches.ids)
         today = today or clock.get_today(company)
         Measurement(self, company, today, touched).run()
-        moves = Moves(self, company, today)
+        moves = get_moves(self, company, today)
         changes = moves.apply()
         moves.update_leads()
         note_run(self, company, today, touched)

@@ -48,21 +48,59 @@ class KeyAccountTierChange(models.Model):
         help="What was said when it was decided.",
     )
     user_id = fields.Many2one(help="Empty when the nightly run decided.")
+    run_number = fields.Integer(
+        string="Run",
+        readonly=True,
+        aggregator=None,
+        index="btree_not_null",
+        help="The same for all changes of a run. Empty: a person decided, or the "
+        "change is older than this number.",
+    )
+    earlier_figure = fields.Float(
+        digits=(16, 2),
+        readonly=True,
+        aggregator=None,
+        help="What the run before had measured, in company currency.",
+    )
+    boundary = fields.Float(
+        digits=(16, 2),
+        readonly=True,
+        aggregator=None,
+        help="The edge of the new tier that the account has crossed, in company "
+        "currency: its threshold, or the figure of the nearest account on the other "
+        "side. 0: it came from no tier, or from one of another policy.",
+    )
+    from_since = fields.Date(
+        string="In the Former Tier Since",
+        readonly=True,
+        help="Set again when the run is undone.",
+    )
 
     _proposed_uniq = models.UniqueIndex(
         "(partner_id, company_id) WHERE state = 'proposed'",
         "There is already a proposal for this customer.",
     )
 
-    @api.depends("said_reason", "measured", "company_id")
+    @api.depends(
+        "said_reason",
+        "measured",
+        "company_id",
+        "run_number",
+        "earlier_figure",
+        "boundary",
+    )
     @api.depends_context("lang")
     def _compute_reason(self):
         policies = self.env["key.account.policy"]
         for change in self:
-            change.reason = change.said_reason or (
-                change.measured
-                and policies._explain(change.company_id, change.measured)
-            )
+            reason = change.said_reason
+            if not reason and change.measured:
+                reason = policies._explain(change.company_id, change.measured)
+                if change.run_number:
+                    reason += policies._explain_move(
+                        change.company_id, change.earlier_figure, change.boundary
+                    )
+            change.reason = reason
 
     def _inverse_reason(self):
         for change in self:
@@ -71,14 +109,13 @@ class KeyAccountTierChange(models.Model):
     def _search_reason(self, operator, value):
         return Domain("said_reason", operator, value)
 
-    def action_apply(self):
+    def action_apply(self, note=False):
         """Give the customers the proposed tiers. For sales administrators.
 
+        :param str note: what to keep in the history
         :raise UserError: if one of the changes is not a proposal any more
         """
-        self._check_can_decide()
-        now = fields.Date.context_today(self)
-        self.sudo().write({"state": "applied", "user_id": self.env.uid, "date": now})
+        self._decide("applied", note)
         # sudo: whoever decides may, whosever accounts they are
         accounts = self.env["key.account"].sudo()
         for (company, tier), changes in self.grouped(
@@ -86,23 +123,76 @@ class KeyAccountTierChange(models.Model):
         ).items():
             accounts._provide(changes.partner_id.ids, company).tier_id = tier
 
-    def action_reject(self):
+    def action_reject(self, note=False):
         """Keep the tiers in force. For sales administrators.
 
         The run doesn't propose the same move again before the minimum tenure is over.
 
+        :param str note: why
         :raise UserError: if one of the changes is not a proposal any more
         """
+        self._decide("rejected", note)
+
+    def action_open_apply(self):
+        return self._get_decision_action("applied", self.env._("Apply"))
+
+    def action_open_reject(self):
+        return self._get_decision_action("rejected", self.env._("Reject"))
+
+    def _get_decision_action(self, decision, name):
+        self._check_can_decide()
+        return {
+            "type": "ir.actions.act_window",
+            "name": name,
+            "res_model": "key.account.relationship.decide",
+            "view_mode": "form",
+            "target": "new",
+            "context": {
+                "default_tier_change_ids": self.ids,
+                "default_decision": decision,
+            },
+        }
+
+    def _decide(self, state, note):
         self._check_can_decide()
         self.sudo().write(
             {
-                "state": "rejected",
+                "state": state,
                 "user_id": self.env.uid,
                 "date": fields.Date.context_today(self),
+                "note": note,
             }
         )
 
-    def _check_can_decide(self):
+    def action_open_undo(self):
+        """Ask why the run that made these changes is to be undone. For sales
+        administrators.
+
+        :raise UserError: if they aren't of one run
+        """
+        self._check_administrator()
+        runs = {(change.company_id.id, change.run_number) for change in self}
+        if len(runs) != 1 or not all(self.mapped("run_number")):
+            raise UserError(
+                self.env._(
+                    "Choose changes of one run: group the list by run. What a person "
+                    "decided, or a run before this was kept, has none."
+                )
+            )
+        ((company_id, number),) = runs
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Undo This Run"),
+            "res_model": "key.account.tier.undo",
+            "view_mode": "form",
+            "target": "new",
+            "context": {
+                "default_company_id": company_id,
+                "default_run_number": number,
+            },
+        }
+
+    def _check_administrator(self):
         self.check_access("read")
         if not self.env.su and not self.env.user.has_group(
             "sales_team.group_sale_manager"
@@ -110,6 +200,9 @@ class KeyAccountTierChange(models.Model):
             raise AccessError(
                 self.env._("Only a sales administrator decides on tier changes.")
             )
+
+    def _check_can_decide(self):
+        self._check_administrator()
         decided = self.filtered(lambda change: change.state != "proposed")
         if decided:
             raise UserError(

@@ -367,11 +367,11 @@ class Measurement:
                    CASE WHEN is_account THEN rank::int END AS rank,
                    CASE WHEN is_account THEN suggested_tier_id END
                        AS suggested_tier_id,
-                   old.tier_id  -- before the run
+                   old.tier_id, old.earlier_figure  -- before the run
               FROM (SELECT * FROM tiered WHERE %(differs)s) AS tiered
               JOIN res_partner partner ON partner.id = tiered.partner_id
               LEFT JOIN (
-                    SELECT partner_id, tier_id
+                    SELECT partner_id, tier_id, %(metric)s AS earlier_figure
                       FROM key_account
                      WHERE company_id = %(company)s
                    ) AS old ON old.partner_id = tiered.partner_id

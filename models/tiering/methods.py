@@ -11,6 +11,45 @@ from odoo.tools import SQL
 METHODS = {}
 
 
+def _get_figures_at(env, company, metric, shares):
+    """Return the smallest figure of the accounts that together make each of ``shares``
+    percent of all figures in the books, as they were measured last; [] where nothing
+    was.
+
+    :param str metric: column of the accounts
+    """
+    env["key.account"].flush_model(["company_id", "is_account", metric])
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT share, MIN(figure)
+              FROM unnest(%(shares)s::numeric[]) AS share
+              JOIN (
+                    SELECT figure, 100 * (SUM(figure) OVER (ORDER BY figure DESC)
+                                          - figure) AS before,
+                           SUM(figure) OVER () AS total
+                      FROM (
+                            SELECT %(metric)s::numeric AS figure
+                              FROM key_account
+                             WHERE company_id = %(company)s
+                               AND is_account AND %(metric)s > 0
+                           ) AS figures
+                   ) AS ranked ON ranked.before < share * ranked.total
+             GROUP BY share
+             ORDER BY share
+            """,
+            shares=list(shares),
+            metric=SQL.identifier(metric),
+            company=company.id,
+        )
+    )
+    return [float(figure) for _, figure in rows]
+
+
+def _round_to_two_digits(figure):
+    return float(f"{figure:.1e}")
+
+
 def register(method):
     METHODS[method.key] = method
     return method
@@ -23,12 +62,14 @@ class TieringMethod:
     :cvar label: its name
     :cvar help: one line for the field's help
     :cvar bound: the tiers' field that says where a tier ends: ``threshold``, ``share``
+    :cvar usual: {number of tiers: where they usually end, the best one first}
     """
 
     key = None
     label = None
     help = None
     bound = None
+    usual = {}
 
     def __init__(self, policy):
         self.policy = policy
@@ -61,6 +102,11 @@ class TieringMethod:
         return SQL(
             "CASE WHEN figure <= 0 THEN %s %s ELSE %s END", last, conditions, last
         )
+
+    def get_usual_bounds(self, company):
+        """Return where as many tiers as the policy has usually end, the best one first;
+        [] where nobody can say. For the form of a policy."""
+        return self.usual.get(len(self.tiers), [])
 
     def get_edges_sql(self, company):
         """Return a query over ``tiers`` (id, position, threshold, share) for
@@ -102,6 +148,14 @@ class Threshold(TieringMethod):
                         worse=worse.name,
                     )
                 )
+
+    def get_usual_bounds(self, company):
+        # where Pareto would draw the line in the books, as two digits say it
+        shares = Pareto.usual.get(len(self.tiers), [])[:-1]
+        figures = _get_figures_at(self.env, company, self.policy.metric, shares)
+        bounds = [*map(_round_to_two_digits, figures), 0.0]
+        is_falling = all(a > b for a, b in zip(bounds, bounds[1:], strict=False))
+        return bounds if shares and figures and is_falling else []
 
     def get_condition_sql(self, tier):
         return SQL("figure >= %s", tier.threshold)
@@ -199,11 +253,14 @@ class Pyramid(_Shares):
     key = "pyramid"
     label = "Pyramid"
     help = "Pyramid: a tier holds a share of the accounts."
+    # After Curry's customer pyramid: the best one, four, fifteen percent, and the rest.
+    usual = {2: [20, 100], 3: [5, 20, 100], 4: [1, 5, 20, 100]}
 
     def explain(self):
         return self.env._(
-            "Accounts are lined up by the figure, the best first. With 20, 95 and 100 "
-            "the first tier holds the best 20 percent of the accounts."
+            "Accounts are lined up by the figure, the best first. With 5, 20 and 100 "
+            "the first tier holds the best 5 percent of the accounts, and the second "
+            "one the next 15 percent."
         )
 
     def get_condition_sql(self, tier):
@@ -215,6 +272,7 @@ class Pareto(_Shares):
     key = "pareto"
     label = "Pareto (ABC)"
     help = "Pareto: a tier holds the accounts that together make a share of the total."
+    usual = {2: [80, 100], 3: [80, 95, 100], 4: [50, 80, 95, 100]}
 
     def explain(self):
         return self.env._(

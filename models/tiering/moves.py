@@ -37,20 +37,27 @@ class Moves:
         """
         changes = self.env["key.account.tier.change"]
         moves = self._get_moves_sql()
+        run_number = self._get_run_number()
         self._withdraw_proposals(moves)
         changes.invalidate_model(["state", "note", "date"])
         for batch in split_every(BATCH_SIZE, self._get_new_moves(moves)):
             vals_list = [
                 {
-                    "partner_id": partner_id,
+                    "partner_id": move["partner_id"],
                     "company_id": self.company.id,
-                    "from_tier_id": from_tier_id,
-                    "to_tier_id": to_tier_id,
+                    "from_tier_id": move["from_tier_id"],
+                    "to_tier_id": move["to_tier_id"],
                     "state": "applied" if self.policy.auto_apply else "proposed",
-                    "measured": self.policy._prepare_measured(figure, rank),
+                    "measured": self.policy._prepare_measured(
+                        move["figure"], move["rank"]
+                    ),
+                    "earlier_figure": move["earlier_figure"],
+                    "boundary": move["boundary"],
+                    "from_since": move["from_since"],
+                    "run_number": run_number,
                     "date": self.today,
                 }
-                for partner_id, from_tier_id, to_tier_id, figure, rank in batch
+                for move in batch
             ]
             made = do_each(vals_list, changes.create, self.env)
             changes = changes.union(*made)
@@ -58,9 +65,20 @@ class Moves:
             self._give_tiers(changes)
         return changes
 
+    def _get_run_number(self):
+        """Return a number that no other run has: changes tell by it which run made
+        them. Those of later runs are higher."""
+        ((number,),) = self.env.execute_query(
+            SQL("SELECT nextval('key_account_tier_change_id_seq')")
+        )
+        return number
+
     def _get_moves_sql(self):
         """Return a query for the accounts that leave their tier: ``partner_id``,
-        ``from_tier_id``, ``to_tier_id``, ``figure``, ``rank``.
+        ``from_tier_id``, ``from_since``, ``to_tier_id``, ``figure``, ``rank``,
+        ``earlier_figure`` (the figure before this run) and ``boundary`` (the edge of
+        the new tier that the account has crossed; NULL for those that come from
+        nowhere, or from another policy).
 
         An account whose suggested tier differs from the one in force moves when it is
         not locked and
@@ -81,12 +99,26 @@ class Moves:
             WITH tiers (id, position, threshold, share) AS (VALUES %(tiers)s),
                  bounds AS (%(bounds)s)
             SELECT card.partner_id, card.tier_id AS from_tier_id,
+                   card.tier_since AS from_since,
                    card.suggested_tier_id AS to_tier_id,
-                   card.%(metric)s AS figure, card.rank
+                   card.%(metric)s AS figure, card.rank,
+                   -- who wasn't measured has the figure that it had
+                   CASE WHEN measure.partner_id IS NULL THEN card.%(metric)s
+                        ELSE measure.earlier_figure END AS earlier_figure,
+                   CASE WHEN suggested.position < current.position
+                        THEN crossed.upper_edge
+                        WHEN suggested.position > current.position
+                        THEN crossed.lower_edge END AS boundary
               FROM key_account card
               JOIN tiers suggested ON suggested.id = card.suggested_tier_id
               LEFT JOIN tiers current ON current.id = card.tier_id
               LEFT JOIN bounds ON bounds.position = current.position
+              -- the next tier on the side that the account comes from
+              LEFT JOIN bounds crossed
+                     ON crossed.position = suggested.position
+                        + sign(current.position - suggested.position)
+              LEFT JOIN key_account_measure measure
+                     ON measure.partner_id = card.partner_id
              WHERE card.company_id = %(company)s
                AND card.tier_id IS DISTINCT FROM card.suggested_tier_id
                AND COALESCE(card.tier_locked_until < %(today)s, TRUE)
@@ -135,31 +167,46 @@ class Moves:
         )
 
     def _get_new_moves(self, moves):
-        """Return the rows of ``moves`` to record: with ``auto_apply`` off none that is
-        proposed already, or was refused within the minimum tenure."""
-        return self.env.execute_query(
+        """Return the rows of ``moves`` to record: those that are wanted, and aren't
+        proposed already."""
+        return self.env.execute_query_dict(
             SQL(
                 """
-                SELECT partner_id, from_tier_id, to_tier_id, figure, rank
+                SELECT *
                   FROM (%(moves)s) AS move
                  WHERE %(auto_apply)s OR NOT EXISTS (
-                       -- proposed already, or a manager said no to the same move within
-                       -- the minimum tenure
                        SELECT FROM key_account_tier_change change
                         WHERE change.partner_id = move.partner_id
                           AND change.company_id = %(company)s
-                          AND (change.state = 'proposed'
-                               OR change.to_tier_id = move.to_tier_id
-                                  AND change.state = 'rejected'
-                                  AND change.user_id IS NOT NULL
-                                  AND change.date > %(tenured)s))
+                          AND change.state = 'proposed')
                  ORDER BY partner_id
                 """,
                 company=self.company.id,
-                tenured=self.tenured,
-                moves=moves,
+                moves=self._get_wanted_moves_sql(moves),
                 auto_apply=self.policy.auto_apply,
             )
+        )
+
+    def _get_wanted_moves_sql(self, moves):
+        """Return a query for the rows of ``moves`` without those that a manager said no
+        to within the minimum tenure, with ``auto_apply`` off."""
+        return SQL(
+            """
+            SELECT *
+              FROM (%(moves)s) AS move
+             WHERE %(auto_apply)s OR NOT EXISTS (
+                   SELECT FROM key_account_tier_change change
+                    WHERE change.partner_id = move.partner_id
+                      AND change.company_id = %(company)s
+                      AND change.to_tier_id = move.to_tier_id
+                      AND change.state = 'rejected'
+                      AND change.user_id IS NOT NULL
+                      AND change.date > %(tenured)s)
+            """,
+            company=self.company.id,
+            tenured=self.tenured,
+            moves=moves,
+            auto_apply=self.policy.auto_apply,
         )
 
     def _give_tiers(self, changes):

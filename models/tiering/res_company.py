@@ -8,7 +8,8 @@ class ResCompany(models.Model):
     _inherit = "res.company"
 
     @api.model
-    @tools.ormcache()
+    # within a trial apart: others go on with what is in force
+    @tools.ormcache("self.env.cr.cache.get('key_account_paused_trial', False)")
     def _get_key_account_homes(self):
         homes = super()._get_key_account_homes()
         policies = self.env["key.account.policy"].sudo()._get_by_company()

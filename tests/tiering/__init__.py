@@ -3,3 +3,4 @@ from . import test_branches
 from . import test_cdnow
 from . import test_incremental
 from . import test_tiering
+from . import test_what_if

@@ -696,7 +696,8 @@ class TestTiering(KeyAccountCommon):
     def test_reason_of_large_amounts(self):
         self.assertEqual(
             self._get_reason(2_750_000_000_000, "base.VND"),
-            "Revenue of 12 months: 2,750,000,000,000 VND, rank 1",
+            "Revenue of 12 months: 2,750,000,000,000 VND, rank 1, before 1, "
+            "boundary 100",
         )
 
     def test_reason_in_the_reader_s_format_and_currency_s_decimals(self):

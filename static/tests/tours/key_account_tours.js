@@ -84,20 +84,61 @@ registry.category("web_tour.tours").add("key_account_admin", {
             run: "edit 50 && press Tab",
         },
         {
-            content: "Look first",
-            trigger: "button[name=action_preview]",
+            content: "Look first, without saving",
+            trigger: ".o_form_view button[name=action_preview]",
             run: "click",
         },
         {
             trigger:
-                ".modal .o_data_row:contains('Second Customer'):contains('Ordinary')",
+                ".modal [name=line_ids] .o_data_row:contains('Second Customer'):contains('Ordinary')",
         },
         {
-            trigger: ".modal button[name=action_run]",
+            content: "A list that filters and exports",
+            trigger: ".modal button.oe_stat_button[name=action_view_moves]",
+            run: "click",
+        },
+        {
+            trigger:
+                ".modal .o_list_view:has(.o_searchview) .o_data_row:contains('Second Customer'):contains('Down')",
+        },
+        {
+            trigger: ".modal button[name=action_back]",
+            run: "click",
+        },
+        {
+            content: "The pyramid",
+            trigger: ".modal .nav-link[name=tiers]",
+            run: "click",
+        },
+        {
+            trigger: ".modal [name=tier_ids] .o_data_row:contains('Key account')",
+        },
+        {
+            content: "Nothing is saved so far",
+            trigger: ".modal:contains('isn\'t saved')",
+        },
+        {
+            trigger: ".modal button[name=action_run]:contains('Save and Run')",
             run: "click",
         },
         {
             trigger: ".o_notification:contains('1 accounts moved')",
+        },
+        {
+            content: "It was a mistake",
+            trigger: ".o_form_view button[name=action_open_undo]",
+            run: "click",
+        },
+        {
+            trigger: ".modal div[name=reason] input",
+            run: "edit The margin was missing && press Tab",
+        },
+        {
+            trigger: ".modal button[name=action_undo]",
+            run: "click",
+        },
+        {
+            trigger: ".o_notification:contains('1 accounts are back')",
         },
         {
             content: "See the accounts",
@@ -106,9 +147,9 @@ registry.category("web_tour.tours").add("key_account_admin", {
             run: "click",
         },
         {
-            content: "The account has moved",
+            content: "The account is back",
             trigger:
-                ".o_data_row:contains('Second Customer') [name=tier_id]:contains('Ordinary')",
+                ".o_data_row:contains('Second Customer') [name=tier_id]:contains('Key account')",
         },
         {
             content: "The best one has stayed",
