@@ -11,5 +11,6 @@ from . import res_company
 from . import res_partner
 from . import sale_order
 from . import touched
+from . import trade
 from . import undo
 from . import what_if

@@ -59,6 +59,55 @@ class KeyAccount(models.Model):
         help="The tier that the figures alone would give.",
     )
 
+    order_count = fields.Integer(
+        string="Orders",
+        readonly=True,
+        help="Invoices (confirmed orders, where the policy counts those) of the "
+        "policy's window. Credit notes and what adds up to nothing don't count.",
+    )
+    last_order_date = fields.Date(
+        string="Last Order",
+        readonly=True,
+        aggregator="max",
+        help="Day of the last invoice (confirmed order, where the policy counts those) "
+        "with an amount.",
+    )
+    order_interval = fields.Float(
+        string="Order Interval (days)",
+        digits=(16, 1),
+        readonly=True,
+        aggregator="avg",
+        help="How often it orders by itself: median of the days between two days with "
+        "an order, over the three years up to the last one. Empty with fewer than four "
+        "such days.",
+    )
+    discount_rate = fields.Float(
+        string="Discount (%)",
+        digits=(16, 2),
+        readonly=True,
+        aggregator="avg",
+        help="Share of the list price that was given away in the policy's window: "
+        "discounts of lines, and of whole orders, divided by price × quantity of all "
+        "lines; credit notes subtract.",
+    )
+    days_late = fields.Float(
+        digits=(16, 1),
+        readonly=True,
+        aggregator="avg",
+        help="Average days from the due date of the invoices of the policy's window to "
+        "the day on which they were settled; of open ones that are overdue, to today. "
+        "Paid in time counts as 0, what isn't due yet says nothing. Empty where no "
+        "payments are noted in Odoo.",
+    )
+    win_rate = fields.Float(
+        string="Win Rate (%)",
+        digits=(16, 2),
+        readonly=True,
+        aggregator="avg",
+        help="Leads and opportunities won, divided by those won or lost, in the "
+        "policy's window.",
+    )
+
     @api.depends("is_account", "revenue", "margin", "expected_revenue")
     def _compute_cumulative_share(self):
         """Add up the shares of the account and of all better ones: asked for rarely, so

@@ -12,6 +12,7 @@ from ..account.trial import trial
 from .measure import Measurement, get_placed
 from .methods import METHODS
 from .touched import get_touched_ids, note_run
+from .trade import Trade
 from .what_if import WhatIf, get_moves
 
 _logger = logging.getLogger(__name__)
@@ -554,7 +555,10 @@ class KeyAccountPolicy(models.Model):
         branches = company._get_key_account_branches()
         self = self.with_context(allowed_company_ids=branches.ids)
         today = today or clock.get_today(company)
+        trade = Trade(self, company, today, touched)
+        trade.measure()
         Measurement(self, company, today, touched).run()
+        trade.write()
         moves = get_moves(self, company, today)
         changes = moves.apply()
         moves.update_leads()

@@ -17,9 +17,10 @@ from odoo.tools import SQL
 from ..account.books import get_invoices_sql
 from ..account.outsiders import get_outsiders_sql
 from .measure import get_leads_sql
+from .trade import has_payments
 
 # Counted up when figures come to mean something else: the next run measures everybody.
-VERSION = 2
+VERSION = 3
 # Every account is measured after so many days, though nothing seems to have changed.
 FULL_RUN_DAYS = 7
 
@@ -86,6 +87,7 @@ def note_run(policy, company, today, touched):
 def _get_run_key(policy, company):
     """Return a digest of the configuration that figures and evidence depend on."""
     policy = policy.sudo()
+    books = company._get_key_account_branches().ids
     records = [
         policy,
         policy.tier_ids,
@@ -95,7 +97,8 @@ def _get_run_key(policy, company):
     text = repr(
         [
             VERSION,
-            company._get_key_account_branches().ids,
+            books,
+            has_payments(policy.env, books),
             *(
                 [(record._name, record.id, record.write_date) for record in each]
                 for each in records
@@ -225,12 +228,16 @@ def _get_document_periods(env, company, window_months, today):
         ]
 
     # the window and the one before
-    windows = zip(
-        _go_back(last_day, window_months, 2),
-        _go_back(today, window_months, 2),
-        strict=True,
+    windows = list(
+        zip(
+            _go_back(last_day, window_months, 2),
+            _go_back(today, window_months, 2),
+            strict=True,
+        )
     )
-    return [*windows, *get_periods(sale_months)], get_periods(lead_months)
+    periods = [*windows, *get_periods(sale_months)]
+    # the window of quotations that were won or lost
+    return periods, [*windows[:2], *get_periods(lead_months)]
 
 
 def _go_back(day, months, times):

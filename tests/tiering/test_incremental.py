@@ -132,6 +132,43 @@ class TestIncremental(KeyAccountCommon):
         self._check(self.partners[0], days=0)
         self.assertEqual(self._get_card(self.partners[0]).revenue, -800)
 
+    def test_payments(self):
+        """What is paid, undone, overdue for another day, and the first one of all."""
+
+        def pay(move):
+            self.env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=move.ids
+            ).create({"payment_date": TODAY}).action_create_payments()
+
+        self._create_invoices(
+            [(self.partners[4], 9, TODAY, {"invoice_date_due": TODAY})]
+        )
+        pay(self.moves[0])
+        self.env.flush_all()
+        # from now on the others look overdue
+        self.assertIsNone(self.policy._get_touched_ids(self.company, TODAY))
+        self.policy._run(TODAY)
+        self._age()
+        pay(self.moves[2])
+        self._check(self.partners[2], days=0)
+        self._age()
+        self.moves[2].line_ids.remove_move_reconcile()
+        self._check(self.partners[2], days=0)
+        self._age()
+        before = self._get_card(self.partners[4]).days_late
+        self._check(self.partners[2])
+        self.assertEqual(self._get_card(self.partners[4]).days_late, before + 1)
+
+    def test_closed_leads_leave_the_window(self):
+        won = self.leads[0]
+        won.action_set_won()
+        won.date_closed = TODAY - relativedelta(months=12) + timedelta(days=3)
+        self.policy._run(TODAY)
+        self.assertEqual(self._get_card(self.partners[4]).win_rate, 100)
+        self._age()
+        self._check(self.partners[4], days=3)
+        self.assertEqual(self._get_card(self.partners[4]).win_rate, 0)
+
     def test_leads(self):
         self.leads[0].expected_revenue = 5000
         self._check(self.partners[4], days=0)
