@@ -54,6 +54,7 @@
         "views/account/key_account_loss_views.xml",
         "views/account/key_account_views.xml",
         "views/visit/key_account_effort_views.xml",
+        "views/portfolio/key_account_risk_views.xml",
         "views/account/res_partner_views.xml",
         "views/account/crm_lead_views.xml",
         "views/tiering/res_partner_views.xml",
@@ -65,6 +66,8 @@
         "views/visit/res_partner_views.xml",
         "views/visit/crm_lead_views.xml",
         "views/account/res_config_settings_views.xml",
+        "views/portfolio/res_partner_views.xml",
+        "views/portfolio/res_config_settings_views.xml",
         "views/key_account_menus.xml",
     ],
     "demo": [

@@ -3,3 +3,4 @@ from . import tiering
 from . import relationship
 from . import planning
 from . import visit
+from . import portfolio

@@ -16,3 +16,4 @@ from .tiering import *
 from .relationship import *
 from .planning import *
 from .visit import *
+from .portfolio import *

@@ -142,6 +142,17 @@ class TestBadInput(KeyAccountCommon):
                 missing.append(str(field))
         self.assertFalse(missing)
 
+    def test_texts_that_say_something_are_found(self):
+        """As those that don't: core compares with an empty text."""
+        self.visit.objective = "Agree on prices"
+        for value in ("", "  ", False):
+            self.done.objective = value
+            for operator, found in (("!=", self.visit), ("=", self.done)):
+                with self.subTest(value=value, operator=operator):
+                    domain = [("objective", operator, False)]
+                    domain += [("id", "in", (self.visit | self.done).ids)]
+                    self.assertEqual(self.Visit.search(domain), found)
+
     def _get_bounded(self):
         samples = self._get_samples()
         for name in self.env.registry:
@@ -178,7 +189,15 @@ class TestBadInput(KeyAccountCommon):
                     else:
                         # all of them; what is no amount of money is none either
                         self.assertIn(value, (-1, 2**31, 2**31 - 1))
-                        self.assertIn(field.name, ("sequence", "threshold"))
+                        self.assertIn(
+                            field.name,
+                            (
+                                "key_account_margin_limit",
+                                "key_account_wallet",
+                                "sequence",
+                                "threshold",
+                            ),
+                        )
                         self._check_all_goes_on()
                     savepoint.rollback()
                     self.env.invalidate_all()

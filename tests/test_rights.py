@@ -56,6 +56,8 @@ PARTNER_FIELDS = [
     "account_tier_lock_reason",
     "account_value_type",
     "visit_interval_days",
+    "key_account_group_id",
+    "key_account_wallet",
     "last_visit_date",
     "next_visit_date",
     "key_account_is_lost",

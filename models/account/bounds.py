@@ -119,6 +119,11 @@ class Float(_Bounded, fields.Float):
         return float(value or 0)
 
 
+class Monetary(_Bounded, fields.Monetary):
+    def _to_value(self, value):
+        return float(value or 0)
+
+
 class Date(_Bounded, fields.Date):
     """
     :param bool is_plan: a day on which something is to be done, ten years ahead at
@@ -180,7 +185,8 @@ class _Text:
         return super().convert_to_column_insert(value, record, values, validate)
 
     def convert_to_cache(self, value, record, validate=True):
-        if isinstance(value, str):
+        # An empty text stays one: core looks for what isn't set by comparing with it.
+        if value and isinstance(value, str):
             value = clean_text(value)
         return super().convert_to_cache(value, record, validate)
 

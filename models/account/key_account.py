@@ -22,6 +22,8 @@ DECISIONS = {
     "executive_sponsor_id": "executive_sponsor_id",
     "visit_interval_days": "visit_interval_days",
     "key_account_is_excluded": "is_excluded",
+    "key_account_group_id": "chosen_group_id",
+    "key_account_wallet": "wallet",
 }
 TIER_DECISIONS = {
     "account_tier_id",
@@ -126,6 +128,21 @@ class KeyAccount(models.Model):
         string="Not an Account",
         readonly=True,
         help="Takes no share of the figures and gets no visit, whatever it buys.",
+    )
+    chosen_group_id = fields.Many2one(
+        "res.partner",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The corporate group that somebody chose; empty: as the parent companies "
+        "say.",
+    )
+    wallet = bounds.Monetary(
+        string="Purchase Potential",
+        readonly=True,
+        bounds=(0, bounds.MAX_AMOUNT),
+        help="What the customer buys in a year, from all its suppliers, of what we "
+        "sell: estimated by the salesperson, on the customer.",
     )
     is_lost = fields.Boolean(readonly=True)
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
@@ -430,6 +447,8 @@ class KeyAccount(models.Model):
             for names, said in (
                 (["value_type"], others.filtered("value_type")),
                 (["visit_interval_days"], others.filtered("visit_interval_days")),
+                (["wallet"], others.filtered("wallet")),
+                (["chosen_group_id"], others.filtered("chosen_group_id")),
                 # one who left isn't accepted any more
                 (
                     ["executive_sponsor_id"],

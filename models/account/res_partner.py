@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from . import bounds
 from .hidden import search_shown
 from .key_account import DECISIONS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
@@ -10,7 +11,15 @@ from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
 
 # What salespeople decide about their own accounts. The interval isn't among them: who
 # may write the customer may say how often to go there.
-GUARDED_FIELDS = {"account_value_type", "executive_sponsor_id", "relationship_level"}
+GUARDED_FIELDS = {
+    "account_value_type",
+    "executive_sponsor_id",
+    "key_account_group_id",
+    "key_account_wallet",
+    "relationship_level",
+}
+# What is shown to those alone who see the account's figures.
+MONEY_DECISIONS = {"key_account_wallet"}
 LOWEST_LEVEL = "transactional"
 
 
@@ -88,6 +97,36 @@ class ResPartner(models.Model):
         "companies, whoever works here and the visitors of the website are no accounts "
         "anyway.",
     )
+    key_account_group_id = fields.Many2one(
+        "res.partner",
+        string="Corporate Group",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_key_account_group_id",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        domain="['|', ('id', '=', id), '&', ('is_company', '=', True), "
+        "('parent_id', '=', False)]",
+        help="Accounts of one group count as one when it is asked how much depends on "
+        "whom. Empty: the topmost of the parent companies. Choose the customer itself "
+        "if it stands alone although it has a parent company.",
+    )
+    # Money, and so of own accounts alone. Not Monetary, see the figures below it.
+    key_account_wallet = bounds.Float(
+        string="Purchase Potential",
+        digits=(16, 2),
+        compute="_compute_key_account_wallet",
+        readonly=False,
+        search="_search_key_account_wallet",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        bounds=(0, bounds.MAX_AMOUNT),
+        aggregator=None,
+        help="What the customer buys in a year, from all its suppliers, of what we "
+        "sell, in the currency of the company: an estimate. The share of wallet is our "
+        "revenue in percent of it.",
+    )
     key_account_is_lost = fields.Boolean(
         string="Lost Account",
         compute="_compute_key_account_lost",
@@ -125,10 +164,18 @@ class ResPartner(models.Model):
     def _compute_decisions(self):
         for partner in self:
             account = partner.key_account_id
-            for name in DECISIONS.keys() - TIER_DECISIONS:
+            for name in DECISIONS.keys() - TIER_DECISIONS - MONEY_DECISIONS:
                 partner[name] = account[DECISIONS[name]]
             if not account:
                 partner.relationship_level = LOWEST_LEVEL
+
+    @api.depends("key_account_id", "parent_id")
+    @api.depends_context("company", "uid")
+    def _compute_key_account_wallet(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        for partner in self:
+            account = partner.key_account_id & readable
+            partner.key_account_wallet = account.wallet
 
     @api.model
     def _forget_key_accounts(self):
@@ -198,6 +245,13 @@ class ResPartner(models.Model):
             value = SQL("COALESCE(%s, 0)", value)
         elif name == "key_account_is_excluded":
             value = SQL("COALESCE(%s, FALSE)", value)
+        elif name in MONEY_DECISIONS:
+            value = SQL(
+                "CASE WHEN %s IN %s THEN %s END",
+                self._field_to_sql(alias, "commercial_partner_id", query),
+                self._search_scorecards(Domain.TRUE).subselect("partner_id"),
+                value,
+            )
         return value
 
     # With a search method that gives back the same condition, domains treat a field as
@@ -219,6 +273,12 @@ class ResPartner(models.Model):
 
     def _search_key_account_is_excluded(self, operator, value):
         return self._search_decision("key_account_is_excluded", operator, value)
+
+    def _search_key_account_group_id(self, operator, value):
+        return self._search_decision("key_account_group_id", operator, value)
+
+    def _search_key_account_wallet(self, operator, value):
+        return self._search_decision("key_account_wallet", operator, value)
 
     def _search_key_account_lost_date(self, operator, value):
         return self._search_account_date("lost_date", operator, value)
@@ -397,6 +457,57 @@ class ResPartner(models.Model):
             raise AccessError(
                 self.env._("Only a sales administrator says who is not an account.")
             )
+
+    def _check_can_choose_group(self, value):
+        """Refuse what is no group, or not for the user's eyes.
+
+        :param value: the group, or its id
+        :raise AccessError: if the user may not read it
+        :raise ValidationError: if it is a contact, or belongs to a group itself
+        """
+        group = bounds.to_record(self.env["res.partner"], value)
+        if not group or group == self:
+            return
+        home = self.env.company._get_key_account_home()
+        # sudo: also by colleagues' accounts
+        users = self.env["key.account"].sudo()
+        if users.search_count(
+            [
+                ("company_id", "=", home.id),
+                ("chosen_group_id", "in", self.ids),
+                ("partner_id", "not in", self.ids),
+            ],
+            limit=1,
+        ):
+            raise ValidationError(
+                self.env._(
+                    "%s is the group of other accounts: choose another group for those "
+                    "first.",
+                    self[:1].display_name,
+                )
+            )
+        group.check_access("read")
+        # sudo: whoever may read the group may be told why it is none
+        group = group.sudo()
+        top = group._get_topmost_parent()
+        chosen = group.with_company(home).key_account_group_id
+        if group != group.commercial_partner_id or top != group or chosen - group:
+            raise ValidationError(
+                self.env._(
+                    "%(group)s belongs to %(top)s: choose that one as the group.",
+                    group=group.display_name,
+                    top=(chosen or top).display_name,
+                )
+            )
+
+    def _get_topmost_parent(self):
+        """Return the end of the chain of parents, the customer itself if it has
+        none."""
+        self.ensure_one()
+        top = self
+        while top.parent_id:
+            top = top.parent_id
+        return top
 
     def _check_own_account(self):
         """Refuse those who see their own documents only to decide on colleagues'

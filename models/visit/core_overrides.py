@@ -173,6 +173,8 @@ class ResPartner(models.Model):
         if GUARDED_FIELDS & decided.keys():
             self._check_own_account()
         self._check_decided_on_accounts()
+        if "key_account_group_id" in decided:
+            self._check_can_choose_group(decided["key_account_group_id"])
         if "relationship_level" in decided:
             self._check_can_set_level(decided["relationship_level"])
 

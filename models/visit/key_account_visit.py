@@ -75,6 +75,7 @@ CARRIED_FIELDS = {
 MEETING_FIELDS = {"date_planned", "lead_id", "partner_id", "state", "user_id"}
 # What the report says: corrected by its author for a week.
 REPORT_FIELDS = {
+    "complaint",
     "contact_ids",
     "feedback",
     "is_manager_needed",
@@ -743,6 +744,8 @@ class KeyAccountVisit(models.Model):
             vals["company_id"] = company.id
             if vals.get("state", "planned") != "planned":
                 vals["closed_at"] = datetime.now()
+            if vals.get("date_resolved"):
+                vals["resolved_uid"] = self.env.uid
             if vals.get("state") == "done" and not vals.get("date_done"):
                 user = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
                 vals["date_done"] = clock.get_today(company, user)
@@ -762,6 +765,10 @@ class KeyAccountVisit(models.Model):
             vals["closed_at"] = vals["state"] != "planned" and datetime.now()
         if "date_planned" in vals:
             vals.setdefault("is_date_fixed", True)
+        if "complaint" in vals and not vals["complaint"]:
+            vals["date_resolved"] = False
+        if "date_resolved" in vals:
+            vals["resolved_uid"] = bool(vals["date_resolved"]) and self.env.uid
         if "target_contact_id" in vals:
             # Chosen by a person, and so for no cell.
             vals.setdefault("target_role_id", False)

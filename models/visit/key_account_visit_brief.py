@@ -66,6 +66,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
             "ladder": self._get_ladder(accounts),
         }
         commitments = self._get_commitments(accounts, leads, parts["last"])
+        complaints = self._get_complaints(accounts, leads, parts["last"])
         items = self.env["key.account.checklist.item"]._get_items(self.env.company)
         result = {}
         for visit in visits:
@@ -82,6 +83,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
                 "people": self._get_people(visit, people.get(record, accounts[:0])),
                 "lead": self._get_lead(record),
                 "open": parts["open"].get(record),
+                "complaints": complaints.get(record),
                 "commitments": commitments.get(record),
                 "ladder": parts["ladder"].get(record),
                 "last": last and self._get_last(last),
@@ -519,6 +521,47 @@ class KeyAccountVisitBrief(models.AbstractModel):
         order = list(COMMITMENT_BADGES)
         for lines in result.values():
             lines.sort(key=lambda line: order.index(line["state"]))
+        return result
+
+    @api.model
+    def _get_complaints(self, accounts, leads, last_visits):
+        """Return {account or lead: complaints}: those that are open, and what was
+        resolved since the last visit."""
+        if not last_visits:
+            return {}
+        since = min(visit.date_done for visit in last_visits.values())
+        found = self._search_readable(
+            "key.account.visit",
+            Domain("company_id", "=", self.env.company.id)
+            & Domain("state", "=", "done")
+            & Domain("complaint", "!=", False)
+            & (
+                Domain("date_resolved", "=", False)
+                | Domain("date_resolved", ">=", since)
+            )
+            & (
+                Domain("partner_id", "in", accounts.ids)
+                | Domain("partner_id", "=", False) & Domain("lead_id", "in", leads.ids)
+            ),
+            ["complaint", "partner_id", "lead_id", "date_done", "date_resolved"],
+            order="date_done, id",
+        )
+        result = defaultdict(list)
+        for visit in found:
+            record = visit.partner_id or visit.lead_id
+            last, day = last_visits.get(record), visit.date_resolved
+            if day and (not last or day < last.date_done):
+                continue
+            result[record].append(
+                {
+                    "url": f"/odoo/key.account.visit/{visit.id}",
+                    "text": shorten(visit.complaint, MAX_TEXT, placeholder=" …"),
+                    "day": format_date(self.env, visit.date_done),
+                    "resolved": day and format_date(self.env, day),
+                }
+            )
+        for lines in result.values():
+            lines.sort(key=lambda line: bool(line["resolved"]))
         return result
 
     # Where we stand ----------------------------------------------------------

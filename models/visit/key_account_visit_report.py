@@ -77,6 +77,30 @@ class KeyAccountVisit(models.Model):
         tracking=True,
         help="What speaks against us, and what was answered.",
     )
+    complaint = bounds.Text(
+        copy=False,
+        tracking=True,
+        help="What the customer complained about. Is in the briefs of the next visits "
+        "and counts as a risk until it is resolved.",
+    )
+    date_resolved = bounds.Date(
+        string="Resolved On",
+        copy=False,
+        tracking=True,
+        help="The day on which the complaint was resolved; empty: it is open.",
+    )
+    resolved_uid = fields.Many2one(
+        "res.users",
+        string="Resolved By",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+    )
+    is_complaint_open = fields.Boolean(
+        string="Open Complaint",
+        compute="_compute_is_complaint_open",
+        search="_search_is_complaint_open",
+    )
     service_speed = fields.Selection(
         [("fast", "Fast"), ("slow", "Slow")],
         copy=False,
@@ -173,6 +197,10 @@ class KeyAccountVisit(models.Model):
     _to_report_idx = models.Index(
         "(user_id) WHERE state = 'done' AND report_date IS NULL"
     )
+    # Few are open, and those are asked for.
+    _complaint_idx = models.Index(
+        "(partner_id, company_id) WHERE complaint IS NOT NULL AND date_resolved IS NULL"
+    )
 
     # -------------------------------------------------------------------------
     # Computes
@@ -188,6 +216,24 @@ class KeyAccountVisit(models.Model):
         for visit in self:
             ratings = (visit.service_speed, visit.service_attitude)
             visit.service_quadrant = QUADRANTS.get(ratings, False)
+
+    @api.depends("complaint", "date_resolved", "state")
+    def _compute_is_complaint_open(self):
+        for visit in self:
+            visit.is_complaint_open = (
+                visit.state == "done" and visit.complaint and not visit.date_resolved
+            )
+
+    def _search_is_complaint_open(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain(
+            [
+                ("state", "=", "done"),
+                ("complaint", "!=", False),
+                ("date_resolved", "=", False),
+            ]
+        )
 
     @api.depends("commitment_ids.name")
     def _compute_commitments(self):
@@ -296,6 +342,29 @@ class KeyAccountVisit(models.Model):
                 visit.contact_ids or (visit.target_contact_id and not visit.cadence_id)
             )
         )._check_contacts()
+
+    @api.constrains("complaint", "date_done", "date_resolved")
+    def _check_date_resolved(self):
+        for visit in self.filtered("date_resolved"):
+            if not visit.complaint:
+                raise ValidationError(
+                    self.env._("Note the complaint before the day it was resolved.")
+                )
+            if visit.date_resolved > visit._get_today():
+                raise ValidationError(
+                    self.env._(
+                        "A complaint isn't resolved in the future: choose today or an "
+                        "earlier day."
+                    )
+                )
+            if visit.date_done and visit.date_resolved < visit.date_done:
+                raise ValidationError(
+                    self.env._(
+                        "A complaint is resolved after it was made: choose the day of "
+                        "the visit, %s, or a later one.",
+                        format_date(self.env, visit.date_done),
+                    )
+                )
 
     def _can_correct(self):
         """Return whether the user, also when the code runs as superuser, may change
@@ -461,6 +530,19 @@ class KeyAccountVisit(models.Model):
         self._check_reportable()
         self._check_correction()
         return self._get_report_action({"res_id": self.id})
+
+    def action_resolve(self):
+        """Note that the complaints were resolved today. Whoever may see the visit may
+        do it, also when its report can't be corrected any more.
+
+        :raise UserError: if there is no open complaint
+        """
+        self.check_access("write")
+        visits = self.filtered("is_complaint_open")
+        if not visits:
+            raise UserError(self.env._("There is no open complaint: refresh the page."))
+        for day, same in visits.grouped(lambda visit: visit._get_today()).items():
+            same.date_resolved = day
 
     def action_report(self, values=None):
         """Give the report: mark a planned or missed visit done, keep what was promised

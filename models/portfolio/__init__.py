@@ -1,0 +1,5 @@
+from . import key_account
+from . import res_company
+from . import res_config_settings
+from . import res_partner
+from . import risk

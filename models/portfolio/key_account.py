@@ -1,0 +1,461 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, Query
+
+from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
+
+# From where on an account shrinks or grows, in percent of the window before.
+CHANGE = 25
+# Of the purchase potential: below it there is room to grow.
+ROOM = 50
+# No chain of parent companies is longer.
+MAX_DEPTH = 50
+# Worked out in SQL whenever they are asked for, searched, sorted or grouped by: see
+# _field_to_sql. Those of the first line cost a look at some accounts, those of the
+# second one at all that the reader may see.
+COLUMNS = {
+    "complaint_count",
+    "group_id",
+    "growth",
+    "growth_path",
+    "is_candidate",
+    "is_shrinking",
+    "wallet_share",
+}
+SHARE_COLUMNS = {"group_share", "is_concentrated"}
+
+
+def search_column(name):
+    """Return a search method that leaves the condition to the column that
+    :meth:`KeyAccount._field_to_sql` makes of a field."""
+
+    def search(self, operator, value):
+        if operator in HIERARCHICAL_OPERATORS:
+            return NotImplemented
+        return Domain(name, operator, value)
+
+    return search
+
+
+class KeyAccount(models.Model):
+    """What the account puts at risk, and where it may grow.
+
+    Nothing here is stored: each figure is an SQL expression over the account's row, so
+    that it can be filtered, sorted and grouped by, and is never out of date. The
+    formulas are the fields' help.
+    """
+
+    _inherit = "key.account"
+
+    group_id = fields.Many2one(
+        "res.partner",
+        string="Corporate Group",
+        compute="_compute_columns",
+        search=search_column("group_id"),
+        help="The one that was chosen on the customer, else the topmost of its parent "
+        "companies, else the customer itself.",
+    )
+    group_share = fields.Float(
+        string="Group's Share (%)",
+        digits=(16, 2),
+        compute="_compute_shares",
+        search=search_column("group_share"),
+        aggregator=None,
+        help="Revenue of the corporate group in percent of the revenue of all accounts "
+        "that you may see in this company; negative revenue counts as none.",
+    )
+    is_concentrated = fields.Boolean(
+        string="Concentration",
+        compute="_compute_shares",
+        search=search_column("is_concentrated"),
+        help="The corporate group's share of the revenue is at least the limit in the "
+        "settings, 10 % if nobody changed it.",
+    )
+    growth = fields.Float(
+        string="Growth (%)",
+        digits=(16, 1),
+        compute="_compute_columns",
+        search=search_column("growth"),
+        aggregator=None,
+        help="(Revenue - revenue of the window before) / revenue of the window before; "
+        "empty where there was none.",
+    )
+    is_shrinking = fields.Boolean(
+        string="Shrinking",
+        compute="_compute_columns",
+        search=search_column("is_shrinking"),
+        help="Growth of -25 % or less. Lost accounts don't count.",
+    )
+    wallet_share = fields.Float(
+        string="Share of Wallet (%)",
+        digits=(16, 1),
+        compute="_compute_columns",
+        search=search_column("wallet_share"),
+        aggregator=None,
+        help="Revenue of a year (revenue x 12 / months of the policy's window) in "
+        "percent of the purchase potential; empty where nobody entered it.",
+    )
+    growth_path = fields.Selection(
+        [("deepen", "Deepen"), ("develop", "Develop")],
+        string="Way to Grow",
+        compute="_compute_columns",
+        search=search_column("growth_path"),
+        help="Deepen: buys from us already, and less than half of its purchase "
+        "potential, or is in the best tier and grows by 25 % or more.\n"
+        "Develop: an ordinary account, neither of the best tier nor of the last, that "
+        "grows by 25 % or more; or a prospect, without revenue in this window and the "
+        "one before, with an open lead.\n"
+        "Lost accounts don't count.",
+    )
+    is_candidate = fields.Boolean(
+        string="Candidate for Promotion",
+        compute="_compute_columns",
+        search=search_column("is_candidate"),
+        help="An ordinary account, neither of the best tier nor of the last, that "
+        "grows by 25 % or more; and, where its purchase potential is known, buys less "
+        "than half of it from us. Lost accounts don't count.",
+    )
+    complaint_count = fields.Integer(
+        string="Open Complaints",
+        compute="_compute_columns",
+        search=search_column("complaint_count"),
+        help="Complaints that were noted at done visits and aren't resolved.",
+    )
+    risk_text = fields.Char(
+        string="Risks",
+        compute="_compute_risk_text",
+        help="What speaks against relying on this account.",
+    )
+
+    # -------------------------------------------------------------------------
+    # Computes
+    # -------------------------------------------------------------------------
+
+    @api.depends(
+        "chosen_group_id",
+        "expected_revenue",
+        "is_account",
+        "is_lost",
+        "partner_id.parent_id",
+        "previous_revenue",
+        "revenue",
+        "tier_id",
+        "wallet",
+    )
+    @api.depends_context("tz")
+    def _compute_columns(self):
+        self._read_columns(COLUMNS)
+
+    @api.depends("chosen_group_id", "partner_id.parent_id", "revenue")
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_shares(self):
+        self._read_columns(SHARE_COLUMNS)
+
+    def _read_columns(self, names):
+        """Work out the columns ``names`` of all these accounts by one query."""
+        names = sorted(names)
+        query = Query(self.env, self._table)
+        query.add_where(
+            SQL("%s = ANY(%s)", SQL.identifier(self._table, "id"), self._origin.ids)
+        )
+        rows = self.env.execute_query(
+            query.select(
+                SQL.identifier(self._table, "id"),
+                *(self._field_to_sql(self._table, name, query) for name in names),
+            )
+        )
+        values = {id_: row for id_, *row in rows}
+        nothing = [False] * len(names)
+        for account in self:
+            row = values.get(account._origin.id, nothing)
+            for name, value in zip(names, row, strict=True):
+                account[name] = value or False
+
+    @api.depends("is_single_threaded", *COLUMNS, *SHARE_COLUMNS)
+    @api.depends_context("lang", "tz", "uid", "allowed_company_ids")
+    def _compute_risk_text(self):
+        flags = self._get_risk_flags()
+        labels = {
+            name: self._fields[name]._description_string(self.env) for name in flags
+        }
+        upper = self._get_tier_ids("upper")
+        for account in self:
+            risks = [labels[name] for name in flags if account[name]]
+            if account.is_single_threaded and account.tier_id.id in upper:
+                label = self._fields["is_single_threaded"]._description_string(self.env)
+                risks.append(label)
+            if account.complaint_count:
+                risks.append(
+                    self.env._("%s open complaint(s)", account.complaint_count)
+                )
+            account.risk_text = ", ".join(risks)
+
+    @api.model
+    def _get_risk_flags(self):
+        """Return the names of the columns that say whether something is a risk."""
+        return ["is_concentrated", "is_shrinking"]
+
+    # -------------------------------------------------------------------------
+    # Columns
+    # -------------------------------------------------------------------------
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if field_expr not in COLUMNS | SHARE_COLUMNS:
+            return super()._field_to_sql(alias, field_expr, query)
+        self._check_field_access(self._fields[field_expr], "read")
+        if query is None:
+            # without a place for joins, a query of its own
+            query = Query(self.env, "same_account", SQL.identifier(self._table))
+            query.add_where(
+                SQL(
+                    "%s = %s",
+                    SQL.identifier("same_account", "id"),
+                    SQL.identifier(alias, "id"),
+                )
+            )
+            return query.subselect(
+                self._field_to_sql("same_account", field_expr, query)
+            )
+        return getattr(self, f"_get_{field_expr}_sql")(alias, query)
+
+    def _get_columns_sql(self, alias, query, *names):
+        return {name: self._field_to_sql(alias, name, query) for name in names}
+
+    def _get_live_sql(self, alias, query):
+        """Return the condition that it is an account, and not lost."""
+        return SQL(
+            "(%(is_account)s AND %(is_lost)s IS NOT TRUE)",
+            **self._get_columns_sql(alias, query, "is_account", "is_lost"),
+        )
+
+    def _get_limit_sql(self, alias, query, name):
+        """Return what the company's settings say in ``name``."""
+        company = query.left_join(
+            alias, "company_id", "res_company", "id", "company_id"
+        )
+        return SQL.identifier(
+            company, name, to_flush=self.env["res.company"]._fields[name]
+        )
+
+    @api.model
+    def _get_tiers_sql(self, kind):
+        """Return a query for the tiers that are ``best`` (the first of their policy),
+        ``ordinary`` (those between the first and the last, the second of two), or
+        ``upper`` (all but the last)."""
+        self.env["key.account.tier"].flush_model(["policy_id", "sequence"])
+        condition = {
+            "best": SQL("place = 1"),
+            "ordinary": SQL("place > 1 AND (place < number OR number = 2)"),
+            "upper": SQL("place < number"),
+        }[kind]
+        return SQL(
+            """
+            SELECT id
+              FROM (SELECT id,
+                           ROW_NUMBER() OVER (
+                               PARTITION BY policy_id ORDER BY sequence, id) AS place,
+                           COUNT(*) OVER (PARTITION BY policy_id) AS number
+                      FROM key_account_tier
+                   ) AS places
+             WHERE %s
+            """,
+            condition,
+        )
+
+    @api.model
+    def _get_tier_ids(self, kind):
+        return {row[0] for row in self.env.execute_query(self._get_tiers_sql(kind))}
+
+    def _get_group_id_sql(self, alias, query):
+        partners = self.env["res.partner"]
+        partners.flush_model(["commercial_partner_id", "parent_id"])
+        tops = query.make_alias(alias, "topmost_parent")
+        query.add_join(
+            "LEFT JOIN",
+            tops,
+            SQL(
+                """(
+                WITH RECURSIVE chain AS (
+                    SELECT id AS partner_id, parent_id AS top_id, 1 AS depth
+                      FROM res_partner
+                     WHERE parent_id IS NOT NULL AND commercial_partner_id = id
+                     UNION ALL
+                    SELECT chain.partner_id, parent.parent_id, depth + 1
+                      FROM chain
+                      JOIN res_partner parent ON parent.id = chain.top_id
+                     WHERE parent.parent_id IS NOT NULL AND depth < %s
+                )
+                SELECT DISTINCT ON (partner_id) partner_id, top_id
+                  FROM chain
+                 ORDER BY partner_id, depth DESC
+                )""",
+                MAX_DEPTH,
+            ),
+            SQL(
+                "%s = %s",
+                SQL.identifier(tops, "partner_id"),
+                SQL.identifier(alias, "partner_id"),
+            ),
+        )
+        return SQL(
+            "COALESCE(%(chosen_group_id)s, %(top)s, %(partner_id)s)",
+            top=SQL.identifier(tops, "top_id"),
+            **self._get_columns_sql(alias, query, "chosen_group_id", "partner_id"),
+        )
+
+    def _get_group_share_sql(self, alias, query):
+        # of whom the reader may see
+        accounts = self._search([("revenue", ">", 0)])
+        group = self._field_to_sql(accounts.table, "group_id", accounts)
+        shares = query.make_alias(alias, "group_share")
+        query.add_join(
+            "LEFT JOIN",
+            shares,
+            SQL(
+                """(
+                SELECT company_id, group_id,
+                       100 * SUM(revenue)
+                           / SUM(SUM(revenue)) OVER (PARTITION BY company_id) AS share
+                  FROM %s AS accounts
+                 GROUP BY company_id, group_id
+                )""",
+                accounts.subselect(
+                    *(
+                        SQL.identifier(accounts.table, name)
+                        for name in ("company_id", "revenue")
+                    ),
+                    SQL("%s AS group_id", group),
+                ),
+            ),
+            SQL(
+                "%s = %s AND %s = %s",
+                SQL.identifier(shares, "company_id"),
+                SQL.identifier(alias, "company_id"),
+                SQL.identifier(shares, "group_id"),
+                self._field_to_sql(alias, "group_id", query),
+            ),
+        )
+        return SQL("COALESCE(%s, 0)", SQL.identifier(shares, "share"))
+
+    def _get_is_concentrated_sql(self, alias, query):
+        return SQL(
+            "(%s AND %s >= %s)",
+            self._get_live_sql(alias, query),
+            self._field_to_sql(alias, "group_share", query),
+            self._get_limit_sql(alias, query, "key_account_concentration_limit"),
+        )
+
+    def _get_growth_sql(self, alias, query):
+        return SQL(
+            """
+            CASE WHEN %(previous_revenue)s > 0
+                 THEN 100 * (%(revenue)s - %(previous_revenue)s) / %(previous_revenue)s
+            END
+            """,
+            **self._get_columns_sql(alias, query, "revenue", "previous_revenue"),
+        )
+
+    def _get_is_shrinking_sql(self, alias, query):
+        return SQL(
+            "COALESCE(%s AND %s <= %s, FALSE)",
+            self._get_live_sql(alias, query),
+            self._field_to_sql(alias, "growth", query),
+            -CHANGE,
+        )
+
+    def _get_wallet_share_sql(self, alias, query):
+        # sudo: what a window is, everybody may know
+        policies = self.env["key.account.policy"].sudo()._get_by_company()
+        months = SQL(" ").join(
+            SQL("WHEN %s THEN %s", company.id, policy.window_months)
+            for company in self.env.companies.sudo()
+            if (policy := company._get_key_account_policy(policies))
+        )
+        if not months.code:
+            return SQL("NULL::numeric")  # without a policy nothing is measured
+        return SQL(
+            """
+            CASE WHEN %(wallet)s > 0
+                 THEN 100 * COALESCE(%(revenue)s, 0) * 12
+                      / (CASE %(company_id)s %(months)s END)
+                      / %(wallet)s
+            END
+            """,
+            months=months,
+            **self._get_columns_sql(alias, query, "wallet", "revenue", "company_id"),
+        )
+
+    def _get_growth_path_sql(self, alias, query):
+        return SQL(
+            """
+            CASE WHEN NOT %(live)s THEN NULL
+                 WHEN %(revenue)s > 0
+                  AND (%(wallet_share)s < %(room)s
+                       OR %(tier_id)s IN (%(best)s) AND %(growth)s >= %(change)s)
+                 THEN 'deepen'
+                 WHEN %(tier_id)s IN (%(ordinary)s) AND %(growth)s >= %(change)s
+                   OR %(expected_revenue)s > 0
+                  AND COALESCE(%(revenue)s, 0) <= 0
+                  AND COALESCE(%(previous_revenue)s, 0) <= 0
+                 THEN 'develop'
+            END
+            """,
+            live=self._get_live_sql(alias, query),
+            best=self._get_tiers_sql("best"),
+            ordinary=self._get_tiers_sql("ordinary"),
+            change=CHANGE,
+            room=ROOM,
+            **self._get_columns_sql(
+                alias,
+                query,
+                "expected_revenue",
+                "growth",
+                "previous_revenue",
+                "revenue",
+                "tier_id",
+                "wallet_share",
+            ),
+        )
+
+    def _get_is_candidate_sql(self, alias, query):
+        return SQL(
+            """
+            COALESCE(%(live)s
+                     AND %(tier_id)s IN (%(ordinary)s)
+                     AND %(growth)s >= %(change)s
+                     AND COALESCE(%(wallet_share)s < %(room)s, TRUE), FALSE)
+            """,
+            live=self._get_live_sql(alias, query),
+            ordinary=self._get_tiers_sql("ordinary"),
+            change=CHANGE,
+            room=ROOM,
+            **self._get_columns_sql(alias, query, "growth", "tier_id", "wallet_share"),
+        )
+
+    def _get_complaint_count_sql(self, alias, query):
+        self.env["key.account.visit"].flush_model(
+            ["company_id", "complaint", "date_resolved", "partner_id", "state"]
+        )
+        open_ones = query.make_alias(alias, "open_complaints")
+        query.add_join(
+            "LEFT JOIN",
+            open_ones,
+            SQL(
+                """(
+                SELECT partner_id, company_id, COUNT(*)::int AS number
+                  FROM key_account_visit
+                 WHERE complaint IS NOT NULL
+                   AND date_resolved IS NULL
+                   AND state = 'done'
+                 GROUP BY partner_id, company_id
+                )"""
+            ),
+            SQL(
+                "%s = %s AND %s = %s",
+                SQL.identifier(open_ones, "partner_id"),
+                SQL.identifier(alias, "partner_id"),
+                SQL.identifier(open_ones, "company_id"),
+                SQL.identifier(alias, "company_id"),
+            ),
+        )
+        return SQL("COALESCE(%s, 0)", SQL.identifier(open_ones, "number"))

@@ -1,0 +1,371 @@
+from odoo import api, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ..account import bounds, clock
+from ..account.books import get_invoices_sql, get_orders_sql
+from ..tiering.measure import Measurement
+
+# How many groups are named
+MAX_GROUPS = 10
+
+
+class KeyAccountRisk(models.AbstractModel):
+    """What a company, a team or a salesperson depends on, and where it may grow: read
+    alone, with the rights of the user. Who sees own accounts only has figures of those,
+    totals included.
+
+    For clients there is :meth:`get_risk`; other models use :meth:`_get_concentration`.
+    """
+
+    _name = "key.account.risk"
+    _description = "Risk of a Portfolio"
+
+    @api.model
+    @api.readonly
+    def get_risk(
+        self, company_id, team_id=False, user_id=False, date_from=None, date_to=None
+    ):
+        """Return the figures of risk and growth of a portfolio.
+
+        :param int company_id: whose accounts; one of those that the user has selected
+        :param team_id: those of this sales team's members
+        :param user_id: those of this salesperson
+        :param date_from: first day of the revenue that concentration is about
+        :param date_to: its last day. Without both: the window of the policy. All else
+            is as of today, by the window of the policy.
+        :return: ``figures``, a list of dicts with ``key``, ``kind`` (``concentration``,
+            ``risk`` or ``growth``), ``label``, ``value``, ``unit`` (``percent``,
+            ``number``, ``accounts`` or ``complaints``), ``revenue`` of the accounts
+            where they are counted (company currency), ``is_warning``, ``formula`` and
+            ``domain``, which opens its accounts; ``groups``, the largest ones, each
+            with ``id``, ``label``, ``accounts``, ``revenue``, ``share`` (percent),
+            ``is_warning`` and ``domain``; ``company_id``, ``currency_id``, ``limit``
+            (percent), ``total`` revenue and ``date``
+        :raise AccessError: outside sales, or of a company that isn't the user's
+        :raise UserError: if a day or an id is none
+        """
+        self.env["key.account"].check_access("read")
+        company = self._get_company(company_id)
+        domain = self._get_domain(company, team_id, user_id)
+        concentration = self._get_concentration(domain, company, date_from, date_to)
+        return {
+            "company_id": company.id,
+            "currency_id": company.currency_id.id,
+            "date": clock.get_today(company),
+            "limit": concentration["limit"],
+            "total": concentration["total"],
+            "groups": concentration["groups"],
+            "figures": [
+                *self._get_concentration_figures(domain, concentration),
+                *self._get_account_figures(domain),
+            ],
+        }
+
+    # -------------------------------------------------------------------------
+    # Whose
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_company(self, company_id):
+        """Return the company that keeps the accounts of the one that a client named."""
+        company = bounds.to_record(self.env["res.company"], company_id)
+        company = company or self.env.company
+        if company not in self.env.companies:
+            raise AccessError(
+                self.env._("Choose one of the companies that you are working in.")
+            )
+        return company._get_key_account_home()
+
+    @api.model
+    def _get_domain(self, company, team_id=False, user_id=False):
+        """Return the domain on the accounts of a company, a team, a salesperson."""
+        domain = Domain("company_id", "=", company.id)
+        if team := bounds.to_record(self.env["crm.team"], team_id):
+            team.check_access("read")
+            # sudo: also those who left the company, or sales
+            members = team.sudo().with_context(active_test=False).member_ids
+            domain &= Domain("user_id", "in", members.ids)
+        if user := bounds.to_record(self.env["res.users"], user_id):
+            domain &= Domain("user_id", "=", user.id)
+        return domain
+
+    # -------------------------------------------------------------------------
+    # Concentration
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_concentration(self, domain, company, date_from=None, date_to=None):
+        """Return how much depends on how few. Accounts of one corporate group count as
+        one; negative revenue counts as none.
+
+        HHI is the Herfindahl-Hirschman index, the sum of the squared shares, from 0 to
+        1; the effective number is 1 / HHI: so many groups of equal size would be as
+        concentrated.
+
+        :param domain: on accounts; with the rules of the user
+        :param company: that of the accounts
+        :param date_from: first day of the revenue; with ``date_to``, its last day.
+            Default: what the tiering run measured, the policy's window
+        :return: a dict of ``total`` (company currency), ``count`` of groups with
+            revenue, ``top`` {1, 5, 10: share in percent}, ``top_ids`` of the same,
+            ``hhi``, ``effective``, ``limit`` (percent), ``groups``
+        """
+        domain = Domain(domain)
+        accounts = self.env["key.account"]._search(domain)
+        group = self.env["key.account"]._field_to_sql(
+            accounts.table, "group_id", accounts
+        )
+        revenue = self._add_revenue(accounts, company, date_from, date_to)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT group_id, COUNT(*) AS accounts, SUM(revenue)::float AS revenue
+                  FROM %s AS accounts
+                 WHERE revenue > 0
+                 GROUP BY group_id
+                 ORDER BY revenue DESC, group_id
+                """,
+                accounts.subselect(
+                    SQL("%s AS group_id", group), SQL("%s AS revenue", revenue)
+                ),
+            )
+        )
+        total = sum(row[2] for row in rows)
+        hhi = sum((row[2] / total) ** 2 for row in rows)
+        # sudo: a limit is no secret to whoever sees what is beyond it
+        limit = company.sudo().key_account_concentration_limit
+        result = {
+            "total": total,
+            "count": len(rows),
+            "hhi": hhi,
+            "effective": 1 / hhi if hhi else 0,
+            "limit": limit,
+            "top": {},
+            "top_ids": {},
+        }
+        for number in (1, 5, 10):
+            first = rows[:number]
+            result["top"][number] = sum(100 * row[2] / total for row in first)
+            result["top_ids"][number] = [row[0] for row in first]
+        result["groups"] = self._get_groups(domain, rows, total, limit)
+        return result
+
+    @api.model
+    def _get_groups(self, domain, rows, total, limit):
+        """Return the largest groups, and all of those that are beyond the limit."""
+        rows = [
+            row
+            for place, row in enumerate(rows)
+            if place < MAX_GROUPS or 100 * row[2] / total >= limit
+        ]
+        # sudo: whoever may read an account may read whose it is
+        groups = self.env["res.partner"].sudo().browse(row[0] for row in rows)
+        return [
+            {
+                "id": group.id,
+                "label": group.display_name,
+                "accounts": accounts,
+                "revenue": revenue,
+                "share": 100 * revenue / total,
+                "is_warning": 100 * revenue / total >= limit,
+                "domain": list(domain & Domain("group_id", "=", group.id)),
+            }
+            for group, (_id, accounts, revenue) in zip(groups, rows, strict=True)
+        ]
+
+    @api.model
+    def _add_revenue(self, accounts, company, date_from, date_to):
+        """Return the revenue of accounts as a column of the query ``accounts``."""
+        first = bounds.to_day(self.env, date_from)
+        last = bounds.to_day(self.env, date_to)
+        if not first or not last:
+            return self.env["key.account"]._field_to_sql(
+                accounts.table, "revenue", accounts
+            )
+        sales = accounts.make_alias(accounts.table, "sales")
+        accounts.add_join(
+            "LEFT JOIN",
+            sales,
+            SQL("(%s)", self._get_sales_sql(company, first, last)),
+            SQL(
+                "%s = %s",
+                SQL.identifier(sales, "partner_id"),
+                SQL.identifier(accounts.table, "partner_id"),
+            ),
+        )
+        return SQL.identifier(sales, "revenue")
+
+    @api.model
+    def _get_sales_sql(self, company, first, last):
+        """Return a query for the revenue per commercial partner from one day to
+        another, as the tiering run measures it: ``partner_id``, ``revenue``."""
+        self.env.flush_all()
+        # sudo: whose books are read is a matter of accounts, which have rules. Invoices
+        # are converted to the currency of the only company.
+        policy = self.env["key.account.policy"].sudo()._get_for_company(company)
+        policy = policy.sudo().with_company(company)
+        branches = company._get_key_account_branches()
+        policy = policy.with_context(allowed_company_ids=branches.ids)
+        measurement = Measurement(policy, company.sudo(), last)
+        lines = (
+            measurement._get_ordered_sql(get_orders_sql())
+            if policy.revenue_basis == "ordered"
+            else measurement._get_invoiced_sql(get_invoices_sql(), SQL("TRUE"))
+        )
+        return SQL(
+            """
+            SELECT firm_id AS partner_id, SUM(revenue) AS revenue
+              FROM (%s) AS lines
+             WHERE day >= %s AND day <= %s
+             GROUP BY firm_id
+            """,
+            lines,
+            first,
+            last,
+        )
+
+    @api.model
+    def _get_concentration_figures(self, domain, concentration):
+        """Return the figures of :meth:`_get_concentration` as :meth:`get_risk` has
+        them."""
+        labels = {
+            1: self.env._("Largest group"),
+            5: self.env._("Five largest groups"),
+            10: self.env._("Ten largest groups"),
+        }
+        limit = concentration["limit"]
+        figures = [
+            {
+                "key": f"top_{number}",
+                "label": label,
+                "value": concentration["top"][number],
+                "unit": "percent",
+                "is_warning": number == 1 and concentration["top"][1] >= limit > 0,
+                "formula": self.env._(
+                    "Revenue of the %s largest corporate groups / revenue of all, in "
+                    "percent",
+                    number,
+                ),
+                "domain": list(
+                    domain & Domain("group_id", "in", concentration["top_ids"][number])
+                ),
+            }
+            for number, label in labels.items()
+        ]
+        warned = [group for group in concentration["groups"] if group["is_warning"]]
+        all_of_them = list(domain & Domain("revenue", ">", 0))
+        figures += [
+            {
+                "key": "beyond_limit",
+                "label": self.env._("Groups from %s %% on", f"{limit:g}"),
+                "value": len(warned),
+                "unit": "number",
+                "is_warning": bool(warned),
+                "formula": self.env._(
+                    "Corporate groups with at least %s %% of the revenue",
+                    f"{limit:g}",
+                ),
+                "domain": list(
+                    domain & Domain("group_id", "in", [group["id"] for group in warned])
+                ),
+            },
+            {
+                "key": "hhi",
+                "label": self.env._("Concentration (HHI)"),
+                "value": concentration["hhi"],
+                "unit": "number",
+                "is_warning": False,
+                "formula": self.env._(
+                    "Sum of the squared shares of all groups: 1 is one group, near 0 "
+                    "are many of equal size"
+                ),
+                "domain": all_of_them,
+            },
+            {
+                "key": "effective",
+                "label": self.env._("Effective number of groups"),
+                "value": concentration["effective"],
+                "unit": "number",
+                "is_warning": False,
+                "formula": self.env._(
+                    "1 / HHI: so many groups of equal size would be as concentrated"
+                ),
+                "domain": all_of_them,
+            },
+        ]
+        return [{"kind": "concentration", **figure} for figure in figures]
+
+    # -------------------------------------------------------------------------
+    # Accounts
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_account_lists(self):
+        """Return {key: (kind, name of the field that explains it, domain on accounts)}
+        of what is counted."""
+        accounts = self.env["key.account"]
+        upper = sorted(accounts._get_tier_ids("upper"))
+        lists = {
+            name.removeprefix("is_"): ("risk", name, Domain(name, "=", True))
+            for name in accounts._get_risk_flags()
+            if name != "is_concentrated"
+        }
+        return lists | {
+            "single_threaded": (
+                "risk",
+                "is_single_threaded",
+                Domain("is_single_threaded", "=", True)
+                & Domain("tier_id", "in", upper),
+            ),
+            "complaints": (
+                "risk",
+                "complaint_count",
+                Domain("complaint_count", ">", 0),
+            ),
+            "deepen": ("growth", "growth_path", Domain("growth_path", "=", "deepen")),
+            "develop": ("growth", "growth_path", Domain("growth_path", "=", "develop")),
+            "candidate": ("growth", "is_candidate", Domain("is_candidate", "=", True)),
+        }
+
+    @api.model
+    def _get_account_figures(self, domain):
+        """Return how many accounts are in each list, and their revenue: one query."""
+        model = self.env["key.account"]
+        accounts = model._search(domain)
+        lists = self._get_account_lists()
+        revenue = model._field_to_sql(accounts.table, "revenue", accounts)
+        columns = []
+        for _kind, _name, among in lists.values():
+            condition = among.optimize_full(model)._to_sql(
+                model, accounts.table, accounts
+            )
+            columns += [
+                SQL("COUNT(*) FILTER (WHERE %s)", condition),
+                SQL(
+                    "COALESCE(SUM(%s) FILTER (WHERE %s), 0)::float", revenue, condition
+                ),
+            ]
+        accounts.order = None
+        (row,) = self.env.execute_query(accounts.select(*columns))
+        figures = []
+        for number, (key, (kind, name, among)) in enumerate(lists.items()):
+            field = model._fields[name]
+            label = field._description_string(self.env)
+            if field.type == "selection":
+                label = dict(field._description_selection(self.env))[key]
+            figures.append(
+                {
+                    "key": key,
+                    "kind": kind,
+                    "label": label,
+                    "value": row[2 * number],
+                    "revenue": row[2 * number + 1],
+                    "unit": "accounts",
+                    "is_warning": kind == "risk" and row[2 * number] > 0,
+                    "formula": field._description_help(self.env),
+                    "domain": list(domain & among),
+                }
+            )
+        return figures

@@ -1,0 +1,3 @@
+from . import test_complaint
+from . import test_group
+from . import test_risk
