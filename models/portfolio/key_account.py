@@ -6,8 +6,9 @@ from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 # From where on an account shrinks or grows, in percent of the window before.
 CHANGE = 25
-# Of the purchase potential: below it there is room to grow.
-ROOM = 50
+# Of the purchase potential, below it there is room to grow; of the revenue, above it
+# the account is one large order.
+HALF = 50
 # No chain of parent companies is longer.
 MAX_DEPTH = 50
 # Worked out in SQL whenever they are asked for, searched, sorted or grouped by: see
@@ -19,7 +20,11 @@ COLUMNS = {
     "growth",
     "growth_path",
     "is_candidate",
+    "is_conceding",
     "is_shrinking",
+    "is_silent",
+    "is_single_order",
+    "silence",
     "wallet_share",
 }
 SHARE_COLUMNS = {"group_share", "is_concentrated"}
@@ -86,6 +91,38 @@ class KeyAccount(models.Model):
         search=search_column("is_shrinking"),
         help="Growth of -25 % or less. Lost accounts don't count.",
     )
+    silence = fields.Float(
+        string="Silence (Intervals)",
+        digits=(16, 1),
+        compute="_compute_columns",
+        search=search_column("silence"),
+        aggregator=None,
+        help="Days since the last order / the account's own usual interval, the median "
+        "of the days between its orders; empty below four orders.",
+    )
+    is_silent = fields.Boolean(
+        string="Silent",
+        compute="_compute_columns",
+        search=search_column("is_silent"),
+        help="The last order is more of its own usual intervals ago than the settings "
+        "say, 2 if nobody changed it. From four orders on. Lost accounts don't count.",
+    )
+    is_conceding = fields.Boolean(
+        string="Concessions at Low Margin",
+        compute="_compute_columns",
+        search=search_column("is_conceding"),
+        help="The discount is at least the limit of the settings, 10 % if nobody "
+        "changed it, and the margin rate is below the other one, 20 %. With revenue in "
+        "the window. Lost accounts don't count.",
+    )
+    is_single_order = fields.Boolean(
+        string="One Large Order",
+        compute="_compute_columns",
+        search=search_column("is_single_order"),
+        help="More than half of the window's revenue is a single order, and the tier "
+        "isn't the last one: a large order makes no key account. Lost accounts don't "
+        "count.",
+    )
     wallet_share = fields.Float(
         string="Share of Wallet (%)",
         digits=(16, 1),
@@ -133,9 +170,14 @@ class KeyAccount(models.Model):
 
     @api.depends(
         "chosen_group_id",
+        "discount_rate",
         "expected_revenue",
         "is_account",
         "is_lost",
+        "largest_order",
+        "last_order_date",
+        "margin_rate",
+        "order_interval",
         "partner_id.parent_id",
         "previous_revenue",
         "revenue",
@@ -193,7 +235,13 @@ class KeyAccount(models.Model):
     @api.model
     def _get_risk_flags(self):
         """Return the names of the columns that say whether something is a risk."""
-        return ["is_concentrated", "is_shrinking"]
+        return [
+            "is_concentrated",
+            "is_silent",
+            "is_shrinking",
+            "is_conceding",
+            "is_single_order",
+        ]
 
     # -------------------------------------------------------------------------
     # Columns
@@ -363,6 +411,57 @@ class KeyAccount(models.Model):
             -CHANGE,
         )
 
+    def _get_silence_sql(self, alias, query):
+        return SQL(
+            """
+            CASE WHEN %(order_interval)s > 0
+                 THEN (%(today)s - %(last_order_date)s) / %(order_interval)s
+            END
+            """,
+            today=fields.Date.context_today(self),
+            **self._get_columns_sql(alias, query, "last_order_date", "order_interval"),
+        )
+
+    def _get_is_silent_sql(self, alias, query):
+        return SQL(
+            "COALESCE(%s AND %s > %s, FALSE)",
+            self._get_live_sql(alias, query),
+            self._field_to_sql(alias, "silence", query),
+            self._get_limit_sql(alias, query, "key_account_silence_factor"),
+        )
+
+    def _get_is_conceding_sql(self, alias, query):
+        return SQL(
+            """
+            COALESCE(%(live)s
+                     AND %(revenue)s > 0
+                     AND %(discount_rate)s >= %(discount)s
+                     AND %(margin_rate)s < %(margin)s, FALSE)
+            """,
+            live=self._get_live_sql(alias, query),
+            discount=self._get_limit_sql(alias, query, "key_account_discount_limit"),
+            margin=self._get_limit_sql(alias, query, "key_account_margin_limit"),
+            **self._get_columns_sql(
+                alias, query, "discount_rate", "margin_rate", "revenue"
+            ),
+        )
+
+    def _get_is_single_order_sql(self, alias, query):
+        return SQL(
+            """
+            COALESCE(%(live)s
+                     AND %(revenue)s > 0
+                     AND 100 * %(largest_order)s > %(half)s * %(revenue)s
+                     AND %(tier_id)s IN (%(upper)s), FALSE)
+            """,
+            live=self._get_live_sql(alias, query),
+            half=HALF,
+            upper=self._get_tiers_sql("upper"),
+            **self._get_columns_sql(
+                alias, query, "largest_order", "revenue", "tier_id"
+            ),
+        )
+
     def _get_wallet_share_sql(self, alias, query):
         # sudo: what a window is, everybody may know
         policies = self.env["key.account.policy"].sudo()._get_by_company()
@@ -404,7 +503,7 @@ class KeyAccount(models.Model):
             best=self._get_tiers_sql("best"),
             ordinary=self._get_tiers_sql("ordinary"),
             change=CHANGE,
-            room=ROOM,
+            room=HALF,
             **self._get_columns_sql(
                 alias,
                 query,
@@ -428,7 +527,7 @@ class KeyAccount(models.Model):
             live=self._get_live_sql(alias, query),
             ordinary=self._get_tiers_sql("ordinary"),
             change=CHANGE,
-            room=ROOM,
+            room=HALF,
             **self._get_columns_sql(alias, query, "growth", "tier_id", "wallet_share"),
         )
 

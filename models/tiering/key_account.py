@@ -81,6 +81,12 @@ class KeyAccount(models.Model):
         "an order, over the three years up to the last one. Empty with fewer than four "
         "such days.",
     )
+    largest_order = fields.Monetary(
+        readonly=True,
+        aggregator="max",
+        help="The largest single invoice (confirmed order, where the policy counts "
+        "those) of the policy's window, untaxed.",
+    )
     discount_rate = fields.Float(
         string="Discount (%)",
         digits=(16, 2),

@@ -15,6 +15,7 @@ COLUMNS = {
     "order_count": SQL("int"),
     "last_order_date": SQL("date"),
     "order_interval": SQL("numeric(16, 1)"),
+    "largest_order": SQL("numeric(32, 2)"),
     "discount_rate": SQL("numeric(16, 2)"),
     "days_late": SQL("numeric(16, 1)"),
     "win_rate": SQL("numeric(16, 2)"),
@@ -208,7 +209,7 @@ class Trade:
             WITH documents AS MATERIALIZED (
                 SELECT * FROM (%(documents)s) AS documents WHERE day <= %(today)s
             ), days AS (
-                SELECT firm_id, day, COUNT(*) AS orders,
+                SELECT firm_id, day, COUNT(*) AS orders, MAX(amount) AS largest,
                        MAX(day) OVER of_firm AS last_day,
                        day - LAG(day) OVER (of_firm ORDER BY day) AS gap
                   FROM documents
@@ -218,6 +219,7 @@ class Trade:
             ), rhythms AS (
                 SELECT firm_id AS partner_id,
                        SUM(orders) FILTER (WHERE %(current)s) AS order_count,
+                       MAX(largest) FILTER (WHERE %(current)s) AS largest_order,
                        MAX(day) AS last_order_date,
                        CASE WHEN COUNT(*) FILTER (WHERE day > since) >= %(least)s
                             THEN PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY gap)
@@ -261,6 +263,7 @@ class Trade:
                 order_count=SQL("order_count"),
                 last_order_date=SQL("last_order_date"),
                 order_interval=SQL("order_interval"),
+                largest_order=SQL("largest_order"),
             ),
             # A discount is part of the price: none is less than nothing, or all.
             given=self._get_rows_sql(

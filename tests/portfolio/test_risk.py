@@ -1,9 +1,11 @@
 import random
 from collections import defaultdict
 from datetime import date, timedelta
+from statistics import median
 
 from freezegun import freeze_time
 
+from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -18,9 +20,17 @@ COLUMNS = [
     "growth_path",
     "is_candidate",
     "is_concentrated",
+    "is_conceding",
     "is_shrinking",
+    "is_silent",
+    "is_single_order",
+    "silence",
     "wallet_share",
 ]
+
+
+def net(listed, discount):
+    return round(listed * (1 - discount / 100), 2)
 
 
 class RiskCommon(KeyAccountCommon):
@@ -66,18 +76,41 @@ class RiskCommon(KeyAccountCommon):
         ]
         cls.books += [
             (cls.partners[0], 5000, date(2023, 1, 1)),
+            (cls.partners[22], 40, BEFORE),
+            (cls.partners[22], 1500, THIS),
             (cls.partners[1], 77, TODAY),
             (cls.partners[1], 78, TODAY + timedelta(days=1)),
             (cls.partners[2], 79, date(2025, 3, 18)),
             (cls.partners[2], 80, date(2025, 3, 19)),
         ]
         cls._create_invoices(cls.books)
+        # partner, list price, discount in percent, day: of something that costs 40
+        cls.partners += cls._create_partner("Cheap")
+        cls.priced = [(cls.partners[24], 60, 30, TODAY - timedelta(days=9))]
+        for partner in cls.partners[12:22]:
+            gap, last = rand.choice([7, 20, 45]), rand.choice([3, 30, 91])
+            cls.priced += [
+                (
+                    partner,
+                    rand.choice([46, 60, 400]),
+                    rand.choice([0, 10, 12, 30]),
+                    TODAY - timedelta(days=last + number * gap + number % 2),
+                )
+                for number in range(rand.randint(2, 7))
+            ]
+        cls._create_invoices(
+            [
+                (partner, 0, day, cls._prepare_line(listed, discount))
+                for partner, listed, discount, day in cls.priced
+            ]
+        )
         cls.refunds = [(cls.partners[4], 9999, THIS), (cls.partners[5], 30, THIS)]
         cls._create_invoices(
             [(*row, {"move_type": "out_refund"}) for row in cls.refunds]
         )
         cls.policy.write({"window_months": 12, "hysteresis": 0, "min_tenure_days": 0})
         cls.policy._run(TODAY)
+        cls._set_tier(cls.partners[22], cls.tier_b)
         for partner in cls.partners[:12]:
             partner.key_account_wallet = rand.choice([0, 200, 900, 5000])
         cls.partners[9].key_account_group_id = cls.partners[8]
@@ -85,6 +118,16 @@ class RiskCommon(KeyAccountCommon):
         cls._set_lost(cls.partners[10])
         cls.env.flush_all()
         cls.cards = cls.Card.search([("company_id", "=", cls.company.id)])
+
+    @classmethod
+    def _prepare_line(cls, listed, discount):
+        line = {
+            "product_id": cls.product.id,
+            "price_unit": listed,
+            "discount": discount,
+            "tax_ids": [Command.clear()],
+        }
+        return {"invoice_line_ids": [Command.create(line)]}
 
     @classmethod
     def _set_lost(cls, partner):
@@ -105,6 +148,7 @@ class RiskCommon(KeyAccountCommon):
         revenue = defaultdict(float)
         rows = [(p, amount, day) for p, amount, day in self.books]
         rows += [(p, -amount, day) for p, amount, day in self.refunds]
+        rows += [(p, net(*price), day) for p, *price, day in self.priced]
         for partner, amount, day in rows:
             if first <= day <= last:
                 revenue[partner] += amount
@@ -124,6 +168,38 @@ class RiskCommon(KeyAccountCommon):
             sums[self._get_group_of(partner)] += max(revenue[partner], 0)
         total = sum(sums.values())
         return {group: 100 * value / total for group, value in sums.items() if value}
+
+    def _get_rhythm(self, partner, tier, revenue):
+        """Return how silent the partner is, how much is given away, and whether it is
+        one large order, as columns have it."""
+        sales = [(amount, day) for p, amount, day in self.books if p == partner]
+        sales += [(net(*price), day) for p, *price, day in self.priced if p == partner]
+        sales = [(amount, day) for amount, day in sales if day <= TODAY]
+        days = sorted({day for _amount, day in sales})
+        days = [day for day in days if day > days[-1].replace(year=days[-1].year - 3)]
+        silence = 0
+        if len(days) >= 4:
+            gaps = [(b - a).days for a, b in zip(days, days[1:], strict=False)]
+            silence = (TODAY - days[-1]).days / round(median(gaps), 1)
+        recent = [amount for amount, day in sales if day > date(2025, 3, 18)]
+        priced = [
+            (price, net(*price))
+            for p, *price, day in self.priced
+            if p == partner and day > date(2025, 3, 18)
+        ]
+        given = sum(listed - amount for (listed, _d), amount in priced)
+        listed = given + revenue
+        cost = 40 * len(priced)
+        return {
+            "silence": silence + 0.0,
+            "is_silent": silence > 2,
+            "is_conceding": revenue > 0
+            and round(100 * given / listed, 2) >= 10
+            and round(100 * (revenue - cost) / revenue, 2) < 20,
+            "is_single_order": revenue > 0
+            and 100 * max(recent, default=0) > 50 * revenue
+            and tier in self.tier_a | self.tier_b,
+        }
 
     def _recount(self, seen):
         """Return {partner: {column: value}} of all that ``seen`` is about."""
@@ -160,6 +236,12 @@ class RiskCommon(KeyAccountCommon):
                 and tier == self.tier_b
                 and grows
                 and (share is None or share < 50),
+                **{
+                    name: value if name == "silence" else value and not lost
+                    for name, value in self._get_rhythm(
+                        partner, tier, now[partner]
+                    ).items()
+                },
                 "is_concentrated": not lost and shares.get(group, 0) >= 10,
                 "is_shrinking": not lost and growth is not None and growth <= -25,
                 "wallet_share": share or 0,
@@ -205,8 +287,9 @@ class TestRisk(RiskCommon):
                     found[name].add(value)
             if user == self.manager:
                 # the books have some of each
-                for name in ("is_candidate", "is_concentrated", "is_shrinking"):
-                    self.assertEqual(found[name], {True, False}, name)
+                for name in COLUMNS:
+                    if name.startswith("is_"):
+                        self.assertEqual(found[name], {True, False}, name)
                 self.assertEqual(found["growth_path"], {"deepen", "develop", False})
 
     def test_filters_sorting_and_groups_say_the_same(self):
