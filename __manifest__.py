@@ -11,6 +11,7 @@
         "security/key_account_security.xml",
         "data/mail_activity_type_data.xml",
         "data/key_account_policy_data.xml",
+        "data/key_account_scorecard_data.xml",
         "data/key_account_buying_role_data.xml",
         "data/key_account_tier_cell_data.xml",
         "data/key_account_relationship_criterion_data.xml",
@@ -68,6 +69,7 @@
         "views/account/res_config_settings_views.xml",
         "views/portfolio/res_partner_views.xml",
         "views/portfolio/res_config_settings_views.xml",
+        "views/tiering/key_account_score_views.xml",
         "views/key_account_menus.xml",
     ],
     "demo": [

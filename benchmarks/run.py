@@ -199,6 +199,36 @@ def measure_runs(size, rounds):
     return [first, second, again]
 
 
+def measure_scorecard(size, rounds):
+    """The same run by the value scorecard and by Pareto, and what both measure of how
+    accounts trade."""
+    pareto = "the same by Pareto"
+    lines = [
+        (Measurement("First run by the value scorecard", pareto, 1.5), size.clean),
+        (Measurement("Another one, nothing changed", pareto, 1.5), size.live),
+    ]
+    trade = Measurement("How accounts trade, measured in each run", REFERENCE, 1)
+    for measurement, name in lines:
+        databases.say(f"{size.label}: {measurement.name}")
+        for _ in range(rounds):
+            for seconds, prepare in (
+                (measurement.theirs, None),
+                (measurement.ours, usage.use_scorecard),
+            ):
+                with databases.environment(name) as env:
+                    if prepare:
+                        prepare(env)
+                    if name == size.live:
+                        usage.run_policy(env)
+                    seconds.append(clocked(env, usage.run_policy)[0])
+                databases.clean_up(name)
+    databases.say(f"{size.label}: {trade.name}")
+    for _ in range(rounds):
+        trade.theirs.append(reference(size.live))
+        trade.ours.append(timed(size.live, usage.measure_trade)[0])
+    return [measurement for measurement, _name in lines] + [trade]
+
+
 def measure_night(size, rounds):
     night = Measurement("Night after a day that touched 1,000 accounts", REFERENCE, 1.5)
     databases.say(f"{size.label}: {night.name}")
@@ -442,6 +472,7 @@ def report(measurements):
 
 PARTS = {
     "runs": measure_runs,
+    "scorecard": measure_scorecard,
     "night": measure_night,
     "planning": measure_planning,
     "visits": measure_visits,

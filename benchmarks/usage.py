@@ -90,6 +90,36 @@ def run_policy(env):
     return len(policy._run_companies(data.company_of(env)))
 
 
+def use_scorecard(env):
+    """Have the policy rank by the criteria that come with the addon."""
+    policy = env.ref("crm_key_account.policy_default")
+    preset = env.ref("crm_key_account.policy_scorecard")
+    policy.write(
+        {
+            "method": "scorecard",
+            "criterion_ids": [
+                Command.create(vals)
+                for vals in preset.criterion_ids.copy_data({"policy_id": False})
+            ],
+            "tier_ids": [
+                Command.update(tier.id, {"threshold": other.threshold})
+                for tier, other in zip(policy.tier_ids, preset.tier_ids, strict=True)
+            ],
+        }
+    )
+    env.flush_all()
+
+
+def measure_trade(env):
+    """Measure how the accounts trade, which is a part of each run."""
+    # not in a process that never loads the addon
+    from odoo.addons.crm_key_account.models.tiering.trade import Trade
+
+    policy = env.ref("crm_key_account.policy_default")
+    company = data.company_of(env)
+    Trade(policy, company, date.today()).measure()
+
+
 def run_night(env):
     """What the scheduled job does at night; nothing is committed."""
     with patch.object(Cursor, "commit", lambda cr: cr.flush()):

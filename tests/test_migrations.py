@@ -15,11 +15,15 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 class TestMigrations(KeyAccountCommon):
     """The scripts, on a database as the version before left it."""
 
-    def _migrate(self, script):
+    def _load(self, script):
         path = MIGRATIONS / script
         spec = importlib.util.spec_from_file_location("migration", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        return module
+
+    def _migrate(self, script):
+        module = self._load(script)
         self.env.flush_all()
         module.migrate(self.cr, "19.0.1.0.0")
         self.env.invalidate_all()
@@ -539,12 +543,16 @@ class TestMigrations(KeyAccountCommon):
             {"company_id": self.company.id, "interval_unit": "month"}
         )
         visit = self.Visit.create({"partner_id": partner.id, "user_id": self.rep.id})
+        script = self._load("19.0.1.5.0/pre-bounds.py")
+        # fields that came later never were without bounds
+        named = {(row[0], row[1]) for row in [*script.NUMBERS, *script.DAYS]}
         known = {}
         for model in self.env.values():
             for field in model._fields.values():
                 is_kept = not (model._abstract or model._transient)
                 if getattr(field, "bounds", None) and is_kept and field.store:
-                    known[model._table, field.name] = field
+                    if (model._table, field.name) in named:
+                        known[model._table, field.name] = field
         self.env.flush_all()
         for (table, column), field in known.items():
             value = {"date": "9999-12-31", "integer": 2**31 - 1, "float": "NaN"}
@@ -578,3 +586,16 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.5.0/pre-bounds.py")
         after = partner.read(), visit.read(), line.read(), self.tier_a.read()
         self.assertEqual(before, after)
+
+    def test_19_0_1_6_0_scorecard(self):
+        """The preset comes, archived, and once."""
+        preset = self.env.ref("crm_key_account.policy_scorecard")
+        metrics = preset.criterion_ids.mapped("metric")
+        preset.unlink()
+        for _ in range(2):
+            self._migrate("19.0.1.6.0/post-scorecard.py")
+            preset = self.env.ref("crm_key_account.policy_scorecard")
+            self.assertFalse(preset.active)
+            self.assertEqual(preset.criterion_ids.mapped("metric"), metrics)
+            self.assertEqual(preset.tier_ids.mapped("threshold"), [70, 30, 0])
+        self.assertTrue(self.policy.active)

@@ -24,7 +24,13 @@ DECISIONS = {
     "key_account_is_excluded": "is_excluded",
     "key_account_group_id": "chosen_group_id",
     "key_account_wallet": "wallet",
+    "account_competition": "competition",
+    "account_accessibility": "accessibility",
+    "account_buying_process": "buying_process",
+    "account_quality_standards": "quality_standards",
 }
+# What people judge of a customer, from the lowest: a scorecard gives points for it.
+JUDGEMENTS = [("low", "Low"), ("medium", "Medium"), ("high", "High")]
 TIER_DECISIONS = {
     "account_tier_id",
     "account_tier_locked_until",
@@ -143,6 +149,27 @@ class KeyAccount(models.Model):
         bounds=(0, bounds.MAX_AMOUNT),
         help="What the customer buys in a year, from all its suppliers, of what we "
         "sell: estimated by the salesperson, on the customer.",
+    )
+    competition = fields.Selection(
+        JUDGEMENTS,
+        readonly=True,
+        help="How strong others are with this customer; set on the customer.",
+    )
+    accessibility = fields.Selection(
+        JUDGEMENTS,
+        readonly=True,
+        help="How far the customer accepts us and what we sell; set on the customer.",
+    )
+    buying_process = fields.Selection(
+        JUDGEMENTS,
+        string="Formal Buying Process",
+        readonly=True,
+        help="How far a team decides by a regular process; set on the customer.",
+    )
+    quality_standards = fields.Selection(
+        JUDGEMENTS,
+        readonly=True,
+        help="How strict the customer is about quality; set on the customer.",
     )
     is_lost = fields.Boolean(readonly=True)
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
@@ -445,7 +472,16 @@ class KeyAccount(models.Model):
             vals = {}
             # levels are decided for each account: nobody inherits them
             for names, said in (
-                (["value_type"], others.filtered("value_type")),
+                *(
+                    ([name], others.filtered(name))
+                    for name in (
+                        "value_type",
+                        "competition",
+                        "accessibility",
+                        "buying_process",
+                        "quality_standards",
+                    )
+                ),
                 (["visit_interval_days"], others.filtered("visit_interval_days")),
                 (["wallet"], others.filtered("wallet")),
                 (["chosen_group_id"], others.filtered("chosen_group_id")),

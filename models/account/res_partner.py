@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 from . import bounds
 from .hidden import search_shown
-from .key_account import DECISIONS, TIER_DECISIONS
+from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
 from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
 
@@ -14,6 +14,10 @@ from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
 GUARDED_FIELDS = {
     "account_value_type",
     "executive_sponsor_id",
+    "account_competition",
+    "account_accessibility",
+    "account_buying_process",
+    "account_quality_standards",
     "key_account_group_id",
     "key_account_wallet",
     "relationship_level",
@@ -67,6 +71,51 @@ class ResPartner(models.Model):
         "Intrinsic: buys on price; the sale is transactional.\n"
         "Extrinsic: wants advice and added value; the sale is consultative.\n"
         "Strategic: shares competences with us, a relation between enterprises.",
+    )
+    account_competition = fields.Selection(
+        JUDGEMENTS,
+        string="Competition",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_competition",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="How strong others are with this customer in this company: "
+        "low, medium or high.",
+    )
+    account_accessibility = fields.Selection(
+        JUDGEMENTS,
+        string="Accessibility",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_accessibility",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="How far the customer accepts us and what we sell: low, medium or high.",
+    )
+    account_buying_process = fields.Selection(
+        JUDGEMENTS,
+        string="Formal Buying Process",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_buying_process",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="How far a team decides by a regular process: low, medium or high.",
+    )
+    account_quality_standards = fields.Selection(
+        JUDGEMENTS,
+        string="Quality Standards",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_account_quality_standards",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="How strict the customer is about quality: low, medium or high.",
     )
     executive_sponsor_id = fields.Many2one(
         "res.users",
@@ -267,6 +316,18 @@ class ResPartner(models.Model):
 
     def _search_account_value_type(self, operator, value):
         return self._search_decision("account_value_type", operator, value)
+
+    def _search_account_competition(self, operator, value):
+        return self._search_decision("account_competition", operator, value)
+
+    def _search_account_accessibility(self, operator, value):
+        return self._search_decision("account_accessibility", operator, value)
+
+    def _search_account_buying_process(self, operator, value):
+        return self._search_decision("account_buying_process", operator, value)
+
+    def _search_account_quality_standards(self, operator, value):
+        return self._search_decision("account_quality_standards", operator, value)
 
     def _search_executive_sponsor_id(self, operator, value):
         return self._search_decision("executive_sponsor_id", operator, value)

@@ -40,6 +40,7 @@ class KeyAccountCadence(models.Model):
         "key.account.tier",
         index=True,
         ondelete="restrict",
+        domain="[('policy_id.active', '=', True)]",
         help="Leave empty for customers of every tier.",
     )
     relationship_level = fields.Selection(

@@ -1,7 +1,10 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, formatLang
+
+from ..account import clock
+from .scorecard import Explanation
 
 
 class KeyAccount(models.Model):
@@ -37,6 +40,26 @@ class KeyAccount(models.Model):
         digits=(16, 4),
         readonly=True,
         help="Share of the account in the figure that the policy ranks by.",
+    )
+    score = fields.Float(
+        digits=(5, 2),
+        readonly=True,
+        aggregator="avg",
+        help="Points of the value scorecard, from 0 to 100: those of its criteria, "
+        "averaged by weight. Empty where the policy is another one.",
+    )
+    # {criterion id: [points, figure]}
+    score_points = fields.Json(readonly=True)
+    score_bars = fields.Html(
+        string="Points",
+        compute="_compute_score_bars",
+        sanitize=False,
+        help="Points of each criterion, from 0 to 100, and how much they count.",
+    )
+    explanation = fields.Char(
+        compute="_compute_explanation",
+        help="Why the account is in its tier, and with a scorecard what would lift it "
+        "to the next one.",
     )
     rank = fields.Integer(
         readonly=True,
@@ -113,6 +136,67 @@ class KeyAccount(models.Model):
         help="Leads and opportunities won, divided by those won or lost, in the "
         "policy's window.",
     )
+
+    def _get_score_explanation(self):
+        """Return what the score is made of, None where there is none."""
+        self.ensure_one()
+        # sudo: a policy may have gone to another company meanwhile
+        account = self.sudo()
+        policy = account.env["key.account.policy"]._get_for_company(account.company_id)
+        measured = account.score_points is not False
+        if measured and policy and policy.method == "scorecard":
+            return Explanation(account, policy)
+        return None
+
+    @api.depends("score_points", "suggested_tier_id")
+    @api.depends_context("lang")
+    def _compute_score_bars(self):
+        for account in self:
+            explanation = account._get_score_explanation()
+            account.score_bars = explanation and explanation.get_bars()
+
+    @api.depends("score_points", "suggested_tier_id", "rank", "share", "is_excluded")
+    @api.depends_context("lang")
+    def _compute_explanation(self):
+        for account in self:
+            text = account._get_rank_text()
+            explanation = account.rank and account._get_score_explanation()
+            if explanation:
+                text += " " + explanation.get_lift()
+            account.explanation = text
+
+    def _get_rank_text(self):
+        """Return the place of the account in one sentence."""
+        if self.is_excluded:
+            return self.env._("Not an account: no tier, no share, no visits.")
+        if not self.rank:
+            return self.env._("Not measured yet: the tiering run fills in the figures.")
+        if self.score_points is not False:
+            return self.env._(
+                "Rank %(rank)s, with %(score)s of 100 points.",
+                rank=self.rank,
+                score=formatLang(self.env, self.score),
+            )
+        return self.env._(
+            "Rank %(rank)s, with %(share)s %% of the total.",
+            rank=self.rank,
+            share=formatLang(self.env, self.share),
+        )
+
+    def action_open_score(self):
+        """Show what the score is made of."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Score"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [
+                (self.env.ref("crm_key_account.key_account_view_form_score").id, "form")
+            ],
+            "target": "new",
+        }
 
     @api.depends("is_account", "revenue", "margin", "expected_revenue")
     def _compute_cumulative_share(self):

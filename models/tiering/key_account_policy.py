@@ -1,15 +1,15 @@
 import logging
 from datetime import timedelta
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import formatLang
+from odoo.tools import formatLang, ormcache
 
 from ..account import bounds, clock
 from ..account.pause import is_paused, paused
 from ..account.trial import trial
-from .measure import Measurement, get_placed
+from .measure import Measurement, count_elsewhere, get_placed
 from .methods import METHODS
 from .touched import get_touched_ids, note_run
 from .trade import Trade
@@ -95,6 +95,9 @@ class KeyAccountPolicy(models.Model):
         help="Revenue and margin of this many months up to today count.",
     )
     tier_ids = fields.One2many("key.account.tier", "policy_id", copy=True)
+    criterion_ids = fields.One2many(
+        "key.account.criterion", "policy_id", string="Criteria", copy=True
+    )
     auto_apply = fields.Boolean(
         string="Apply Automatically",
         default=True,
@@ -161,7 +164,7 @@ class KeyAccountPolicy(models.Model):
                 )
 
     # `name` and `active` so that a policy without the key in its values is checked too
-    @api.constrains("name", "active", "method", "tier_ids")
+    @api.constrains("name", "active", "method", "tier_ids", "criterion_ids")
     def _check_tiers(self):
         """Refuse an active policy whose tiers can't hold every account."""
         for policy in self.filtered("active"):
@@ -187,7 +190,9 @@ class KeyAccountPolicy(models.Model):
             return None
         values = ", ".join(f"{bound:g}" for bound in usual)
         presets = [each.usual.get(len(tiers)) for each in METHODS.values()]
-        if any(entered) and entered not in [*presets, DEFAULT_THRESHOLDS]:
+        is_possible = not method.highest or max(entered, default=0) <= method.highest
+        known = [*presets, DEFAULT_THRESHOLDS]
+        if any(entered) and is_possible and entered not in known:
             message = self.env._(
                 "What was entered for the tiers stays. Usual for this method: %s.",
                 values,
@@ -209,6 +214,18 @@ class KeyAccountPolicy(models.Model):
         if not is_paused(self.env, CHECK_TIERS):
             self._check_tiers()
 
+    @api.onchange("method")
+    def _onchange_method_criteria(self):
+        """A scorecard begins with the criteria that came with us."""
+        preset = self.env.ref(
+            "crm_key_account.policy_scorecard", raise_if_not_found=False
+        )
+        if self.method == "scorecard" and not self.criterion_ids and preset:
+            self.criterion_ids = [
+                Command.create(vals)
+                for vals in preset.sudo().criterion_ids.copy_data({"policy_id": False})
+            ]
+
     # -------------------------------------------------------------------------
     # CRUD
     # -------------------------------------------------------------------------
@@ -224,7 +241,7 @@ class KeyAccountPolicy(models.Model):
     def write(self, vals):
         with paused(self.env, CHECK_TIERS):
             res = super().write(vals)
-        if {"active", "branches_apart", "company_id"} & vals.keys():
+        if {"active", "branches_apart", "company_id", "method"} & vals.keys():
             self.env.registry.clear_cache()
         return res
 
@@ -232,6 +249,7 @@ class KeyAccountPolicy(models.Model):
         # Through the ORM, so that tiers in use are refused with a sentence.
         with paused(self.env, CHECK_TIERS):
             self.tier_ids.unlink()
+            self.criterion_ids.unlink()
         self.env.registry.clear_cache()
         return super().unlink()
 
@@ -327,6 +345,77 @@ class KeyAccountPolicy(models.Model):
             )
         return last.action_open_undo()
 
+    def action_compare_scorecard(self):
+        """Say how many accounts would sit elsewhere under a scorecard, and change
+        nothing.
+
+        :raise UserError: if there is no scorecard
+        """
+        self.ensure_one()
+        self.check_access("write")
+        # sudo: whoever may change the policy may know how many; an archived one will do
+        scorecard = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("method", "=", "scorecard"),
+                    ("criterion_ids.weight", ">", 0),
+                    ("company_id", "in", [self.company_id.id, False]),
+                ],
+                order="company_id, id",
+                limit=1,
+            )
+        )
+        if not scorecard or not scorecard.tier_ids:
+            raise UserError(
+                self.env._(
+                    "There is no scorecard to compare with: add a policy with this "
+                    "method, it may stay archived."
+                )
+            )
+        scorecard._get_method().check()
+        higher = lower = total = 0
+        for company in self._get_companies() & self.env.companies:
+            with self.env.cr.savepoint() as savepoint:
+                counts = scorecard._count_elsewhere(company, self)
+                savepoint.rollback()
+            higher, lower, total = (
+                higher + counts[0],
+                lower + counts[1],
+                total + counts[2],
+            )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "sticky": True,
+                "title": self.env._("Under %s", scorecard.name),
+                "message": self.env._(
+                    "%(elsewhere)s of %(total)s accounts would sit elsewhere: "
+                    "%(higher)s in a better tier, %(lower)s in a worse one.",
+                    elsewhere=higher + lower,
+                    total=total,
+                    higher=higher,
+                    lower=lower,
+                ),
+            },
+        }
+
+    def _count_elsewhere(self, company, policy):
+        """Measure by ``self`` and return how many accounts of ``company`` are in a
+        better tier than the figures suggest by ``policy``, in a worse one, and at all.
+        Tiers are compared by their place: the first one is the best of both."""
+        self.env.flush_all()
+        self = self.with_context(
+            allowed_company_ids=company._get_key_account_branches().ids
+        ).with_company(company)
+        today = clock.get_today(company)
+        Trade(self, company, today).measure()
+        Measurement(self, company, today).measure()
+        return count_elsewhere(company, self._get_tiers(), policy.sudo()._get_tiers())
+
     def _try_values(self, values):
         """Write the values, with all checks, and put the policy in force; see
         :meth:`action_preview`.
@@ -401,6 +490,18 @@ class KeyAccountPolicy(models.Model):
             )
         ).with_env(self.env)
 
+    @api.model
+    @ormcache("company_id")
+    def _get_judged_names(self, company_id):
+        """Return what a company's scorecard wants people to judge: customers show these
+        fields only."""
+        company = self.env["res.company"].browse(company_id)
+        policy = self._get_for_company(company).sudo()
+        if not policy or policy.method != "scorecard":
+            return ()
+        criteria = policy._get_method().criteria
+        return tuple(sorted({each._get_metric().judged for each in criteria} - {None}))
+
     def _get_tiers(self):
         """Return the tiers, best first, also while they are being edited."""
         self.ensure_one()
@@ -409,6 +510,10 @@ class KeyAccountPolicy(models.Model):
     def _get_method(self):
         """Return how the policy sorts accounts, see :mod:`.methods`."""
         return METHODS[self.method](self)
+
+    def _get_figure(self):
+        """Return the column of accounts that the policy ranks by."""
+        return self._get_method().figure or self.metric
 
     def _get_cutoffs(self, company):
         """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
@@ -423,7 +528,7 @@ class KeyAccountPolicy(models.Model):
         """Return what to remember of why an account is in its tier: whoever reads it
         has another language and another format of numbers."""
         return {
-            "metric": self.metric,
+            "metric": self._get_figure(),
             "months": self.window_months,
             "figure": figure,
             "rank": rank,
@@ -432,6 +537,12 @@ class KeyAccountPolicy(models.Model):
     @api.model
     def _explain(self, company, measured):
         """Return in words what was measured; see :meth:`_prepare_measured`."""
+        if measured["metric"] == "score":
+            return self.env._(
+                "Score: %(score)s of 100 points, rank %(rank)s",
+                score=formatLang(self.env, measured["figure"], digits=2),
+                rank=measured["rank"],
+            )
         currency = company.sudo().currency_id
         amount = formatLang(
             self.env, measured["figure"], digits=currency.decimal_places
@@ -558,7 +669,7 @@ class KeyAccountPolicy(models.Model):
         trade = Trade(self, company, today, touched)
         trade.measure()
         Measurement(self, company, today, touched).run()
-        trade.write()
+        trade.save()
         moves = get_moves(self, company, today)
         changes = moves.apply()
         moves.update_leads()

@@ -9,6 +9,7 @@ from ...const import ANALYZED_ROWS
 from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
 from ..account.outsiders import get_outsiders_sql
+from .trade import get_trade_sql
 
 # From here on it is no amount of money, as what is no number at all, which PostgreSQL
 # takes for the largest: one account's would be the share of all.
@@ -23,9 +24,13 @@ COLUMNS = [
     "previous_revenue",
     "expected_revenue",
     "share",
+    "score",
+    "score_points",
     "rank",
     "suggested_tier_id",
 ]
+# What others' figures move too.
+RELATIVE_COLUMNS = {"share", "score", "score_points", "rank"}
 
 
 def get_leads_sql(env, company):
@@ -71,6 +76,41 @@ def get_placed(env, company):
     return env["key.account"].browse(row[0] for row in rows)
 
 
+def count_elsewhere(company, tiers, others):
+    """Return how many accounts of ``company`` this transaction's last measurement puts
+    into a better tier than the last run did, into a worse one, and how many there are.
+    Tiers are compared by their place.
+
+    :param tiers: of the policy that was measured by, the best first
+    :param others: of the policy that was run
+    """
+    places = SQL(", ").join(
+        SQL("(%s, %s)", tier.id, place)
+        for each in (tiers, others)
+        for place, tier in enumerate(each)
+    )
+    (counts,) = tiers.env.execute_query(
+        SQL(
+            """
+            WITH places (tier_id, place) AS (VALUES %s)
+            SELECT COUNT(*) FILTER (WHERE here.place < there.place),
+                   COUNT(*) FILTER (WHERE here.place > there.place),
+                   COUNT(*)
+              FROM key_account_measure measure
+              JOIN key_account account
+                ON account.partner_id = measure.partner_id
+               AND account.company_id = %s
+              JOIN places here ON here.tier_id = measure.suggested_tier_id
+              JOIN places there ON there.tier_id = account.suggested_tier_id
+             WHERE measure.is_account
+            """,
+            places,
+            company.id,
+        )
+    )
+    return counts
+
+
 class Measurement:
     """What a policy measures of the accounts of a company.
 
@@ -94,8 +134,15 @@ class Measurement:
         self.books = company._get_key_account_branches().ids
 
     def run(self):
-        """Write the company's accounts: figures, rank, share and suggested tier. Those
-        that are new get their first tier with it."""
+        """Write the company's accounts: figures, rank, share, score and suggested tier.
+        Those that are new get their first tier with it."""
+        self.measure()
+        self._write()
+        self._take_tiers()
+
+    def measure(self):
+        """Put what is measured into the temporary table ``key_account_measure``, after
+        the trade (:mod:`.trade`)."""
         figures, differs = self._get_figures_sql(), SQL("TRUE")
         # Compiling the query takes longer than running it.
         settings = ["SET LOCAL jit = off"]
@@ -111,8 +158,6 @@ class Measurement:
         self.env.cr.execute("; ".join(settings))
         self.env.cr.execute(measure)
         self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
-        self._write()
-        self._take_tiers()
 
     # -------------------------------------------------------------------------
     # Sources
@@ -336,24 +381,26 @@ class Measurement:
         :param SQL figures: query for the figures to rank
         :param SQL differs: condition on those to look at further
         """
+        method = self.policy._get_method()
         return SQL(
             """
             CREATE TEMP TABLE key_account_measure ON COMMIT DROP AS
             WITH figures AS (%(figures)s
             ), ranked AS (
                 SELECT figures.*,
-                       %(metric)s AS figure,
+                       %(figure)s AS figure,
                        RANK() OVER best AS rank,
                        RANK() OVER best - 1 AS count_before,
                        COUNT(*) OVER everybody AS count_total,
                        -- of those strictly better
-                       COALESCE(SUM(GREATEST(%(metric)s, 0)) OVER (
+                       COALESCE(SUM(GREATEST(%(figure)s, 0)) OVER (
                            best GROUPS BETWEEN UNBOUNDED PRECEDING
                                            AND 1 PRECEDING), 0) AS figure_before,
-                       SUM(GREATEST(%(metric)s, 0)) OVER everybody AS figure_total
+                       SUM(GREATEST(%(figure)s, 0)) OVER everybody AS figure_total,
+                       SUM(GREATEST(%(metric)s, 0)) OVER everybody AS metric_total
                   FROM figures
                 WINDOW everybody AS (PARTITION BY is_account),
-                       best AS (PARTITION BY is_account ORDER BY %(metric)s DESC)
+                       best AS (PARTITION BY is_account ORDER BY %(figure)s DESC)
             ), tiered AS (
                 SELECT *, %(suggested)s AS suggested_tier_id FROM ranked
             )
@@ -362,8 +409,10 @@ class Measurement:
                        AS margin_rate,
                    previous_revenue, expected_revenue,
                    COALESCE(ROUND(
-                       100 * GREATEST(figure, 0) / NULLIF(figure_total, 0), 4), 0)
+                       100 * GREATEST(%(metric)s, 0) / NULLIF(metric_total, 0), 4), 0)
                        AS share,
+                   CASE WHEN is_account THEN score END AS score,
+                   CASE WHEN is_account THEN score_points END AS score_points,
                    CASE WHEN is_account THEN rank::int END AS rank,
                    CASE WHEN is_account THEN suggested_tier_id END
                        AS suggested_tier_id,
@@ -371,14 +420,20 @@ class Measurement:
               FROM (SELECT * FROM tiered WHERE %(differs)s) AS tiered
               JOIN res_partner partner ON partner.id = tiered.partner_id
               LEFT JOIN (
-                    SELECT partner_id, tier_id, %(metric)s AS earlier_figure
+                    SELECT partner_id, tier_id, %(figure)s AS earlier_figure
                       FROM key_account
                      WHERE company_id = %(company)s
                    ) AS old ON old.partner_id = tiered.partner_id
             """,
-            figures=figures,
+            figures=method.get_scores_sql(
+                figures,
+                get_trade_sql(self.company, self.touched),
+                self.company,
+                self.today,
+            ),
+            figure=SQL.identifier(self.policy._get_figure()),
             metric=SQL.identifier(self.policy.metric),
-            suggested=self.policy._get_method().get_suggested_tier_sql(),
+            suggested=method.get_suggested_tier_sql(),
             differs=differs,
             company=self.company.id,
         )
@@ -473,7 +528,7 @@ class Measurement:
             return differs
         # Every sale moves the places of thousands by one or two: behind the first ones
         # they wait for the run of all.
-        lasting = [name for name in COLUMNS if name not in ("share", "rank")]
+        lasting = [name for name in COLUMNS if name not in RELATIVE_COLUMNS]
         return SQL(
             """
             CASE WHEN measure.rank > %(exact)s AND old.rank > %(exact)s

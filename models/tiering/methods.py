@@ -7,6 +7,8 @@ Another addon adds its own with :func:`register` and ``selection_add`` on
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
+from .scorecard import get_scores_sql
+
 # {value of key.account.policy.method: class}
 METHODS = {}
 
@@ -62,14 +64,18 @@ class TieringMethod:
     :cvar label: its name
     :cvar help: one line for the field's help
     :cvar bound: the tiers' field that says where a tier ends: ``threshold``, ``share``
+    :cvar highest: the most that it can be; None: no limit
     :cvar usual: {number of tiers: where they usually end, the best one first}
+    :cvar figure: the column of accounts that they are ranked by; None: the metric
     """
 
     key = None
     label = None
     help = None
     bound = None
+    highest = None
     usual = {}
+    figure = None
 
     def __init__(self, policy):
         self.policy = policy
@@ -90,6 +96,20 @@ class TieringMethod:
         metric: of the account, of those strictly better, of all), ``count_before`` and
         ``count_total``."""
         raise NotImplementedError
+
+    def get_scores_sql(self, figures, trade, company, today):
+        """Return a query that adds ``score`` and ``score_points`` to ``figures``.
+
+        :param SQL figures: query of all accounts
+        :param SQL trade: query of their trade, see :mod:`.trade`
+        """
+        return SQL(
+            """
+            SELECT figures.*, NULL::numeric AS score, NULL::jsonb AS score_points
+              FROM (%s) AS figures
+            """,
+            figures,
+        )
 
     def get_suggested_tier_sql(self):
         """Return the rule as an SQL expression over the columns of
@@ -286,15 +306,83 @@ class Pareto(_Shares):
 
 
 @register
-class Scorecard(TieringMethod):
+class Scorecard(Threshold):
+    """Criteria give 0 to 100 points each, their weighted average is the score."""
+
     key = "scorecard"
-    label = "Weighted scorecard (not available yet)"
-    help = "Weighted scorecard: comes with a later version."
+    label = "Value scorecard"
+    help = (
+        "Value scorecard: a tier holds the accounts whose score, from 0 to 100 points "
+        "over several criteria, reaches its threshold."
+    )
+    figure = "score"
+    highest = 100
+    usual = {2: [50, 0], 3: [70, 30, 0], 4: [80, 60, 30, 0]}
+
+    @property
+    def criteria(self):
+        """The criteria that count, in their order."""
+        criteria = self.policy.criterion_ids
+        return criteria.filtered(lambda each: each.weight > 0).sorted(
+            lambda each: (each.sequence, each._origin.id)
+        )
+
+    def explain(self):
+        return self.env._(
+            "Each criterion gives an account 0 to 100 points; the score is their "
+            "average by weight, over the criteria of which there is data. An account "
+            "is in the first tier whose threshold, in points, its score reaches; those "
+            "below every threshold are in the last tier. A lead without a customer is "
+            "in the tier whose accounts typically bring as much as it would."
+        )
 
     def check(self):
-        raise ValidationError(
-            self.env._(
-                "The weighted scorecard is not available yet: choose thresholds, the "
-                "pyramid or Pareto."
+        if not self.criteria:
+            raise ValidationError(
+                self.env._(
+                    "The weights of the scorecard of %(policy)s sum to zero: add a "
+                    "criterion, or give one a weight.",
+                    policy=self.policy.name,
+                )
+            )
+        if self.tiers[:1].threshold > self.highest:
+            raise ValidationError(
+                self.env._(
+                    "A score is at most 100 points: lower the threshold of %(tier)s.",
+                    tier=self.tiers[0].name,
+                )
+            )
+        return super().check()
+
+    def get_usual_bounds(self, company):
+        # points, not amounts
+        return self.usual.get(len(self.tiers), [])
+
+    def get_scores_sql(self, figures, trade, company, today):
+        return get_scores_sql(self.criteria, figures, trade, company, today)
+
+    def get_cutoffs(self, company):
+        # No lead has a score. What the accounts of a tier typically bring is the
+        # nearest to it that is known of one.
+        metric = SQL.identifier(self.policy.metric)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT suggested_tier_id,
+                       PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY %(metric)s)
+                  FROM key_account
+                 WHERE company_id = %(company)s AND %(metric)s > 0
+                 GROUP BY 1
+                """,
+                metric=metric,
+                company=company.id,
             )
         )
+        typical = dict(rows)
+        cutoffs = []
+        for tier in self.tiers:
+            figure = typical.get(tier.id)
+            # a tier that brings more than a better one tells nothing apart
+            if figure and (not cutoffs or figure < cutoffs[-1][1]):
+                cutoffs.append((tier, float(figure)))
+        return cutoffs

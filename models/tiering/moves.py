@@ -136,7 +136,7 @@ class Moves:
             company=self.company.id,
             today=self.today,
             tenured=self.tenured,
-            metric=SQL.identifier(self.policy.metric),
+            metric=SQL.identifier(self.policy._get_figure()),
             hysteresis=self.policy.hysteresis / 100,
         )
 

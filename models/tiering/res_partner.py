@@ -1,6 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
-from odoo.tools import formatLang
+from odoo.exceptions import AccessError, UserError
 
 from ..account import bounds
 from ..account.key_account import DECISIONS, TIER_DECISIONS
@@ -94,6 +93,22 @@ class ResPartner(models.Model):
         compute="_compute_key_account_cumulative_share",
         groups="sales_team.group_sale_salesman",
     )
+    key_account_score = fields.Float(
+        string="Score",
+        digits=(5, 2),
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+    )
+    key_account_is_scored = fields.Boolean(
+        compute="_compute_key_account",
+        groups="sales_team.group_sale_salesman",
+        help="Technical: a scorecard gave it points, maybe none.",
+    )
+    key_account_judged = fields.Char(
+        compute="_compute_key_account_judged",
+        groups="sales_team.group_sale_salesman",
+        help="Technical: what the scorecard of this company wants judged.",
+    )
     key_account_explanation = fields.Char(
         string="Why This Tier",
         compute="_compute_key_account",
@@ -125,6 +140,8 @@ class ResPartner(models.Model):
             partner.key_account_expected_revenue = account.expected_revenue
             partner.key_account_rank = account.rank
             partner.key_account_share = account.share
+            partner.key_account_score = account.score
+            partner.key_account_is_scored = account.score_points is not False
             partner.key_account_explanation = partner._get_key_account_explanation(
                 account
             )
@@ -137,19 +154,17 @@ class ResPartner(models.Model):
             account = partner.key_account_id & readable
             partner.key_account_cumulative_share = account.cumulative_share
 
+    @api.depends_context("company")
+    def _compute_key_account_judged(self):
+        home = self.env.company._get_key_account_home()
+        names = self.env["key.account.policy"]._get_judged_names(home.id)
+        self.key_account_judged = " ".join(names)
+
     def _get_key_account_explanation(self, card):
         """Return one sentence that says why the customer is in its tier."""
         if self.key_account_id and not card:
             return self.env._("The figures are shown to those who serve the customer.")
-        if card.is_excluded:
-            return self.env._("Not an account: no tier, no share, no visits.")
-        if not card.rank:
-            return self.env._("Not measured yet: the tiering run fills in the figures.")
-        text = self.env._(
-            "Rank %(rank)s, with %(share)s %% of the total.",
-            rank=card.rank,
-            share=formatLang(self.env, card.share),
-        )
+        text = card._get_rank_text()
         if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
             text += " " + self.env._(
                 "The figures alone suggest %s.", card.suggested_tier_id.sudo().name
@@ -187,6 +202,14 @@ class ResPartner(models.Model):
             "target": "new",
             "context": {"default_partner_id": self.commercial_partner_id.id},
         }
+
+    def action_open_key_account_score(self):
+        """Show what the customer's score is made of."""
+        self._check_opens_account()
+        account = self.key_account_id
+        if not account:
+            raise UserError(self.env._("Not measured yet: run the tiering policy."))
+        return account.action_open_score()
 
     def action_view_tier_changes(self):
         self._check_opens_account()

@@ -92,6 +92,7 @@ def _get_run_key(policy, company):
         policy,
         policy.tier_ids,
         policy.tier_ids.cell_ids,
+        policy.criterion_ids,
         *policy.env["key.account"]._get_watched_records(company),
     ]
     text = repr(

@@ -82,7 +82,7 @@ class Trade:
         # without statistics what joins it loops over it
         self.env.cr.execute("ANALYZE key_account_trade")
 
-    def write(self):
+    def save(self):
         """Write what was measured to the accounts where it differs."""
         names = SQL(", ").join(map(SQL.identifier, COLUMNS))
         measured = SQL(", ").join(
@@ -365,6 +365,30 @@ class Trade:
             )
         )
         return [firm_id for (firm_id,) in rows]
+
+
+def get_trade_sql(company, touched=None):
+    """Return a query of the trade of all accounts: of those that this run measured, and
+    of the others as it was.
+
+    :param touched: None: the run measures all
+    """
+    if touched is None:
+        return SQL("SELECT * FROM key_account_trade")
+    names = SQL(", ").join(map(SQL.identifier, COLUMNS))
+    return SQL(
+        """
+        SELECT partner_id, %(names)s FROM key_account_trade
+         UNION ALL
+        SELECT partner_id, %(names)s
+          FROM key_account
+         WHERE company_id = %(company)s
+           AND is_account
+           AND partner_id NOT IN (SELECT partner_id FROM key_account_trade)
+        """,
+        names=names,
+        company=company.id,
+    )
 
 
 def has_payments(env, books):

@@ -92,7 +92,7 @@ class WhatIf:
                   FROM key_account
                  WHERE company_id = %s
                 """,
-                SQL.identifier(self.policy.metric),
+                SQL.identifier(self.policy._get_figure()),
                 self.company.id,
             )
         )
@@ -133,7 +133,7 @@ class WhatIf:
              WHERE account.company_id = %(company)s
                AND account.tier_id IS DISTINCT FROM before.tier_id
             """,
-            metric=SQL.identifier(self.policy.metric),
+            metric=SQL.identifier(self.policy._get_figure()),
             company=self.company.id,
         )
 

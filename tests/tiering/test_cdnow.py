@@ -1,16 +1,20 @@
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
 
+from odoo import Command
 from odoo.tests import tagged
 
 from ..common import KeyAccountCommon
 from .cdnow import COMPANY, post_purchases, read_purchases
+from .scores import count_scores
 
 LAST_DAY = date(1998, 6, 30)
+BANDS = "0: 0; 1: 40; 3: 70; 6: 100"
 
 
 def tier_by_hand(revenues, method, bounds):
@@ -133,6 +137,101 @@ class TestCdnow(KeyAccountCommon):
                     self.policy.min_tenure_days = 0
                     self.policy._run(today)
                     self._check(method, bounds, today)
+
+    def test_the_scorecard_against_a_recomputation(self):
+        """Rank, line and bands, of what the purchases say: each account's score, points
+        and place."""
+        year = relativedelta(months=12)
+        self.policy.active = False
+        self.policy = self._create_policy(
+            "scorecard",
+            (60, 25, 0),
+            hysteresis=0,
+            min_tenure_days=0,
+            criterion_ids=[
+                Command.create({"metric": metric, "weight": weight, **values})
+                for metric, weight, values in (
+                    ("revenue", 5, {}),
+                    (
+                        "growth",
+                        1,
+                        {"scale": "linear", "figure_none": -80, "figure_full": 120.5},
+                    ),
+                    ("order_frequency", 2, {"scale": "bands", "bands": BANDS}),
+                    ("recency", 3, {}),
+                    ("win_rate", 9, {}),
+                )
+            ],
+        )
+        for today in (date(1998, 1, 31), LAST_DAY):
+            self.policy._run(today)
+            revenues = self._get_revenues(today)
+            previous = self._get_revenues(today - year)
+            days = defaultdict(list)
+            for customer, day, amount in self.purchases:
+                if day <= today and amount > 0:
+                    days[customer].append(day)
+            rows = {
+                customer: {
+                    "revenue": revenue,
+                    "growth": Fraction(revenue - previous[customer])
+                    * 100
+                    / Fraction(previous[customer])
+                    if previous[customer]
+                    else None,
+                    "order_frequency": sum(
+                        day > today - year for day in days[customer]
+                    ),
+                    "recency": (today - max(days[customer])).days
+                    if days[customer]
+                    else None,
+                }
+                for customer, revenue in revenues.items()
+            }
+            expected = count_scores(
+                rows,
+                {
+                    "revenue": {"weight": 5, "scale": "rank", "higher_is_better": True},
+                    "growth": {
+                        "weight": 1,
+                        "scale": "linear",
+                        "figures": (Decimal(-80), Decimal("120.5")),
+                    },
+                    "order_frequency": {
+                        "weight": 2,
+                        "scale": "bands",
+                        "bands": [(0, 0), (1, 40), (3, 70), (6, 100)],
+                    },
+                    "recency": {
+                        "weight": 3,
+                        "scale": "rank",
+                        "higher_is_better": False,
+                    },
+                },
+            )
+            cards = self.Card.search([("company_id", "=", self.company.id)])
+            self.assertEqual(len(cards), len(self.partners))
+            places = sorted(
+                (score for score, _points in expected.values()), reverse=True
+            )
+            names = {str(each.id): each.metric for each in self.policy.criterion_ids}
+            for card in cards:
+                customer = card.partner_id.ref
+                score, points = expected[customer]
+                self.assertEqual(
+                    {
+                        names[key]: Decimal(str(pair[0]))
+                        for key, pair in card.score_points.items()
+                    },
+                    points,
+                    customer,
+                )
+                self.assertEqual(Decimal(str(card.score)), score, customer)
+                self.assertEqual(card.rank, places.index(score) + 1, customer)
+                tier = "A" if score >= 60 else "B" if score >= 25 else "C"
+                self.assertEqual(card.suggested_tier_id.code, tier, customer)
+                self.assertEqual(card.partner_id.account_tier_id.code, tier, customer)
+            self.assertEqual(set(cards.mapped("tier_id.code")), set("ABC"))
 
     def test_a_quarter_of_visits(self):
         """Plan, visit and plan again from April to June 1998: each gap between visits

@@ -325,6 +325,45 @@ class TestIncremental(KeyAccountCommon):
             self._run_night((day - TODAY).days)
             self.assertEqual(self._get_card(partner).visit_count, count)
 
+    def test_the_scorecard(self):
+        """Everybody is scored every night, by what was measured of each."""
+        self.policy.write(
+            {
+                "method": "scorecard",
+                "criterion_ids": [
+                    Command.create({"metric": metric, "weight": weight})
+                    for metric, weight in (
+                        ("revenue", 5),
+                        ("recency", 2),
+                        ("days_late", 1),
+                        ("win_rate", 1),
+                        ("relationship_level", 1),
+                        ("accessibility", 1),
+                    )
+                ],
+                "tier_ids": [
+                    Command.update(self.tier_a.id, {"threshold": 60}),
+                    Command.update(self.tier_b.id, {"threshold": 30}),
+                ],
+            }
+        )
+        self.policy._run(TODAY)
+        self._age()
+        before = {row["partner_id"]: row["score"] for row in self._get_rows()}
+        self._create_invoices([(self.partners[6], 9000, TODAY)])
+        self._check(self.partners[6], days=0)
+        after = {row["partner_id"]: row["score"] for row in self._get_rows()}
+        # the others' too: they are better than fewer
+        self.assertLess(after[self.partners[1].id], before[self.partners[1].id])
+        self._age()
+        self.partners[4].account_accessibility = "high"
+        self.leads[1].action_set_lost()
+        self._check(self.partners[5], days=0)
+        self._age()
+        # each day makes the last order a day older
+        self._check(self.partners[2])
+        self._check(self.partners[1] | self.partners[3], days=2)
+
     def test_a_lock_is_over(self):
         """Who has no tier because a lock says to wait gets one on the day after."""
         partner = self.partners[0].with_company(self.company)

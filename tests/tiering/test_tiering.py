@@ -797,8 +797,8 @@ class TestBadInput(KeyAccountCommon):
         self._assert_refused("from 0 to 99.99", hysteresis=100)
         self._assert_refused("from 0 to 3,650", min_tenure_days=-1)
 
-    def test_scorecard_method_is_not_there_yet(self):
-        self._assert_refused("not available yet", method="scorecard")
+    def test_a_scorecard_without_criteria(self):
+        self._assert_refused("sum to zero: add a criterion", method="scorecard")
 
     def test_tiers_of_a_file_are_locked_as_in_the_dialog(self):
         kestrel, heron = self._create_partner("Kestrel"), self._create_partner("Heron")
