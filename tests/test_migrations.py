@@ -599,3 +599,60 @@ class TestMigrations(KeyAccountCommon):
             self.assertEqual(preset.criterion_ids.mapped("metric"), metrics)
             self.assertEqual(preset.tier_ids.mapped("threshold"), [70, 30, 0])
         self.assertTrue(self.policy.active)
+
+    def _forget_strategies(self, *names):
+        """Take presets away, as a database of before has them."""
+        data = self.env["ir.model.data"].search(
+            [
+                ("module", "=", "crm_key_account"),
+                ("model", "=", "key.account.engagement"),
+                ("name", "in", names),
+            ]
+        )
+        self.env["key.account.engagement"].browse(data.mapped("res_id")).unlink()
+        data.exists().unlink()
+        self.env.registry.clear_cache()
+
+    def _get_strategies(self):
+        return set(
+            self.env["ir.model.data"]
+            .search(
+                [
+                    ("module", "=", "crm_key_account"),
+                    ("model", "=", "key.account.engagement"),
+                ]
+            )
+            .mapped("name")
+        )
+
+    def test_19_0_1_6_0_strategies(self):
+        """Strategies for tiers and kinds of business arrive, and nothing that somebody
+        has deleted."""
+        kinds = [f"engagement_kind_{k}" for k in ("industrial", "channel", "service")]
+        new = {*kinds, "engagement_kind_retail", "engagement_tier_ordinary"}
+        self.assertLessEqual(new, self._get_strategies())
+        self._forget_strategies(*new, "engagement_retail")
+        industry = self.env.ref("base.res_partner_industry_C")
+        industry.key_account_kind = False
+        self.env.ref("base.res_partner_industry_U").unlink()
+        before = self._get_strategies()
+        self._migrate("19.0.1.6.0/post-strategies.py")
+        self.assertEqual(self._get_strategies(), before | new)
+        self.assertEqual(industry.key_account_kind, "industrial")
+        channel = self.env.ref("crm_key_account.engagement_kind_channel")
+        self.assertEqual(channel.business_kind, "channel")
+        # who uses none gets none
+        self._forget_strategies(*new)
+        self.env["key.account.engagement"].search([]).active = False
+        self._migrate("19.0.1.6.0/post-strategies.py")
+        self.assertEqual(self._get_strategies(), before)
+
+    def test_19_0_1_6_0_strategies_without_the_tier(self):
+        self._forget_strategies("engagement_tier_ordinary")
+        self.env["ir.model.data"].search(
+            [("module", "=", "crm_key_account"), ("name", "=", "tier_ordinary")]
+        ).unlink()
+        self.env.registry.clear_cache()
+        self._migrate("19.0.1.6.0/post-strategies.py")
+        self.assertNotIn("engagement_tier_ordinary", self._get_strategies())
+        self.assertIn("engagement_kind_channel", self._get_strategies())

@@ -9,3 +9,4 @@ from . import key_account_mixin
 from . import res_company
 from . import res_config_settings
 from . import res_partner
+from . import res_partner_industry

@@ -439,7 +439,10 @@ class KeyAccountVisit(models.Model):
             visit.mode = TRACK_MODES.get(visit.track, "on_site")
 
     @api.depends(
-        "company_id", "partner_id.account_value_type", "partner_id.industry_id"
+        "company_id",
+        "partner_id.account_tier_id",
+        "partner_id.account_value_type",
+        "partner_id.industry_id",
     )
     @api.depends_context("lang")
     def _compute_engagement_strategy(self):
@@ -451,9 +454,7 @@ class KeyAccountVisit(models.Model):
                 if not own or not visit._is_shown(visit.partner_id):
                     visit.engagement_strategy = False
                     continue
-                visit.engagement_strategy = lines._match(
-                    account.account_value_type, account.industry_id, company
-                )._get_html()
+                visit.engagement_strategy = lines._match(account, company)._get_html()
 
     @api.depends(
         "state",

@@ -1,6 +1,8 @@
 """Value types, engagement strategies and effort that doesn't fit."""
 
 from datetime import date, timedelta
+from itertools import product
+from random import Random
 
 from freezegun import freeze_time
 from psycopg2.errors import CheckViolation, UniqueViolation
@@ -233,8 +235,8 @@ class TestStrategies(KeyAccountCommon):
         cls.industry = cls.env["res.partner.industry"].create({"name": "Boats"})
         cls.partner = cls._create_partner("Customer", industry_id=cls.industry.id)
         cls.partner.account_value_type = "strategic"
-        cls.by_industry = cls._create_line(industry_id=cls.industry.id, sequence=1)
-        cls.by_type = cls._create_line(value_type="strategic", sequence=2)
+        cls.by_type = cls._create_line(value_type="strategic", sequence=1)
+        cls.by_industry = cls._create_line(industry_id=cls.industry.id, sequence=2)
 
     @classmethod
     def _create_line(cls, **values):
@@ -244,9 +246,7 @@ class TestStrategies(KeyAccountCommon):
     def _get_lines(self, account):
         """Return the strategies for a customer in its environment's company."""
         company = account.env.company
-        return self.Engagement._get_lines(company)._match(
-            account.account_value_type, account.industry_id, company
-        )
+        return self.Engagement._get_lines(company)._match(account, company)
 
     def test_type_then_industry(self):
         found = self._get_lines(self.partner)
@@ -261,15 +261,131 @@ class TestStrategies(KeyAccountCommon):
     def test_both_stands_alone(self):
         both = self._create_line(value_type="strategic", industry_id=self.industry.id)
         self.assertEqual(self._get_lines(self.partner), both)
-        own = self._create_line(value_type="strategic", company_id=self.company.id)
+        own = self._create_line(
+            value_type="strategic", company_id=self.company.id, sequence=1
+        )
         self.assertEqual(self._get_lines(self.partner), both)
         both.active = False
         found = self._get_lines(self.partner)
         self.assertEqual(found.ids, (own + self.by_industry).ids)
 
+    def test_in_the_order_of_the_list(self):
+        self.by_type.sequence = 9
+        found = self._get_lines(self.partner)
+        self.assertEqual(found.ids, (self.by_industry + self.by_type).ids)
+
+    def test_tier(self):
+        by_tier = self._create_line(tier_id=self.tier_b.id, sequence=3)
+        three = self.by_type + self.by_industry + by_tier
+        self.assertFalse(by_tier & self._get_lines(self.partner))
+        self._set_tier(self.partner, self.tier_b)
+        self.assertEqual(self._get_lines(self.partner).ids, three.ids)
+        visit = self.Visit.create({"partner_id": self.partner.id})
+        self.assertIn(f"<h5>{self.tier_b.name}</h5>", visit.engagement_strategy)
+        # the more specific one wins
+        both = self._create_line(value_type="strategic", tier_id=self.tier_b.id)
+        self.assertEqual(self._get_lines(self.partner), both)
+        self.assertEqual(both.display_name, f"Strategic, {self.tier_b.name}")
+        self._set_tier(self.partner, self.tier_a)
+        self.assertEqual(self._get_lines(self.partner).ids, three[:2].ids)
+        self.env.invalidate_all()
+        self.assertNotIn(self.tier_b.name, visit.engagement_strategy)
+
+    def test_kind_of_business(self):
+        by_kind = self._create_line(business_kind="channel", sequence=0)
+        self.assertNotIn(by_kind, self._get_lines(self.partner))
+        self.industry.key_account_kind = "channel"
+        # an industry tells more than its kind
+        self.assertNotIn(by_kind, self._get_lines(self.partner))
+        self.by_industry.active = False
+        self.assertEqual(
+            self._get_lines(self.partner).ids, (by_kind + self.by_type).ids
+        )
+        # to who may not read the field, too
+        visit = self.Visit.create(
+            {"partner_id": self.partner.id, "user_id": self.rep.id}
+        )
+        html = visit.with_user(self.rep).engagement_strategy
+        self.assertIn("<h5>Channel</h5>", html)
+        both = self._create_line(business_kind="channel", value_type="strategic")
+        self.assertEqual(self._get_lines(self.partner), both)
+        self.industry.key_account_kind = "retail"
+        self.assertEqual(self._get_lines(self.partner), self.by_type)
+
+    def test_a_plain_recount(self):
+        """Every combination of what strategies may ask for, against the rule in other
+        words."""
+        self.industry.key_account_kind = "service"
+        other = self.env["res.partner.industry"].create(
+            {"name": "Trains", "key_account_kind": "service"}
+        )
+        self.Engagement.search([]).active = False
+        self.env.flush_all()
+        lines = self.Engagement
+        values = product(
+            (False, "strategic"),
+            (False, self.industry.id, other.id),
+            (False, "service", "retail"),
+            (False, self.tier_a.id),
+        )
+        for number, (value_type, industry_id, kind, tier_id) in enumerate(values):
+            if value_type or industry_id or kind or tier_id:
+                lines |= self._create_line(
+                    value_type=value_type,
+                    industry_id=industry_id,
+                    business_kind=kind,
+                    tier_id=tier_id,
+                    sequence=number * 7 % 11,
+                )
+        random = Random(7)
+        lines = list(lines)
+        for tier in (self.tier_a, self.tier_b):
+            self._set_tier(self.partner, tier)
+            for _ in range(25):
+                some = random.sample(lines, random.randint(1, 6))
+                self.Engagement.search([]).active = False
+                self.Engagement.union(*some).active = True
+                fitting = [
+                    line
+                    for line in some
+                    if line.industry_id in (self.industry, self.industry.browse())
+                    and line.business_kind in (False, "service")
+                    and line.tier_id in (tier, tier.browse())
+                ]
+                asked = {
+                    line: bool(line.value_type)
+                    + bool(line.industry_id)
+                    + bool(line.business_kind)
+                    + bool(line.tier_id)
+                    for line in fitting
+                }
+                best = [
+                    line
+                    for line in fitting
+                    if asked[line] == max(asked.values())
+                    and not (
+                        line.business_kind
+                        and not line.industry_id
+                        and any(
+                            more.industry_id
+                            and not more.business_kind
+                            and (more.value_type, more.tier_id)
+                            == (line.value_type, line.tier_id)
+                            for more in fitting
+                        )
+                    )
+                ]
+                best.sort(key=lambda line: (line.sequence, line.id))
+                self.assertEqual(
+                    self._get_lines(self.partner).ids,
+                    [line.id for line in best],
+                )
+
     def test_company_goes_before_shared(self):
         company = self._create_company("Elsewhere")
-        own = self._create_line(value_type="strategic", company_id=company.id)
+        own = self._create_line(
+            value_type="strategic", company_id=company.id, sequence=1
+        )
         self.assertEqual(
             self._get_lines(self.partner).ids,
             (self.by_type + self.by_industry).ids,
@@ -285,7 +401,14 @@ class TestStrategies(KeyAccountCommon):
             self.cr.savepoint(),
         ):
             self.Engagement.create({"text": "<p>For everybody</p>"})
-        for values in ({"value_type": "strategic"}, {"industry_id": self.industry.id}):
+        self._create_line(tier_id=self.tier_b.id)
+        self._create_line(business_kind="retail")
+        for values in (
+            {"value_type": "strategic"},
+            {"industry_id": self.industry.id},
+            {"tier_id": self.tier_b.id},
+            {"business_kind": "retail"},
+        ):
             with (
                 self.assertRaises(UniqueViolation),
                 mute_logger("odoo.sql_db"),
@@ -378,8 +501,10 @@ class TestStrategies(KeyAccountCommon):
         lines = lines - self.by_type - self.by_industry
         names = lines._get_external_ids()
         own = [n for ids in names.values() for n in ids if n.startswith("crm_key")]
-        self.assertEqual(len(own), 7)
+        self.assertEqual(len(own), 12)
         self.assertTrue(all(line.text and line.display_name for line in lines))
+        industry = self.env.ref("base.res_partner_industry_C")
+        self.assertEqual(industry.key_account_kind, "industrial")
 
 
 @tagged("post_install", "-at_install")
