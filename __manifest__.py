@@ -74,6 +74,7 @@
         "views/portfolio/res_partner_views.xml",
         "views/portfolio/res_config_settings_views.xml",
         "views/tiering/key_account_score_views.xml",
+        "views/portfolio/key_account_effort_suggestion_views.xml",
         "views/key_account_menus.xml",
     ],
     "demo": [

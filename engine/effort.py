@@ -35,7 +35,7 @@ What has no visits today, or no margin, says nothing about what visits bring: it
 the fewest.
 """
 
-from itertools import groupby
+from collections import defaultdict
 from math import exp, inf, log, log1p, sqrt
 from typing import NamedTuple
 
@@ -129,7 +129,7 @@ def get_contribution(margin: float, visits: float, other: float, beta: float) ->
 def get_worth(margin: float, visits: float, hours: float, beta: float) -> float:
     """Return what the next hour of visits brings at ``visits`` a year, in money: the
     slope of the response. 0 where nothing tells."""
-    if margin <= 0 or visits <= 0:
+    if min(margin, visits, hours) <= 0:
         return 0.0
     return beta * margin / (visits * hours)
 
@@ -225,7 +225,7 @@ def choose(choices, hours: float, beta: float) -> list:
     :param choices: list of :class:`Choice`
     """
     chosen = [max(choice.options) for choice in choices]
-    steps = []
+    steps = defaultdict(list)
     for number, choice in enumerate(choices):
         if choice.margin > 0:
             options = sorted(choice.options, reverse=True)
@@ -235,17 +235,15 @@ def choose(choices, hours: float, beta: float) -> list:
                     choice, longer, beta
                 )
                 time = more * choice.hours
-                steps.append((gain / time, number, shorter, time))
+                steps[gain / time].append((number, shorter, time))
     left = hours - _count_hours(choices, chosen)
-    steps.sort(key=lambda step: (-step[0], step[1], -step[2]))
-    for _, group in groupby(steps, key=lambda step: step[0]):
-        group = list(group)
-        time = sum(step[-1] for step in group)
+    for gain in sorted(steps, reverse=True):
+        time = sum(step[-1] for step in steps[gain])
         if time > left:
             break
         left -= time
-        for _, number, days, _ in group:
-            chosen[number] = days
+        for number, days, _ in steps[gain]:
+            chosen[number] = min(days, chosen[number])
     today = [choice.days for choice in choices]
     if _count_hours(choices, today) <= hours and _sum_gains(
         choices, today, beta

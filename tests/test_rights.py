@@ -38,6 +38,7 @@ MODELS = [
     "key.account.assignment",
     "key.account.target",
     "key.account.visit.figures",
+    "key.account.effort.suggestion",
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [

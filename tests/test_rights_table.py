@@ -31,6 +31,7 @@ ACCOUNTS = {
     "key.account.tier.change": ("oaa", "---", "---", "---"),
     "key.account.visit": ("oaa", "oaa", "oaa", "--a"),
     "key.account.visit.figures": ("oaa", "---", "---", "---"),
+    "key.account.effort.suggestion": ("oaa", "---", "---", "---"),
     # of visits; core makes others'
     "mail.activity": ("oaa", "oaa", None, "oaa"),
 }
@@ -73,6 +74,8 @@ SALES_METHODS = {
     ("key.account.risk", "get_risk"),
     ("crm.lead", "action_log_key_account_visit"),
     ("crm.lead", "action_view_key_account_visits"),
+    ("key.account.effort.suggestion", "action_open"),
+    ("key.account.effort.suggestion", "action_reckon"),
     ("key.account.visit", "action_log"),
     ("key.account.visit", "get_report_contacts"),
     ("key.account.visit", "get_week_board"),
@@ -101,6 +104,9 @@ ACCOUNT_METHODS = {
     ("key.account.commitment", "action_keep"),
     ("key.account.due", "action_open_document"),
     ("key.account.due", "action_plan"),
+    ("key.account.effort.suggestion", "action_accept"),
+    ("key.account.effort.suggestion", "action_open_partner"),
+    ("key.account.effort.suggestion", "action_undo"),
     ("key.account.loss", "action_open_partner"),
     ("key.account.loss", "action_return"),
     ("key.account.relationship.evidence", "action_withdraw"),
@@ -244,6 +250,24 @@ class TableCommon(RightsCommon):
                 }
                 for visit in cls.visits
                 if visit.state == "planned"
+            ]
+        )
+        cls.env["key.account.effort.suggestion"].create(
+            [
+                {
+                    "account_id": card.id,
+                    "company_id": cls.company.id,
+                    "user_id": card.user_id.id,
+                    "date": TODAY,
+                    "state": "suggested",
+                    "suggested_days": 7,
+                }
+                for card in cls.env["key.account"].search(
+                    [
+                        ("partner_id", "in", cls.partners.ids),
+                        ("company_id", "=", cls.company.id),
+                    ]
+                )
             ]
         )
         cls.env["key.account.cadence"].create(

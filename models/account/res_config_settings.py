@@ -18,6 +18,14 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.key_account_daily_capacity",
         readonly=False,
     )
+    key_account_effort_elasticity = bounds.Float(
+        related="company_id.key_account_effort_elasticity",
+        readonly=False,
+    )
+    key_account_effort_hours = fields.Selection(
+        related="company_id.key_account_effort_hours",
+        readonly=False,
+    )
     key_account_route_radius = bounds.Float(
         related="company_id.key_account_route_radius",
         readonly=False,

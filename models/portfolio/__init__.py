@@ -1,4 +1,5 @@
 from . import key_account
+from . import key_account_effort_suggestion
 from . import res_company
 from . import res_config_settings
 from . import res_partner

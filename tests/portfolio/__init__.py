@@ -1,3 +1,4 @@
 from . import test_complaint
+from . import test_effort
 from . import test_group
 from . import test_risk
