@@ -9,6 +9,7 @@
     "data": [
         "security/ir.model.access.csv",
         "security/key_account_security.xml",
+        "security/key_account_plan_security.xml",
         "data/mail_activity_type_data.xml",
         "data/key_account_policy_data.xml",
         "data/key_account_scorecard_data.xml",
@@ -76,6 +77,11 @@
         "views/tiering/key_account_score_views.xml",
         "views/portfolio/key_account_effort_suggestion_views.xml",
         "views/key_account_menus.xml",
+        "views/plan/key_account_plan_views.xml",
+        "views/plan/key_account_plan_menus.xml",
+        "views/plan/key_account_profile_templates.xml",
+        "views/plan/res_partner_views.xml",
+        "views/plan/res_config_settings_views.xml",
     ],
     "demo": [
         "demo/product_product_demo.xml",
@@ -92,6 +98,7 @@
         "demo/key_account_relationship_demo.xml",
         "demo/key_account_visit_report_demo.xml",
         "demo/key_account_target_demo.xml",
+        "demo/key_account_plan_demo.xml",
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {

@@ -4,3 +4,4 @@ from . import relationship
 from . import planning
 from . import visit
 from . import portfolio
+from . import plan

@@ -17,3 +17,4 @@ from .relationship import *
 from .planning import *
 from .visit import *
 from .portfolio import *
+from .plan import *

@@ -108,6 +108,11 @@ class TestBadInput(KeyAccountCommon):
             env["key.account.visit.cancel"].create({"visit_id": self.visit.id}),
             env["res.config.settings"].create({}),
         ]
+        plan = env["key.account.plan"].create(
+            {"partner_id": self.partner.id, "company_id": self.company.id}
+        )
+        objective = plan.objective_ids.create({"plan_id": plan.id, "name": "Grow"})
+        samples += [plan, objective]
         return {sample._name: sample for sample in samples}
 
     def _check_all_goes_on(self):
@@ -192,10 +197,11 @@ class TestBadInput(KeyAccountCommon):
                         self.assertIn(
                             field.name,
                             (
-                                "key_account_margin_limit",
-                                "key_account_wallet",
-                                "sequence",
-                                "threshold",
+                                *("key_account_margin_limit", "key_account_wallet"),
+                                *("sequence", "threshold"),
+                                # of a plan's target and objectives
+                                *("target_revenue", "target_margin"),
+                                *("start_value", "current_value", "target_value"),
                             ),
                         )
                         self._check_all_goes_on()

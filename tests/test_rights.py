@@ -39,6 +39,10 @@ MODELS = [
     "key.account.target",
     "key.account.visit.figures",
     "key.account.effort.suggestion",
+    "key.account.plan",
+    "key.account.plan.member",
+    "key.account.plan.objective",
+    "key.account.plan.category",
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [

@@ -22,6 +22,10 @@ ACCOUNTS = {
     "key.account.commitment": ("oaa", "oaa", "oaa", "oaa"),
     "key.account.due": ("oaa", "---", "---", "---"),
     "key.account.loss": ("oaa", "--a", "---", "---"),
+    "key.account.plan": ("oaa", "oaa", "oaa", "oaa"),
+    "key.account.plan.category": ("oaa", "oaa", "oaa", "oaa"),
+    "key.account.plan.member": ("oaa", "oaa", "oaa", "oaa"),
+    "key.account.plan.objective": ("oaa", "oaa", "oaa", "oaa"),
     "key.account.proposal": ("oaa", "---", "---", "---"),
     "key.account.relationship.change": ("oaa", "---", "---", "---"),
     "key.account.relationship.evidence": ("oaa", "---", "oaa", "---"),
@@ -85,6 +89,7 @@ SALES_METHODS = {
     ("res.partner", "action_set_account_tier"),
     ("res.partner", "action_view_buying_center"),
     ("res.partner", "action_view_key_account_losses"),
+    ("res.partner", "action_view_key_account_plans"),
     ("res.partner", "action_view_key_account_visits"),
     ("res.partner", "action_view_relationship_changes"),
     ("res.partner", "action_view_relationship_evidence"),
@@ -109,6 +114,11 @@ ACCOUNT_METHODS = {
     ("key.account.effort.suggestion", "action_undo"),
     ("key.account.loss", "action_open_partner"),
     ("key.account.loss", "action_return"),
+    ("key.account.plan", "action_close"),
+    ("key.account.plan", "action_fill_categories"),
+    ("key.account.plan", "action_open_partner"),
+    ("key.account.plan", "action_reopen"),
+    ("key.account.plan", "action_submit"),
     ("key.account.relationship.evidence", "action_withdraw"),
     ("key.account.relationship.status", "action_confirm"),
     ("key.account.relationship.status", "action_withdraw"),
@@ -157,6 +167,8 @@ OTHER_METHODS = {
     ("key.account.relationship.set", "action_set"): "portal internal own",
     ("res.partner", "action_key_account_return"): "portal internal own",
     ("key.account.tier.set", "action_set"): "portal internal own all",
+    # a leader's team alone is led by those who see all documents here
+    ("key.account.plan", "action_approve"): "portal internal own other branch",
     # names nothing of theirs
     ("key.account.relationship.decide", "action_decide"): "portal internal own all",
     ("key.account.tier.preview", "action_view_moves"): "portal internal own all",
@@ -268,6 +280,27 @@ class TableCommon(RightsCommon):
                         ("company_id", "=", cls.company.id),
                     ]
                 )
+            ]
+        )
+        cls.env["key.account.plan"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "company_id": cls.company.id,
+                    "user_id": partner.user_id.id,
+                    "member_ids": [Command.create({"user_id": cls.leader.id})],
+                    "objective_ids": [Command.create({"name": "Grow"})],
+                    "category_ids": [
+                        Command.create(
+                            {
+                                "category_id": cls.env["product.category"]
+                                .search([], limit=1)
+                                .id
+                            }
+                        )
+                    ],
+                }
+                for partner in cls.partners
             ]
         )
         cls.env["key.account.cadence"].create(

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.tests import HttpCase, tagged
 
 from ..models.account import clock
@@ -158,3 +158,41 @@ class TestPhoneTours(TourCommon):
         visit = self.Visit.search([("partner_id", "=", partner.id)])
         self.assertEqual((visit.state, visit.user_id), ("done", self.rep))
         self.assertFalse(visit.report_date)
+
+
+@tagged("post_install", "-at_install")
+class TestPlanTours(KeyAccountCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.ref("sales_team.group_sale_salesman").implied_ids += cls.env.ref(
+            "crm_key_account.group_use_account_plan"
+        )
+        cls.partner = cls._create_partner("Tour Customer")
+        today = clock.get_today(cls.company)
+        cls._create_invoices([(cls.partner, 600, today)])
+        cls.policy._run()
+
+    def test_rep_prints_a_profile(self):
+        """On screen, and as PDF where there is wkhtmltopdf."""
+        self.start_tour(
+            f"/odoo/res.partner/{self.partner.id}",
+            "key_account_profile",
+            login="ka_rep",
+        )
+
+    def test_director_opens_a_plan(self):
+        plan = self.env["key.account.plan"].create(
+            {
+                "partner_id": self.partner.id,
+                "company_id": self.company.id,
+                "user_id": self.rep.id,
+                "target_revenue": 1000,
+                "objective_ids": [Command.create({"name": "Two sites more"})],
+            }
+        )
+        self.start_tour(
+            "/odoo/account-plans", "key_account_plan_director", login="ka_leader"
+        )
+        self.env.invalidate_all()
+        self.assertEqual((plan.state, plan.approver_id), ("approved", self.leader))

@@ -336,6 +336,15 @@ class Measurement:
             self.books,
         )
 
+    def get_lines_sql(self):
+        """Return a query for what was sold, as the run counts it, on whatever day: the
+        account's ``firm_id``, ``day``, ``revenue`` and ``margin``, untaxed, in the
+        currency of the company. Of the touched accounts alone."""
+        if self.policy.revenue_basis == "ordered":
+            return self._get_ordered_sql(get_orders_sql(self.touched))
+        among = SQL("firm_id = ANY(%s)", self.touched)
+        return self._get_invoiced_sql(get_invoices_sql(), among)
+
     # -------------------------------------------------------------------------
     # Measuring
     # -------------------------------------------------------------------------
