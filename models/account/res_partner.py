@@ -298,7 +298,7 @@ class ResPartner(models.Model):
             value = SQL(
                 "CASE WHEN %s IN %s THEN %s END",
                 self._field_to_sql(alias, "commercial_partner_id", query),
-                self._search_scorecards(Domain.TRUE).subselect("partner_id"),
+                self._search_accounts(Domain.TRUE).subselect("partner_id"),
                 value,
             )
         return value
