@@ -227,9 +227,11 @@ class KeyAccount(models.Model):
                 label = self._fields["is_single_threaded"]._description_string(self.env)
                 risks.append(label)
             if account.complaint_count:
-                risks.append(
-                    self.env._("%s open complaint(s)", account.complaint_count)
-                )
+                number = account.complaint_count
+                complaints = self.env._("1 open complaint")
+                if number > 1:
+                    complaints = self.env._("%s open complaints", number)
+                risks.append(complaints)
             account.risk_text = ", ".join(risks)
 
     @api.model
@@ -352,36 +354,31 @@ class KeyAccount(models.Model):
         )
 
     def _get_group_share_sql(self, alias, query):
-        # of whom the reader may see
-        accounts = self._search([("revenue", ">", 0)])
+        # Of whom the reader may see. A row for each account: of the groups alone
+        # PostgreSQL expects too few, and loops over them.
+        accounts = self._search([])
         group = self._field_to_sql(accounts.table, "group_id", accounts)
+        revenue = self._field_to_sql(accounts.table, "revenue", accounts)
         shares = query.make_alias(alias, "group_share")
         query.add_join(
             "LEFT JOIN",
             shares,
             SQL(
                 """(
-                SELECT company_id, group_id,
-                       100 * SUM(revenue)
-                           / SUM(SUM(revenue)) OVER (PARTITION BY company_id) AS share
+                SELECT id,
+                       100 * SUM(revenue) OVER (PARTITION BY company_id, group_id)
+                           / NULLIF(SUM(revenue) OVER (PARTITION BY company_id), 0)
+                           AS share
                   FROM %s AS accounts
-                 GROUP BY company_id, group_id
                 )""",
                 accounts.subselect(
-                    *(
-                        SQL.identifier(accounts.table, name)
-                        for name in ("company_id", "revenue")
-                    ),
+                    SQL.identifier(accounts.table, "id"),
+                    SQL.identifier(accounts.table, "company_id"),
                     SQL("%s AS group_id", group),
+                    SQL("GREATEST(%s, 0) AS revenue", revenue),
                 ),
             ),
-            SQL(
-                "%s = %s AND %s = %s",
-                SQL.identifier(shares, "company_id"),
-                SQL.identifier(alias, "company_id"),
-                SQL.identifier(shares, "group_id"),
-                self._field_to_sql(alias, "group_id", query),
-            ),
+            SQL("%s = %s", SQL.identifier(shares, "id"), SQL.identifier(alias, "id")),
         )
         return SQL("COALESCE(%s, 0)", SQL.identifier(shares, "share"))
 

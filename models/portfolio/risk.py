@@ -7,8 +7,10 @@ from ..account import bounds, clock
 from ..account.books import get_invoices_sql, get_orders_sql
 from ..tiering.measure import Measurement
 
-# How many groups are named
+# How many groups are named, those beyond the limit aside
 MAX_GROUPS = 10
+# No more have one percent, below which no limit lies.
+MAX_ROWS = 100
 
 
 class KeyAccountRisk(models.AbstractModel):
@@ -121,24 +123,31 @@ class KeyAccountRisk(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT group_id, COUNT(*) AS accounts, SUM(revenue)::float AS revenue
-                  FROM %s AS accounts
-                 WHERE revenue > 0
-                 GROUP BY group_id
+                SELECT *, SUM(revenue) OVER (), SUM(revenue * revenue) OVER (),
+                       COUNT(*) OVER ()
+                  FROM (SELECT group_id, COUNT(*) AS accounts,
+                               SUM(revenue)::float AS revenue
+                          FROM %s AS accounts
+                         WHERE revenue > 0
+                         GROUP BY group_id
+                       ) AS groups
                  ORDER BY revenue DESC, group_id
+                 LIMIT %s
                 """,
                 accounts.subselect(
                     SQL("%s AS group_id", group), SQL("%s AS revenue", revenue)
                 ),
+                MAX_ROWS,
             )
         )
-        total = sum(row[2] for row in rows)
-        hhi = sum((row[2] / total) ** 2 for row in rows)
+        total, squares, count = rows[0][3:] if rows else (0, 0, 0)
+        rows = [row[:3] for row in rows]
+        hhi = squares / total**2 if total else 0
         # sudo: a limit is no secret to whoever sees what is beyond it
         limit = company.sudo().key_account_concentration_limit
         result = {
             "total": total,
-            "count": len(rows),
+            "count": count,
             "hhi": hhi,
             "effective": 1 / hhi if hhi else 0,
             "limit": limit,
