@@ -568,8 +568,7 @@ class TestRightsTable(TableCommon):
                 "reason": "x",
             },
             "key.account.tier.undo": {
-                "company_id": self.company.id,
-                "run_number": 77,
+                "change_id": self._get_subject("key.account.tier.change").id,
                 "reason": "x",
             },
             "key.account.visit.cancel": {

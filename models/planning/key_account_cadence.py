@@ -143,8 +143,6 @@ class KeyAccountCadence(models.Model):
         companies, everywhere = self.company_id, not all(self.mapped("company_id"))
         order = self._get_order()
         res = super().write(vals)
-        if is_paused(self.env, REFRESH_DUES):
-            return res
         if vals.keys() - {"sequence", *SILENT_FIELDS} or order != self._get_order():
             self._refresh_dues(
                 companies | self.company_id,
@@ -175,6 +173,8 @@ class KeyAccountCadence(models.Model):
 
     @api.model
     def _refresh_dues(self, companies, everywhere):
+        if is_paused(self.env, REFRESH_DUES):
+            return
         if everywhere:
             companies = companies.sudo().search([("key_account_planning", "=", True)])
         self.env["key.account.due"].sudo()._refresh_companies(companies)
@@ -208,17 +208,21 @@ class KeyAccountCadence(models.Model):
         loads = self.env["key.account.load"].sudo()
         dues = self.env["key.account.due"].sudo()
         with trial(self.env):
-            for company in companies:
-                if not dues._is_kept(company):
-                    dues._refresh(company)
-            before = [loads._get_visits(company) for company in companies]
-            if self:
-                self.write(values)
-            else:
-                self.create(values)
-            self.env.flush_all()
+            before = [
+                loads._get_visits(company, dues._is_kept(company))
+                for company in companies
+            ]
+            with paused(self.env, REFRESH_DUES):
+                if self:
+                    self.write(values)
+                else:
+                    self.create(values)
             found = [
-                {"loads": loads._get_loads(company, old, loads._get_visits(company))}
+                {
+                    "loads": loads._get_loads(
+                        company, old, loads._get_visits(company, False)
+                    )
+                }
                 for company, old in zip(companies, before, strict=True)
             ]
         return self.env["key.account.tier.preview"]._show(

@@ -37,15 +37,24 @@ class KeyAccountLoad(models.AbstractModel):
     _description = "Load of Salespeople"
 
     @api.model
-    def _get_visits(self, company):
+    def _get_visits(self, company, is_current=True):
         """Return {(user id or False, team id or False): visits a week} that the cadence
-        asks for in ``company``, by what is due there. One query.
+        asks for in ``company``. One query.
 
         Every row of what is due counts 7 / interval in days (a month counts 30), calls
         a quarter of that, as in the agenda. A visit to win a lost account back is one
         of its own, and doesn't count.
+
+        :param is_current: by the rows of what is due; False: by what they would be if
+            they were brought up to date, which takes longer and writes nothing
         """
-        self.env["key.account.due"].flush_model()
+        self.env.flush_all()
+        dues = SQL("key_account_due AS due")
+        if not is_current:
+            # as for all rows in key.account.due._refresh
+            self.env.cr.execute("SET LOCAL jit = off; SET LOCAL enable_nestloop = off")
+            wanted = self.env["key.account.due"].sudo()._get_wanted_sql(company)
+            dues = SQL("(%s) AS due", wanted)
         share = SQL(" ").join(
             SQL("WHEN %s THEN %s", track, MODE_LOADS[mode] / planner.VISIT_LOAD)
             for track, mode in TRACK_MODES.items()
@@ -55,14 +64,17 @@ class KeyAccountLoad(models.AbstractModel):
                 """
                 SELECT user_id, team_id,
                        SUM(7.0 / days * CASE track %s ELSE 1 END)::float8
-                  FROM key_account_due
+                  FROM %s
                  WHERE company_id = %s AND loss_id IS NULL
                  GROUP BY user_id, team_id
                 """,
                 share,
+                dues,
                 company.id,
             )
         )
+        if not is_current:
+            self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
         return {
             (user_id or False, team_id or False): visits
             for user_id, team_id, visits in rows

@@ -310,6 +310,13 @@ class KeyAccountPolicy(models.Model):
         with trial(self.env):
             policy, replaced = self._try_values(bounds.to_values(self.env, values))
             companies = policy._get_companies() & self.env.companies
+            if not companies:
+                raise UserError(
+                    self.env._(
+                        "None of your companies goes by this policy: each has one of "
+                        "its own. Preview that one."
+                    )
+                )
             found = [WhatIf(policy, company).run() for company in companies]
             settings = {"is_proposing": not policy.auto_apply}
         return self.env["key.account.tier.preview"]._show(

@@ -179,17 +179,13 @@ class KeyAccountTierChange(models.Model):
                     "decided, or a run before this was kept, has none."
                 )
             )
-        ((company_id, number),) = runs
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Undo This Run"),
             "res_model": "key.account.tier.undo",
             "view_mode": "form",
             "target": "new",
-            "context": {
-                "default_company_id": company_id,
-                "default_run_number": number,
-            },
+            "context": {"default_change_id": self[0].id},
         }
 
     def _check_administrator(self):

@@ -5,9 +5,6 @@ from odoo.tools import SQL
 from ..account.trial import is_trial
 from .moves import Moves
 
-# So many accounts that move are faster refreshed with all others.
-FEW = 1000
-
 
 class TriedMoves(Moves):
     """The moves of a trial: who moves is decided by the same query, but nobody hears of
@@ -64,16 +61,15 @@ class WhatIf:
             planned
         """
         is_planned = self.company.key_account_planning
-        dues = self.env["key.account.due"]
         loads = self.env["key.account.load"]
-        if is_planned and not dues._is_kept(self.company):
-            dues._refresh(self.company)
-        visits = [loads._get_visits(self.company)] if is_planned else []
+        visits = []
+        if is_planned:
+            is_kept = self.env["key.account.due"]._is_kept(self.company)
+            visits.append(loads._get_visits(self.company, is_kept))
         self._remember()
         self.policy._run_tiers(self.company)
         if is_planned:
-            self._refresh_dues()
-            visits.append(loads._get_visits(self.company))
+            visits.append(loads._get_visits(self.company, False))
         return {
             "moves": self._get_moves_json(),
             "tiers": self._get_tiers_json(),
@@ -97,22 +93,6 @@ class WhatIf:
             )
         )
         self.env.cr.execute("ANALYZE key_account_before")
-
-    def _refresh_dues(self):
-        """Bring what is due in line with the tiers: the run does so for those whose
-        changes it has made."""
-        dues = self.env["key.account.due"]
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT partner_id FROM (%s) AS moved LIMIT %s",
-                self._get_moved_sql(),
-                FEW + 1,
-            )
-        )
-        if len(rows) > FEW:
-            dues._refresh(self.company)
-        else:
-            dues._refresh(self.company, [row[0] for row in rows], [])
 
     def _get_moved_sql(self):
         """Return a query for the accounts that have another tier than before the run.

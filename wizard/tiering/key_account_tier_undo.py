@@ -15,8 +15,12 @@ class KeyAccountTierUndo(models.TransientModel):
     _inherit = "key.account.form"
     _description = "Undo Tiering Run"
 
-    company_id = fields.Many2one("res.company", required=True, ondelete="cascade")
-    run_number = bounds.Integer(string="Run", required=True, bounds=(1, bounds.MAX_ID))
+    change_id = fields.Many2one(
+        "key.account.tier.change",
+        required=True,
+        ondelete="cascade",
+        help="One of the run's.",
+    )
     reason = bounds.Char(
         required=True, help="Kept in the history of each account that goes back."
     )
@@ -28,10 +32,10 @@ class KeyAccountTierUndo(models.TransientModel):
         help="Somebody has moved or locked these since: they stay where they are.",
     )
 
-    @api.depends("company_id", "run_number")
+    @api.depends("change_id")
     def _compute_counts(self):
-        for wizard in self:
-            wizard._get_changes()._check_administrator()
+        self.moved_count, self.kept_count, self.kept_names = 0, 0, False
+        for wizard in self.filtered("change_id"):
             undo = wizard._get_undo()
             wizard.moved_count, wizard.kept_count = undo.get_counts()
             names = undo.get_kept(NAMED).mapped("display_name")
@@ -39,32 +43,13 @@ class KeyAccountTierUndo(models.TransientModel):
                 names.append(self.env._("%s more", wizard.kept_count - NAMED))
             wizard.kept_names = ", ".join(names)
 
-    def _get_changes(self):
-        """Return a change of the run: whoever may read it and is an administrator may
-        undo the run."""
-        # sudo: the right to read it is checked by whom it is returned to
-        change = (
-            self.env["key.account.tier.change"]
-            .sudo()
-            .search(
-                [
-                    ("company_id", "=", self.company_id.id),
-                    ("run_number", "=", self.run_number),
-                ],
-                limit=1,
-            )
-        )
-        if not change:
-            raise UserError(self.env._("There is no such run: refresh the list."))
-        return change.with_env(self.env)
-
     def _get_undo(self):
-        return Undo(self.company_id, self.run_number)
+        self.change_id._check_administrator()
+        return Undo(self.change_id.company_id, self.change_id.run_number)
 
     def action_undo(self):
         """Undo the run."""
         self.ensure_one()
-        self._get_changes()._check_administrator()
         changes = self._get_undo().run(
             self.env._("Run undone: %s", self.reason), self.env.user
         )

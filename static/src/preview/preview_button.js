@@ -1,7 +1,6 @@
 import {Component} from "@odoo/owl";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
-import {useService} from "@web/core/utils/hooks";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
 /**
@@ -16,9 +15,10 @@ export class PreviewButton extends Component {
     };
 
     setup() {
-        this.action = useService("action");
-        this.orm = useService("orm");
-        this.ui = useService("ui");
+        // Not by useService: on a phone the button is in a menu that closes, and what
+        // goes on afterwards would wait for ever.
+        const {action, orm, ui} = this.env.services;
+        Object.assign(this, {action, orm, ui});
     }
 
     get ids() {

@@ -102,6 +102,10 @@ registry.category("web_tour.tours").add("key_account_admin", {
                 ".modal .o_list_view:has(.o_searchview) .o_data_row:contains('Second Customer'):contains('Down')",
         },
         {
+            content: "The menu that exports",
+            trigger: ".modal .o_cp_action_menus button:has(.fa-cog):visible",
+        },
+        {
             trigger: ".modal button[name=action_back]",
             run: "click",
         },
