@@ -46,6 +46,7 @@ class TestTours(TourCommon):
         self._check_next(visit)
 
     def test_admin(self):
+        self.manager.group_ids += self.env.ref("base.group_allow_export")
         today = clock.get_today(self.company)
         partners = [
             self._create_partner(f"{name} Customer")

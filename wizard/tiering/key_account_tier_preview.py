@@ -263,9 +263,8 @@ class KeyAccountTierPreviewLine(models.TransientModel):
     )
     rank = fields.Integer(readonly=True, aggregator=None)
 
-    @api.model
     def action_back(self):
-        """Go back from the list to the preview."""
+        """Go back from the list, where nothing needs to be selected, to the preview."""
         preview_id = self.env.context.get("key_account_preview_id")
         preview = self.env["key.account.tier.preview"].browse(preview_id).exists()
         preview.check_access("read")

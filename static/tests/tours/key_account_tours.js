@@ -94,7 +94,7 @@ registry.category("web_tour.tours").add("key_account_admin", {
         },
         {
             content: "A list that filters and exports",
-            trigger: ".modal button.oe_stat_button[name=action_view_moves]",
+            trigger: ".modal button[name=action_view_moves]",
             run: "click",
         },
         {
