@@ -82,6 +82,7 @@
         "views/plan/key_account_profile_templates.xml",
         "views/plan/res_partner_views.xml",
         "views/plan/res_config_settings_views.xml",
+        "views/portfolio/key_account_portfolio_views.xml",
     ],
     "demo": [
         "demo/product_product_demo.xml",
@@ -104,6 +105,22 @@
     "assets": {
         "web.assets_backend": [
             "crm_key_account/static/src/**/*",
+            # loaded by whoever opens it
+            ("remove", "crm_key_account/static/src/portfolio/**/*"),
+            "crm_key_account/static/src/portfolio/portfolio_action.js",
+        ],
+        "crm_key_account.assets_portfolio": [
+            ("include", "web._assets_helpers"),
+            ("include", "web._assets_backend_helpers"),
+            "web/static/src/scss/pre_variables.scss",
+            "web/static/lib/bootstrap/scss/_variables.scss",
+            "web/static/lib/bootstrap/scss/_variables-dark.scss",
+            "web/static/lib/bootstrap/scss/_maps.scss",
+            "crm_key_account/static/src/portfolio/**/*",
+            ("remove", "crm_key_account/static/src/portfolio/portfolio_action.js"),
+        ],
+        "web.assets_unit_tests_setup": [
+            "crm_key_account/static/src/portfolio/**/*",
         ],
         "web.assets_unit_tests": [
             "crm_key_account/static/tests/**/*.test.js",

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import partial
 
 from odoo.tools import config
@@ -386,6 +387,35 @@ def measure_screens(size, rounds):
 
 
 # ---------------------------------------------------------------------------
+# Portfolio
+# ---------------------------------------------------------------------------
+def measure_portfolio(size, rounds):
+    """Against a stock pivot of the same invoices: of the policy's window, whose figures
+    are on the accounts, and of a period that is read from the books."""
+    databases.say(f"{size.label}: the portfolio")
+    last = date.today()
+    year = {"date_from": str(last - timedelta(days=364)), "date_to": str(last)}
+    result = []
+    for name, filters in (
+        ("Opening the portfolio", {}),
+        ("Opening the portfolio of another period", year),
+    ):
+        measurement = Measurement(name, "a pivot of the invoice analysis", 3)
+        # as a manager who has opened it before: what a process does once is done
+        for number in range(-1, max(rounds, 5)):
+            their = timed(size.live, usage.read_pivot)[0]
+            our, queries, count = timed(
+                size.live, partial(usage.open_portfolio, **filters)
+            )
+            if number >= 0:
+                measurement.theirs.append(their)
+                measurement.ours.append(our)
+                measurement.note = f"{count:,} accounts, {queries} queries"
+        result.append(measurement)
+    return result
+
+
+# ---------------------------------------------------------------------------
 # Memory
 # ---------------------------------------------------------------------------
 MEMORY = {
@@ -477,6 +507,7 @@ PARTS = {
     "planning": measure_planning,
     "visits": measure_visits,
     "screens": measure_screens,
+    "portfolio": measure_portfolio,
     "memory": measure_memory,
 }
 

@@ -83,6 +83,34 @@ def read_report(env):
     )
 
 
+def read_pivot(env):
+    """Open core's invoice analysis as a pivot, as the web client asks for it: rows,
+    columns and their cells, of customers' invoices."""
+    company = data.company_of(env)
+    report = env["account.invoice.report"].with_context(allowed_company_ids=company.ids)
+    rows, columns = "invoice_date:month", "product_categ_id"
+    return len(
+        report.formatted_read_grouping_sets(
+            [
+                ("state", "not in", ("draft", "cancel")),
+                ("move_type", "in", ["out_invoice", "out_refund"]),
+            ],
+            [[], [columns], [rows], [rows, columns]],
+            ["price_subtotal:sum", "__count"],
+        )
+    )
+
+
+def open_portfolio(env, **filters):
+    """Open the portfolio as a manager who sees all accounts; return how many."""
+    company = data.company_of(env)
+    portfolio = env["key.account.portfolio"].with_context(
+        allowed_company_ids=company.ids
+    )
+    result = portfolio.get_portfolio(**filters)
+    return result["total"]["count"]
+
+
 def run_policy(env):
     """Run the policy in one company, in full: tiers, relationships and effort. Return
     the number of changes."""

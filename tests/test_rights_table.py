@@ -75,6 +75,7 @@ DIALOGS = {
 # Every public method, by who mustn't call it.
 # Outside sales: of records that all of sales may read, or of none.
 SALES_METHODS = {
+    ("key.account.portfolio", "get_portfolio"),
     ("key.account.risk", "get_risk"),
     ("crm.lead", "action_log_key_account_visit"),
     ("crm.lead", "action_view_key_account_visits"),
