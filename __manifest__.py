@@ -80,6 +80,7 @@
         "views/plan/key_account_plan_views.xml",
         "views/plan/key_account_plan_menus.xml",
         "views/plan/key_account_profile_templates.xml",
+        "views/plan/key_account_views.xml",
         "views/plan/res_partner_views.xml",
         "views/plan/res_config_settings_views.xml",
         "views/portfolio/key_account_portfolio_views.xml",

@@ -1,4 +1,5 @@
 from . import actuals
+from . import key_account
 from . import key_account_plan
 from . import key_account_plan_line
 from . import key_account_plan_member

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL, clean_context, format_date
 
 from ...const import RELATIONSHIP_LEVELS
@@ -637,18 +638,21 @@ class KeyAccountPlan(models.Model):
             plan.partner_id = plan.partner_id.commercial_partner_id
 
     @api.model
+    def _get_in_force_domain(self, today):
+        return (
+            Domain("state", "!=", "closed")
+            & Domain("date_from", "<=", today)
+            & Domain("date_to", ">=", today)
+        )
+
+    @api.model
     def _get_current(self, company, partner_ids):
         """Return {customer id: the plan in force today}, of those the user may read: an
         approved one before others, a customer's own before its group's."""
-        today = clock.get_today(company)
         plans = self.search(
-            [
-                ("partner_id", "in", list(partner_ids)),
-                ("company_id", "=", company.id),
-                ("state", "!=", "closed"),
-                ("date_from", "<=", today),
-                ("date_to", ">=", today),
-            ]
+            self._get_in_force_domain(clock.get_today(company))
+            & Domain("partner_id", "in", list(partner_ids))
+            & Domain("company_id", "=", company.id)
         )
         result = {}
         for plan in plans.sorted(lambda p: (p.state != "approved", p.is_group)):

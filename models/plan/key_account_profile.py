@@ -8,6 +8,7 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date, formatLang, html2plaintext
 
+from ...const import LEVEL_NUMBERS
 from ..account import clock
 from .actuals import get_months
 
@@ -69,9 +70,6 @@ class KeyAccountProfile(models.AbstractModel):
         for account in accounts:
             row = row_by_account.get(account, rows.browse())
             values = {name: part.get(account) for name, part in parts.items()}
-            strategy = lines._match(
-                account.account_value_type, account.industry_id, self.env.company
-            )
             result[account] = {
                 **values,
                 "name": account.display_name,
@@ -81,7 +79,7 @@ class KeyAccountProfile(models.AbstractModel):
                 "facts": self._get_facts(account),
                 "is_hidden": not row and not account._is_own_account(),
                 "figures": self._get_figures(row),
-                "strategy": self._shorten(html2plaintext(strategy._get_html())),
+                "strategy": self._get_strategy(lines, account),
                 "note": self._shorten(html2plaintext(account.comment or ""), MAX_NOTE),
                 "risks": self._get_risks(row, values),
             }
@@ -145,11 +143,24 @@ class KeyAccountProfile(models.AbstractModel):
         ]
         return [(name, value) for name, value in figures if value]
 
+    @api.model
+    def _get_strategy(self, lines, account):
+        """Return how to treat the customer, as plain text.
+
+        :param lines: strategies of the company
+        """
+        found = lines._match(
+            account.account_value_type, account.industry_id, self.env.company
+        )
+        texts = [html2plaintext(line.text or "") for line in found]
+        return self._shorten(" ".join(texts), MAX_NOTE)
+
     # Relationship ------------------------------------------------------------
 
     @api.model
     def _get_ladder(self, rows):
-        """Return {account: level, what supports it, and each criterion}."""
+        """Return {account: level, what supports it, and the criteria up to the next
+        one}."""
         if not rows:
             return {}
         self.env.flush_all()
@@ -204,6 +215,8 @@ class KeyAccountProfile(models.AbstractModel):
                 "levels": [
                     (levels[level], lines)
                     for level, lines in lines_by_id[row.partner_id.id].items()
+                    # up to the step that comes next
+                    if LEVEL_NUMBERS[level] <= self._get_reach(row) + 1
                 ],
                 "coverage": row.required_count
                 and self.env._(
@@ -215,6 +228,13 @@ class KeyAccountProfile(models.AbstractModel):
             }
             for row in rows
         }
+
+    @api.model
+    def _get_reach(self, row):
+        """Return the number of the higher one of the level in force and the one that
+        the evidence supports."""
+        levels = (row.relationship_level, row.suggested_relationship_level)
+        return max(LEVEL_NUMBERS.get(level, 1) for level in levels)
 
     @api.model
     def _get_people(self, contacts):

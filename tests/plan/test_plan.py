@@ -72,7 +72,10 @@ class TestPlan(PlanCommon):
                 self._as(self.Plan, self.rep).create({**values, **YEAR, name: False})
             with self.assertRaisesRegex(ValidationError, "^A plan needs a period: "):
                 self._as(self.plan, self.rep).write({name: False})
-        with self.assertRaisesRegex(ValidationError, "ends before it begins"):
+        with (
+            self.assertRaisesRegex(ValidationError, "ends before it begins"),
+            self.cr.savepoint(),
+        ):
             self.plan.date_to = "2025-12-31"
         self.env.invalidate_all()
         self.assertEqual(
@@ -92,7 +95,10 @@ class TestPlan(PlanCommon):
         portal = self._create_user("ka_plan_portal", "base.group_portal")
         with self.assertRaisesRegex(ValidationError, "doesn't work for"):
             self.plan.member_ids = [Command.create({"user_id": portal.id})]
-        with self.assertRaisesRegex(ValidationError, "isn't a contact of Kestrel"):
+        with (
+            self.assertRaisesRegex(ValidationError, "isn't a contact of Kestrel"),
+            self.cr.savepoint(),
+        ):
             self.plan.objective_ids = [
                 Command.create({"name": "More", "contact_id": self.other.id})
             ]
@@ -559,6 +565,23 @@ class TestPlan(PlanCommon):
         self.env.invalidate_all()
         self.assertEqual(plan.partner_id, self.partner)
         self.assertEqual(plan.account_user_id, self.rep)
+
+    def test_accounts_without_a_plan(self):
+        self._create_plan(self.other, date_from="2026-04-01")
+        self.Card._ensure((self.partner | self.other).ids, self.company)
+        for user in (self.leader, self.rep):
+            cards = self._as(self.Card, user).search(
+                [("partner_id", "in", (self.partner | self.other).ids)]
+            )
+            own = cards.filtered(lambda card: card.partner_id == self.partner)
+            for value, expected in ((True, own), (False, cards - own)):
+                found = cards.search(
+                    [("has_plan", "=", value), ("id", "in", cards.ids)]
+                )
+                self.assertEqual(found, expected)
+                self.assertEqual(
+                    cards.filtered(lambda card, v=value: card.has_plan == v), expected
+                )
 
     def test_open_from_the_customer(self):
         action = self._as(self.partner, self.rep).action_view_key_account_plans()

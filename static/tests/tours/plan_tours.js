@@ -4,7 +4,11 @@ registry.category("web_tour.tours").add("key_account_profile", {
     steps: () => [
         {
             content: "From the customer to its profile",
-            trigger: ".o_form_view .oe_stat_button:contains('Profile')",
+            trigger: ".o_form_view .nav-link[name=key_account]",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_view button:contains('Account Profile')",
             run: "click",
         },
         {
