@@ -1,9 +1,11 @@
 """Chaos: nights, users and `kill -9` on one database, and what must hold afterwards.
 
-Two Odoo servers, each with a worker for jobs, run the nightly job over and over, while
-salespeople report, move, cancel and hand over visits through JSON-RPC, a few actions a
-second each. Again and again one of the servers is killed and started anew. In the end
-the servers have one quiet night, and the database is asked.
+Salespeople report, move, cancel and hand over visits through JSON-RPC, a few actions a
+second each: first alone, then beside one night after the other, on a server without a
+worker for jobs, so that what they wait for are locks. Then tiering and planning run at
+the same time, by two processes. Then two servers, each with a worker for jobs, run the
+nightly job over and over beside the users, and again and again one of the servers is
+killed and started anew. In the end there is one quiet night, and the database is asked.
 
 It all runs on this computer, on a database of its own: a copy of the one with the demo
 data, with more customers.
@@ -15,13 +17,16 @@ import json
 import random
 import re
 import signal
+import statistics
 import subprocess
 import threading
 import time
 import urllib.request
+from collections import defaultdict
+from contextlib import contextmanager
 from datetime import date, timedelta
 
-from . import base, databases, postgres
+from . import base, databases, postgres, python
 from .base import HOME, Failure, say, step
 
 DATABASE = "key_account_chaos"
@@ -32,6 +37,50 @@ PAUSE = (0.2, 0.6)
 LIFE = (3, 7)
 # The quiet night at the end, in seconds
 QUIET = 120
+# How long users work alone, in seconds
+ALONE = 20
+# Nights beside users, and tierings against plannings
+RUNS = 20
+# Nobody waits longer, in seconds, or than so many times of what is usual
+LONGEST_WAIT, TIMES_USUAL = 2, 3
+# Who waits for a lock, for how long, and for whom: asked all the time
+WATCH = r'''
+import json, signal, sys, time, psycopg2
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+host, port, user, database = sys.argv[1:]
+connection = psycopg2.connect(host=host, port=port, user=user, dbname=database)
+connection.autocommit = True
+cursor = connection.cursor()
+waits = {}
+print("ready", flush=True)
+try:
+    while True:
+        cursor.execute("""
+            SELECT waits.pid, waits.waitstart::text,
+                   EXTRACT(EPOCH FROM clock_timestamp() - waits.waitstart)::float8,
+                   regexp_replace(left(who.query, 400), '\s+', ' ', 'g'),
+                   regexp_replace(left(other.query, 400), '\s+', ' ', 'g'),
+                   EXTRACT(EPOCH FROM clock_timestamp() - other.xact_start)::float8
+              FROM pg_locks waits
+              JOIN pg_stat_activity who
+                ON who.pid = waits.pid AND who.datname = current_database()
+              LEFT JOIN pg_stat_activity other
+                     ON other.pid = (pg_blocking_pids(waits.pid))[1]
+             WHERE NOT waits.granted AND waits.waitstart IS NOT NULL
+        """)
+        for pid, start, *rest in cursor.fetchall():
+            waits[pid, start] = rest
+        time.sleep(0.03)
+finally:
+    longest = sorted(waits.values(), key=lambda wait: -wait[0])[:8]
+    print(json.dumps([len(waits), longest]))
+'''
+# What is run at the same time
+CALLS = {
+    "tiering": 'env["key.account.policy"]._cron_run()',
+    "planning": 'env["key.account.visit"]._cron_generate()',
+}
 SEED = """
 users = env["res.users"].search([("login", "in", ["kate", "matteo", "ingrid"])])
 partners = env["res.partner"].create(
@@ -168,8 +217,9 @@ INVARIANTS = {
 class Server:
     """An Odoo server with one worker for jobs, on a port of its own."""
 
-    def __init__(self, found, number):
+    def __init__(self, found, number, workers=1):
         self.found = found
+        self.workers = workers
         self.log = base.new_log(f"chaos_{number}")
         self.port = base.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -184,7 +234,7 @@ class Server:
                     f"--db-filter=^{DATABASE}$",
                     "--http-interface=127.0.0.1",
                     f"--http-port={self.port}",
-                    "--max-cron-threads=1",
+                    f"--max-cron-threads={self.workers}",
                     "--workers=0",
                 ],
                 stdin=subprocess.DEVNULL,
@@ -233,7 +283,8 @@ class User(threading.Thread):
         self.opener = None
         self.url = None
         self.done = self.refused = self.broken = 0
-        self.slowest = 0
+        # seconds of each request, by what is asked; and of all actions
+        self.calls, self.actions = defaultdict(list), []
         self.random = random.Random(login)
 
     def run(self):
@@ -244,7 +295,7 @@ class User(threading.Thread):
                     self._log_in()
                 self._act()
                 self.done += 1
-                self.slowest = max(self.slowest, time.monotonic() - begin)
+                self.actions.append(time.monotonic() - begin)
             except (OSError, http.client.HTTPException, ValueError):
                 # the server was killed
                 self.broken += 1
@@ -258,7 +309,7 @@ class User(threading.Thread):
     def _log_in(self):
         # the other one, if one was killed
         urls = [server.url for server in self.servers if server.url != self.url]
-        self.url = self.random.choice(urls)
+        self.url = self.random.choice(urls or [self.url])
         self.opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
@@ -281,10 +332,14 @@ class User(threading.Thread):
         return answer["result"]
 
     def _call(self, model, method, *args, **kwargs):
-        return self._post(
-            "/web/dataset/call_kw",
-            {"model": model, "method": method, "args": args, "kwargs": kwargs},
-        )
+        begin = time.monotonic()
+        try:
+            return self._post(
+                "/web/dataset/call_kw",
+                {"model": model, "method": method, "args": args, "kwargs": kwargs},
+            )
+        finally:
+            self.calls[f"{model}.{method}"].append(time.monotonic() - begin)
 
     def _find(self, model, domain, fields):
         rows = self._call(model, "search_read", domain, fields, limit=200)
@@ -367,18 +422,12 @@ def make_chaos(found, kills):
     :param int kills: how many servers are killed
     :return: 1 if something is lost or wrong afterwards, else 0
     """
-    _make_database(found)
+    with base.locked("databases", "Waiting for another command that makes databases"):
+        _make_database(found)
+    lost = _be_beside_users(found) + _run_against(found)
     servers = [Server(found, number) for number in (1, 2)]
-    ended = threading.Event()
-    users = [User(login, servers, ended) for login in USERS]
     killed = 0
-    try:
-        step("Starting two servers and four users")
-        for server in servers:
-            server.start()
-            server.wait()
-        for user in users:
-            user.start()
+    with _users(servers) as users:
         step(f"Killing {kills} servers")
         while killed < kills:
             end = time.monotonic() + random.uniform(*LIFE)
@@ -391,18 +440,164 @@ def make_chaos(found, kills):
             server.start()
             server.wait()
         step("A quiet night")
-        ended.set()
-        for user in users:
-            user.join(60)
+        _stop(users)
         # what is in two minds is healed by a whole night that nobody disturbs
         for _ in range(2):
             _call_job()
             _wait_for_night()
+    return _report(servers, users, killed) or min(lost, 1)
+
+
+@contextmanager
+def _users(servers):
+    """Four users of these servers, all of them stopped in the end."""
+    ended = threading.Event()
+    users = [User(login, servers, ended) for login in USERS]
+    step(f"Starting {len(servers)} servers and {len(users)} users")
+    try:
+        for server in servers:
+            server.start()
+            server.wait()
+        for user in users:
+            user.start()
+        yield users
     finally:
         ended.set()
         for server in servers:
             server.stop()
-    return _report(servers, users, killed)
+
+
+def _stop(users):
+    users[0].ended.set()
+    for user in users:
+        user.join(60)
+
+
+@contextmanager
+def _watching():
+    """Watch who waits for locks; gives a list that is filled in the end with the number
+    of waits, and the longest ones: seconds, who waits, for whom, and how old the
+    transaction is that holds."""
+    to = postgres.settings()
+    found = []
+    with subprocess.Popen(
+        [python.PYTHON, "-I", "-c", WATCH]
+        + [to["host"], to["port"], to["user"], DATABASE],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=base.environ(),
+    ) as process:
+        process.stdout.readline()
+        try:
+            yield found
+        finally:
+            process.terminate()
+            found[:] = json.loads(process.stdout.read())
+
+
+def _be_beside_users(found):
+    """Nights beside four users whom nobody disturbs otherwise.
+
+    :return: how many nights were lost
+    """
+    jobs, web = Server(found, "jobs"), Server(found, "web", workers=0)
+    jobs.start()
+    lost = 0
+    try:
+        jobs.wait()
+        with _users([web]) as users:
+            time.sleep(3)  # the first requests fill caches
+            _take_times(users)
+            time.sleep(ALONE)
+            alone = _take_times(users)
+            step(f"{RUNS} nights beside four users")
+            with _watching() as waits:
+                for _ in range(RUNS):
+                    _call_job()
+                    _wait_for_night()
+                    lost += int(
+                        postgres.sql(
+                            INVARIANTS["companies whose night isn't done"], DATABASE
+                        )
+                    )
+                beside = _take_times(users)
+            actions = sum(user.done for user in users)
+            _stop(users)
+    finally:
+        jobs.stop()
+    text = jobs.log.read_text(errors="replace")
+    again = len(re.findall("Tried again, number", text))
+    say(f"    {RUNS} nights beside {actions} actions: {lost} lost, {again} steps again")
+    _say_times(alone, beside)
+    _say_waits(waits)
+    return lost
+
+
+def _take_times(users):
+    """Return the seconds of each request since the last time, by what was asked."""
+    times = defaultdict(list)
+    for user in users:
+        calls, user.calls = user.calls, defaultdict(list)
+        for name, seconds in calls.items():
+            times[name] += seconds
+    return times
+
+
+def _say_times(alone, beside):
+    for name, seconds in sorted(beside.items()):
+        usual = statistics.median(alone.get(name) or seconds)
+        limit = max(LONGEST_WAIT, TIMES_USUAL * usual)
+        late = sum(each > limit for each in seconds)
+        say(
+            f"    {name}: {len(seconds)} times, usually {usual:.2f} s alone "
+            f"(longest {max(alone.get(name) or [0]):.2f}), beside nights "
+            f"{statistics.median(seconds):.2f}, longest {max(seconds):.2f}; "
+            f"{late} over {limit:.1f} s"
+        )
+
+
+def _say_waits(waits):
+    count, longest = waits
+    say(f"    {count} waits for locks, the longest ones:")
+    for seconds, query, other, age in longest:
+        say(
+            f"    {seconds:.2f} s: {query[:100]}\n"
+            f"        for ({age or 0:.1f} s old) {(other or '?')[:160]}"
+        )
+
+
+def _run_against(found):
+    """Tiering and planning at the same time, by two processes, over and over.
+
+    :return: how many runs were lost
+    """
+    step(f"{RUNS} runs of tiering against planning")
+    logs, processes = [], []
+    for name, call in CALLS.items():
+        logs.append(base.new_log(f"chaos_{name}"))
+        with open(logs[-1], "a") as file:
+            process = subprocess.Popen(
+                [*found.command, "shell", "-d", DATABASE, "--no-http"],
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=found.environ(),
+                cwd=HOME,
+            )
+        process.stdin.write(f"for _ in range({RUNS}):\n    {call}\n\n")
+        process.stdin.close()
+        processes.append(process)
+    codes = [process.wait() for process in processes]
+    text = "".join(log.read_text(errors="replace") for log in logs)
+    done = re.findall(r"Night of \d+ companies: (\d+) left, (\d+) steps", text)
+    lost = sum(left != "0" for left, _ in done) + 2 * RUNS - len(done)
+    again = sum(int(steps) for _, steps in done)
+    say(
+        f"    {len(done)} of {2 * RUNS} came to their end: {lost} lost, "
+        f"{again} steps again{', ended badly' if any(codes) else ''}"
+    )
+    return lost
 
 
 def _make_database(found):
@@ -467,7 +662,8 @@ def _report(servers, users, killed):
         f"{sum(user.done for user in users)} actions, "
         f"{sum(user.refused for user in users)} refused, "
         f"{sum(user.broken for user in users)} on a server that was killed, "
-        f"the slowest took {max(user.slowest for user in users):.1f} s"
+        "the slowest took "
+        f"{max(time for user in users for time in user.actions):.1f} s"
     )
     wrong = 0
     for name, query in INVARIANTS.items():

@@ -182,7 +182,7 @@ def chaos(_options):
     except ValueError:
         text = "ARGS is the number of kills, as in `make chaos ARGS=100`."
         raise Failure(text) from None
-    with environment() as found, making_databases():
+    with environment() as found:
         return make_chaos(found, kills)
 
 
