@@ -54,5 +54,11 @@ NIGHT_BATCH = 50
 # would take it for as small as it was.
 ANALYZED_ROWS = 1000
 
+# From here on it is no amount of money, as what is no number at all, which PostgreSQL
+# takes for the largest: one account's would be the share of all.
+NO_AMOUNT = 10**18
+# How many records a line of the log names
+LOGGED_IDS = 50
+
 # After somebody said no to a lower level, lapsed evidence doesn't ask again so soon.
 QUIET_DAYS = 90

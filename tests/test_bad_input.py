@@ -22,6 +22,11 @@ OPERATORS = [
 SEARCHED = [False, True, 0, 2**31, -1, "abc", "2026-03-18", "9999-12-31"]
 
 
+LOG = "odoo.addons.crm_key_account.models"
+DUE_LOG = f"{LOG}.planning.key_account_due"
+TIERING_LOG = f"{LOG}.tiering.key_account"
+
+
 def _is_ours(field):
     # core's, told to look with the reader's rights
     return field._module == "crm_key_account" and getattr(field, "related_sudo", True)
@@ -371,6 +376,127 @@ class TestBadInput(KeyAccountCommon):
                 savepoint.rollback()
                 self.env.invalidate_all()
 
+    def _get_row(self, record, track="visit"):
+        name = "lead_id" if record._name == "crm.lead" else "partner_id"
+        return self.env["key.account.due"].search(
+            [(name, "=", record.id), ("track", "=", track)]
+        )
+
+    def test_an_interval_to_correct_is_in_the_backlog(self):
+        """Nobody knows when it is due: not planned, but logged and named."""
+        self.visit._close("Again")
+        self._get_planned(self.other)._close("Again")
+        for interval in (bounds.MAX_DAYS + 1, 2**31 - 1, -1):
+            with self.subTest(interval=interval):
+                self.env.flush_all()
+                self.cr.execute(
+                    "UPDATE key_account SET visit_interval_days = %s"
+                    " WHERE partner_id = %s",
+                    [interval, self.partner.id],
+                )
+                self.env.invalidate_all()
+                self.env["key.account.due"]._refresh(self.company)
+                with self.assertLogs(DUE_LOG, "WARNING") as logs:
+                    self.Visit._generate()
+                self.assertIn(str(self.partner.id), logs.output[0])
+                self.assertFalse(self._get_planned(self.partner))
+                row = self._get_row(self.partner)
+                self.assertEqual(row.reason, "data")
+                self.assertTrue(row.is_waiting)
+                # none of its own: by the cadence
+                self.assertTrue(self._get_planned(self.other))
+        # nor is it planned with others, or alone
+        self.Visit._generate(self.partner | self.other)
+        self.assertFalse(self._get_planned(self.partner))
+        self.partner.with_user(self.rep).visit_interval_days = 7
+        self.assertFalse(self._get_row(self.partner).reason)
+        self.Visit._generate()
+        self.assertTrue(self._get_planned(self.partner))
+        self.assertFalse(self.env["key.account.due"]._get_invalid(self.company))
+
+    def test_amounts_to_correct_are_in_the_backlog(self):
+        """They count as zero, and move nobody: logged and named."""
+        self.policy.metric = "expected_revenue"
+        self.visit._close("Again")
+        self._get_planned(self.other)._close("Again")
+        leads = self.env["crm.lead"].create(
+            [
+                {
+                    "name": partner.name,
+                    "partner_id": partner.id,
+                    "company_id": self.company.id,
+                    "expected_revenue": revenue,
+                }
+                for partner, revenue in ((self.partner, 9000), (self.other, 1000))
+            ]
+        )
+        self.policy._run()
+        self.assertFalse(self._get_card(self.partner).has_invalid_amounts)
+        for incremental, value in ((False, "NaN"), (True, "Infinity")):
+            with self.subTest(value=value):
+                self.env.flush_all()
+                self.cr.execute(
+                    "UPDATE crm_lead SET expected_revenue = %s, write_date = NOW()"
+                    " WHERE id = %s",
+                    [value, leads[0].id],
+                )
+                self.env.invalidate_all()
+                with self.assertLogs(TIERING_LOG, "WARNING") as logs:
+                    self.policy._run_companies(self.company, incremental=incremental)
+                self.assertIn(str(self.partner.id), logs.output[0])
+                card = self._get_card(self.partner)
+                self.assertTrue(card.has_invalid_amounts)
+                self.assertEqual(card.tier_id, self.tier_a)
+                self.assertFalse(card.suggested_tier_id)
+                self.assertIn("correct them", self.partner.key_account_explanation)
+                self.assertEqual(self._get_card(self.other).share, 100)
+                with self.assertLogs(DUE_LOG, "WARNING"):
+                    self.Visit._generate()
+                self.assertEqual(self._get_row(self.partner).reason, "data")
+                self.assertFalse(self._get_planned(self.partner))
+                self.assertTrue(self._get_planned(self.other))
+        # core itself can't compare it with anything
+        self.env.flush_all()
+        self.cr.execute(
+            "UPDATE crm_lead SET expected_revenue = 9000 WHERE id = %s", leads[0].ids
+        )
+        self.env.invalidate_all()
+        self.policy._run_companies(self.company, incremental=True)
+        card = self._get_card(self.partner)
+        self.assertFalse(card.has_invalid_amounts)
+        self.assertEqual(card.suggested_tier_id, self.tier_a)
+        self.Visit._generate()
+        self.assertTrue(self._get_planned(self.partner))
+
+    def test_a_lead_to_correct_has_no_tier(self):
+        self.policy.metric = "expected_revenue"
+        self.env["crm.lead"].create(
+            {
+                "name": "Known",
+                "partner_id": self.other.id,
+                "company_id": self.company.id,
+                "expected_revenue": 1000,
+            }
+        )
+        self.policy._run()
+        lead = self.lead
+        lead.expected_revenue = 5000
+        self.assertEqual(lead.account_tier_id, self.tier_a)
+        for value in ("NaN", "Infinity", "1e30"):
+            with self.subTest(value=value):
+                self.env.flush_all()
+                self.cr.execute(
+                    "UPDATE crm_lead SET prorated_revenue = %s, expected_revenue = %s,"
+                    " account_tier_id = %s WHERE id = %s",
+                    [value, value, self.tier_a.id, lead.id],
+                )
+                self.env.invalidate_all()
+                self.policy._run()
+                self.assertFalse(lead.account_tier_id)
+                self.env.add_to_compute(lead._fields["account_tier_id"], lead)
+                self.assertFalse(lead.account_tier_id)
+                self.Visit._generate()
+
     def test_refused_visit_is_in_the_backlog(self):
         """Whatever another addon, or a rule, raises while one visit is made: that one
         waits with a reason, the others are planned."""
@@ -542,6 +668,46 @@ class TestBadInput(KeyAccountCommon):
                 visit.action_report(bad)
 
     # --- texts -------------------------------------------------------------------
+
+    def test_what_is_no_choice_and_no_record(self):
+        partner = self.partner.with_user(self.manager)
+        for name, value in (
+            ("executive_sponsor_id", "abc"),
+            ("visit_interval_days", 1.5),
+            ("relationship_level", "friend"),
+            ("account_value_type", 3),
+        ):
+            with self.subTest(name=name), self.assertRaises(UserError):
+                partner.write({name: value})
+        self.assertFalse(self._get_card(self.partner).visit_interval_days)
+        visit = self.visit.with_user(self.rep)
+        for values in (
+            {"mode": "teleport"},
+            {"service_speed": "9"},
+            {"contact_ids": "abc"},
+            {"contact_ids": [[99, 1, 0]]},
+            {"contact_ids": [["a"]]},
+        ):
+            with self.subTest(values=values), self.assertRaises(UserError):
+                visit.action_report(values)
+
+    def test_what_follows_is_not_set(self):
+        """Tier, level and stage of a lead: not even where it is created."""
+        leads = self.env["crm.lead"].with_user(self.manager)
+        for name, value in (
+            ("account_tier_id", self.tier_a.id),
+            ("engagement_stage", "contract"),
+            ("relationship_level", "partner"),
+        ):
+            with self.subTest(name=name):
+                with self.assertRaises(UserError):
+                    leads.create({"name": "L", name: value})
+                # a column of the pipeline says so
+                lead = leads.with_context(**{f"default_{name}": value}).create(
+                    {"name": "L", "company_id": self.company.id}
+                )
+                plain = leads.create({"name": "L", "company_id": self.company.id})
+                self.assertEqual(lead[name], plain[name])
 
     def test_texts(self):
         visit = self.visit.with_user(self.rep)

@@ -260,6 +260,18 @@ class TestForms(KeyAccountCommon):
         )["value"]
         self.assertFalse(values.get("account_tier_id"))
         self.assertNotEqual(values.get("relationship_level"), "partner")
+        # nor by a saved one that is of no company
+        lead = leads.create(
+            {
+                "name": "Nobody's",
+                "company_id": False,
+                "team_id": False,
+                "user_id": False,
+                "expected_revenue": 10**9,
+            }
+        )
+        self.assertFalse(lead.company_id)
+        self.assertFalse(lead.account_tier_id)
         # the same customer in one's own company
         values = self._as("crm.lead", self.leader).onchange(
             {"company_id": self.company.id, "partner_id": self.own.id},

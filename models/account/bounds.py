@@ -16,6 +16,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command
 from odoo.tools import format_date
 
 # Ten years: the longest interval between two visits, and how far ahead people plan.
@@ -31,6 +32,8 @@ COLORS = (0, 11)
 LONGEST_LINE, LONGEST_TEXT = 1000, 20000
 # PostgreSQL refuses the first one, XML and browsers most of the others.
 CONTROL_CHARACTERS = dict.fromkeys({*range(32), 127} - set(map(ord, "\t\n\r")))
+# Halves of a character, which no encoding knows
+CONTROL_CHARACTERS |= dict.fromkeys(range(0xD800, 0xE000))
 MAX_ID = 2**31 - 1
 
 
@@ -258,8 +261,8 @@ def to_values(env, values):
 
 
 def check_values(model, vals_list):
-    """Refuse values that name records by what is no id, or lie beyond their bounds: for
-    models that look at values before they are written.
+    """Refuse values that name records by what is no id, are no choice, or lie beyond
+    their bounds: for models that look at values before they are written.
 
     :raise UserError: if there is one
     """
@@ -270,3 +273,38 @@ def check_values(model, vals_list):
                 field._check_bounds(vals[name], model)
             elif field.type == "many2one":
                 to_record(model.env[field.comodel_name], vals[name])
+            elif field.type == "selection":
+                _check_choice(field, model.env, vals[name])
+            elif field.type in ("many2many", "one2many"):
+                _check_commands(field, model.env, vals[name])
+
+
+def _check_choice(field, env, value):
+    if value and value not in field.get_values(env):
+        raise ValidationError(
+            env._(
+                "“%(value)s” is no choice of “%(field)s”.",
+                value=value,
+                field=field._description_string(env),
+            )
+        )
+
+
+def _check_commands(field, env, value):
+    is_known = not value or isinstance(value, models.BaseModel)
+    if not is_known and isinstance(value, (list, tuple)):
+        is_known = all(
+            type(item) is int
+            or isinstance(item, (list, tuple))
+            and item
+            and isinstance(item[0], int)
+            and item[0] in list(Command)
+            for item in value
+        )
+    if not is_known:
+        raise ValidationError(
+            env._(
+                "“%s” names no records: choose them from the list.",
+                field._description_string(env),
+            )
+        )

@@ -97,17 +97,19 @@ class CrmLead(models.Model):
 
     def _get_key_account_company(self, fallback=None):
         """Return the company whose policy counts for the lead: its own, its team's or
-        its salesperson's; the first company for a lead that has none of them, so that
-        it counts once. Of a branch that isn't apart: the one that keeps its accounts.
+        its salesperson's. Of a branch that isn't apart: the one that keeps its
+        accounts. A lead that has none of them is of the only company there is, of none
+        where there are several.
 
-        :param fallback: the first company, for those who ask for many leads
+        :param fallback: the only company, for those who ask for many leads
         """
-        company = (
-            self._get_named_company()
-            or fallback
-            or self.env["res.company"]._get_key_account_fallback()
-        )
-        return company._get_key_account_home().with_env(self.env)
+        company = self._get_named_company()
+        if not company:
+            if fallback is None:
+                fallback = self.env["res.company"]._get_key_account_fallback()
+            company = fallback
+        home = company._get_key_account_home() if company else company
+        return home.with_env(self.env)
 
     def _get_named_company(self):
         """Return the company of the lead, its team or its salesperson, if there is
@@ -119,12 +121,8 @@ class CrmLead(models.Model):
     def _group_by_key_account_company(self):
         """Return {company: leads}, see :meth:`_get_key_account_company`."""
         groups = {}
-        for company, leads in self.grouped(
-            lambda lead: lead._get_named_company()
-        ).items():
-            if not company:
-                company = self.env["res.company"]._get_key_account_fallback()
-            home = company._get_key_account_home().with_env(self.env)
+        for leads in self.grouped(lambda lead: lead._get_named_company()).values():
+            home = leads[0]._get_key_account_company()
             groups[home] = groups.get(home, self.browse()) | leads
         return groups
 
@@ -136,9 +134,9 @@ class CrmLead(models.Model):
         return companies._get_key_account_home_sql(
             SQL(
                 """
-                COALESCE(lead.company_id, team.company_id, owner.company_id,
-                         (SELECT MIN(id) FROM res_company WHERE active))
-                """
+                COALESCE(lead.company_id, team.company_id, owner.company_id, %s::int)
+                """,
+                companies._get_key_account_fallback().id or None,
             )
         )
 

@@ -1,9 +1,10 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import SQL
+from odoo.tools import SQL, split_every
 
-from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ...const import BATCH_SIZE, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from . import bounds, clock
+from .attempts import do_each
 from .engagement_stages import update_engagement_stages
 from .key_account_engagement import VALUE_TYPES
 from .outsiders import get_outsiders_sql
@@ -361,6 +362,25 @@ class KeyAccount(models.Model):
         if "is_excluded" in columns:
             # the next run places them, or takes their tier and their share
             self._touch(self.partner_id)
+
+    @api.model
+    def _is_watched(self):
+        """Return whether an automation rule waits for what becomes of accounts: it
+        hears of what is written through the ORM, not of statements."""
+        rules = self.env.get("base.automation")
+        return rules is not None and bool(
+            rules.sudo().search_count([("model_id.model", "=", self._name)], limit=1)
+        )
+
+    def _give_tier(self, tier_id, day):
+        """Give these accounts a tier through the ORM, a batch at a time; one that a
+        rule refuses keeps no other one from it."""
+        self.invalidate_recordset()
+        for batch in split_every(BATCH_SIZE, self.ids, self.browse):
+            do_each(
+                batch,
+                lambda each: each.write({"tier_id": tier_id, "tier_since": day}),
+            )
 
     def _date_tiers(self, tier_id):
         """Note that the accounts are in a tier, or in none, as of today."""

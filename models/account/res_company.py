@@ -1,7 +1,8 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.tools import SQL
+from odoo.fields import Domain
+from odoo.tools import SQL, ormcache
 
 from ...engine import effort
 from ...engine.planner import Nearness
@@ -94,12 +95,34 @@ class ResCompany(models.Model):
         default=True,
     )
 
+    @api.model
+    @ormcache()
+    def _get_key_account_own_ids(self):
+        """Return the ids of the partners that our companies are: core empties the cache
+        when there is a new one."""
+        return frozenset(self.sudo().search(Domain.TRUE).partner_id.ids)
+
     def _get_key_account_nearness(self):
         """Return what counts as near for visits on a route."""
         company = self.sudo()
         return Nearness(
             company.key_account_route_radius, company.key_account_route_zip_length
         )
+
+    def _get_key_account_administrators(self):
+        """Return whom to tell what goes wrong by itself: the administrators of the
+        company, else all there are."""
+        users = (
+            self.env["res.users"]
+            .sudo()
+            .search(
+                [
+                    ("all_group_ids", "in", self.env.ref("base.group_system").ids),
+                    ("share", "=", False),
+                ]
+            )
+        )
+        return users.filtered(lambda user: self in user.company_ids) or users
 
     # -------------------------------------------------------------------------
     # Branches
@@ -145,8 +168,11 @@ class ResCompany(models.Model):
 
     @api.model
     def _get_key_account_fallback(self):
-        """Return the company of leads that name none: the first one."""
-        return self.sudo().search([], order="id", limit=1)
+        """Return the company of leads that name none: the one that keeps accounts,
+        none where several do. To guess would tell of a company's figures to another
+        one's users."""
+        keepers = self.sudo().search(Domain.TRUE)._get_key_account_keepers()
+        return keepers if len(keepers) == 1 else self.browse()
 
     def _get_key_account_run_moment(self):
         """Return since when documents may have changed unseen by the last run:

@@ -1,3 +1,4 @@
+import logging
 from collections import defaultdict
 from datetime import datetime, timedelta
 
@@ -7,10 +8,18 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...const import ANALYZED_ROWS, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ...const import (
+    ANALYZED_ROWS,
+    ENGAGEMENT_STAGES,
+    LOGGED_IDS,
+    NO_AMOUNT,
+    RELATIONSHIP_LEVELS,
+)
 from ..account import bounds, clock
 from ..account.outsiders import get_outsiders_sql
 from .key_account_cadence import TRACK_MODES, TRACKS
+
+_logger = logging.getLogger(__name__)
 
 # What a change writes; the rest of a row tells whose it is.
 WRITTEN_COLUMNS = (
@@ -180,14 +189,15 @@ class KeyAccountDue(models.Model):
             ("away", "No working day"),
             ("route", "Not on a route"),
             ("refused", "Refused"),
+            ("data", "Interval or amounts to correct"),
         ],
         readonly=True,
         help="Why the last planning found no day for the visit.",
     )
     refusal = fields.Char(
-        string="What Was Said",
+        string="Refused Because",
         readonly=True,
-        help="Why the visit was refused: by a rule, or by another app.",
+        help="What the rule, or the other app, said that refused the visit.",
     )
     date_escalated = fields.Date(
         string="Escalated On",
@@ -207,6 +217,7 @@ class KeyAccountDue(models.Model):
     _planner_idx = models.Index(
         "(company_id, user_id, on_route, days, date_due) WHERE visit_id IS NULL"
     )
+    _invalid_idx = models.Index("(company_id) WHERE reason = 'data'")
 
     # -------------------------------------------------------------------------
     # Computes
@@ -522,7 +533,11 @@ class KeyAccountDue(models.Model):
             SELECT partner_id, lead_id, track, account_id, %(company)s AS company_id,
                    cadence_id, loss_id, tier_id, level AS relationship_level,
                    stage AS engagement_stage, account_user_id, user_id, team_id, days,
-                   on_route, date_due,
+                   on_route,
+                   -- whoever is to correct it sees it in the backlog at once
+                   CASE WHEN is_invalid
+                        THEN LEAST(date_due, COALESCE(today, %(today)s))
+                        ELSE date_due END AS date_due,
                    CASE WHEN last_done IS NULL THEN COALESCE(since, date_due)
                         ELSE date_due END AS date_since,
                    -- until the next visit
@@ -532,7 +547,9 @@ class KeyAccountDue(models.Model):
                        CASE WHEN last_done IS NULL OR old_escalated > last_done
                             THEN old_escalated END) AS date_escalated,
                    CASE WHEN planned_id IS NULL
-                        THEN COALESCE(old_reason, %(new_reason)s) END AS reason,
+                        THEN CASE WHEN is_invalid THEN 'data'
+                                  ELSE COALESCE(NULLIF(old_reason, 'data'),
+                                                %(new_reason)s) END END AS reason,
                    planned_id AS visit_id
               FROM due
             """,
@@ -546,6 +563,7 @@ class KeyAccountDue(models.Model):
             dated=self._get_dated_sql(company, partner_ids, lead_ids),
             dates=self._get_dates_sql(company, today),
             company=company.id,
+            today=today,
             new_reason=self._get_new_reason_sql(company, today)
             if planning
             else SQL("NULL"),
@@ -631,6 +649,9 @@ class KeyAccountDue(models.Model):
                 SELECT subjects.*,
                        -- a lead that has no customer: its id, below zero
                        COALESCE(partner_id, -lead_id) AS key,
+                       has_invalid_amounts IS TRUE
+                           OR has_invalid_interval IS TRUE AND matched.track = 'visit'
+                           AS is_invalid,
                        matched.track, matched.cadence_id, matched.on_route,
                        CASE WHEN matched.track = 'visit' AND own_days > 0
                             THEN own_days ELSE days END AS days,
@@ -765,12 +786,14 @@ class KeyAccountDue(models.Model):
                    card.relationship_level AS level,
                    COALESCE(card.engagement_stage, 'target') AS stage,
                    partner.user_id AS account_user_id,
-                   CASE WHEN card.visit_interval_days <= %(max_days)s
-                        THEN GREATEST(card.visit_interval_days, 0)
-                        ELSE 0 END AS own_days,
+                   LEAST(GREATEST(card.visit_interval_days, 0), %(max_days)s)
+                       AS own_days,
                    card.executive_sponsor_id AS sponsor_id,
                    loss.id AS loss_id, loss.date_win_back,
                    loss.resume AS loss_resume, loss.is_done AS is_won_back,
+                   card.visit_interval_days NOT BETWEEN 0 AND %(max_days)s
+                       AS has_invalid_interval,
+                   card.has_invalid_amounts,
                    card.is_account OR card.tier_id IS NOT NULL
                        OR card.relationship_level != 'transactional'
                        OR loss.id IS NOT NULL AS is_wanted
@@ -809,7 +832,10 @@ class KeyAccountDue(models.Model):
                    lead.user_id AS account_user_id, 0 AS own_days,
                    NULL::int AS sponsor_id, NULL::int AS loss_id,
                    NULL::date AS date_win_back, NULL::date AS loss_resume,
-                   NULL::boolean AS is_won_back, TRUE AS is_wanted
+                   NULL::boolean AS is_won_back,
+                   FALSE AS has_invalid_interval,
+                   abs(lead.expected_revenue) >= %(most)s AS has_invalid_amounts,
+                   TRUE AS is_wanted
               FROM crm_lead lead
               LEFT JOIN crm_team team ON team.id = lead.team_id
               LEFT JOIN res_users owner ON owner.id = lead.user_id
@@ -821,6 +847,7 @@ class KeyAccountDue(models.Model):
                AND %(scope)s
             """,
             lead_company=self.env["crm.lead"]._get_key_account_company_sql(),
+            most=NO_AMOUNT,
             company=company.id,
             scope=SQL("TRUE")
             if lead_ids is None
@@ -1207,6 +1234,29 @@ class KeyAccountDue(models.Model):
             self._refresh_touched(group.partner_id.ids, leads.ids, company)
 
     @api.model
+    def _get_invalid(self, company):
+        """Return the rows that aren't planned until somebody corrects an interval or an
+        amount."""
+        return self.sudo().search(
+            [("company_id", "=", company.id), ("reason", "=", "data")], order="id"
+        )
+
+    @api.model
+    def _log_invalid(self, company):
+        """Name in the log who isn't planned until somebody corrects it."""
+        for name in ("partner_id", "lead_id"):
+            ids = self._get_invalid(company)[name].ids
+            if ids:
+                _logger.warning(
+                    "Company %s: %s of %s have an interval or amounts that can't be "
+                    "right, and no visit is planned: %s",
+                    company.id,
+                    len(ids),
+                    self._fields[name].comodel_name,
+                    ids[:LOGGED_IDS],
+                )
+
+    @api.model
     def _refresh_companies(self, companies):
         """Refresh all rows of the companies that plan."""
         for company in companies.sudo():
@@ -1248,6 +1298,8 @@ class KeyAccountDue(models.Model):
                          WHERE partner_id = ANY(%(partners)s)
                             OR lead_id = ANY(%(leads)s)
                        ) AS companies
+                 -- a lead may be of none
+                 WHERE company_id IS NOT NULL
                  GROUP BY company_id
                  ORDER BY MIN(place), company_id
                 """,

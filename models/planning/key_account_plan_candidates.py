@@ -13,6 +13,9 @@ from ..account.key_account_mixin import get_account_key
 from .key_account_agenda import MODE_LOADS
 from .key_account_cadence import TRACK_MODES
 
+# Without what can't be planned before somebody corrects it
+PLANNABLE = SQL("due.reason IS DISTINCT FROM 'data'")
+
 
 class Wanted(NamedTuple):
     """A row of what is due that wants a day."""
@@ -54,9 +57,10 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             SQL("key_account_due AS due"),
             SQL(
                 "due.company_id = %s AND due.track = ANY(%s) AND due.visit_id IS NULL"
-                " AND %s",
+                " AND %s AND %s",
                 company.id,
                 list(tracks),
+                PLANNABLE,
                 scope,
             ),
         )
@@ -160,10 +164,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                     ON picks.company_id = due.company_id
                    AND COALESCE(picks.user_id, 0) = COALESCE(due.user_id, 0)
                    AND due.date_due <= picks.last
-                 WHERE due.visit_id IS NULL
+                 WHERE due.visit_id IS NULL AND %(plannable)s
                  GROUP BY 1, 2, 3, 4, 5, picks.last
                 """,
                 picks=SQL(", ").join(picks),
+                plannable=PLANNABLE,
                 remote=[
                     track for track, mode in TRACK_MODES.items() if mode == "phone"
                 ],
@@ -210,13 +215,14 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                     """
                     due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
                     AND due.days = %s AND (due.track = ANY(%s)) = %s
-                    AND due.date_due <= %s AND due.visit_id IS NULL
+                    AND due.date_due <= %s AND due.visit_id IS NULL AND %s
                     """,
                     group.company_id,
                     group.days,
                     remote,
                     group.is_call,
                     group.last,
+                    PLANNABLE,
                 ),
             )
         return wanted
@@ -231,7 +237,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 AS pick (company_id, user_id, days, is_call, number, last)
             CROSS JOIN LATERAL (
                 SELECT *
-                  FROM key_account_due
+                  FROM key_account_due due
                  WHERE company_id = pick.company_id
                    AND user_id = pick.user_id
                    AND NOT on_route
@@ -239,11 +245,13 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                    AND (track = ANY(%(remote)s)) = pick.is_call
                    AND date_due <= pick.last
                    AND visit_id IS NULL
+                   AND %(plannable)s
                  ORDER BY date_due
                  FETCH FIRST pick.number ROWS WITH TIES
             ) AS due
             """,
             picks=SQL(", ").join(picks),
+            plannable=PLANNABLE,
             remote=remote,
         )
 
@@ -387,11 +395,13 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                    AND due.track = ANY(%(tracks)s)
                    AND due.on_route
                    AND due.visit_id IS NULL
+                   AND %(plannable)s
             )
             """,
             lasts=SQL(", ").join(lasts),
             length=length,
             company=company.id,
+            plannable=PLANNABLE,
             tracks=list(tracks),
         )
 
@@ -467,6 +477,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                  WHERE due.company_id = %(company)s
                    AND due.track = ANY(%(tracks)s)
                    AND due.visit_id IS NULL
+                   AND %(plannable)s
             ), spans AS MATERIALIZED (
                 -- few: a window for each due date and interval
                 SELECT spans.*, BOOL_OR(free.fits) AS fits,
@@ -485,6 +496,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             horizon=company.key_account_horizon_days,
             share=engine.EARLY_TOLERANCE,
             company=company.id,
+            plannable=PLANNABLE,
             tracks=list(tracks),
         )
 

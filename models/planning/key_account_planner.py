@@ -187,14 +187,22 @@ class KeyAccountPlanner(models.AbstractModel):
         :param horizon: when False, plan whatever is due, however far away
         """
         self.env.flush_all()
+        agendas = None
         if partner_ids is None and lead_ids is None:
-            days = self._choose_days_for_all(company, tracks, today)
+            self.env["key.account.due"]._log_invalid(company)
+            days, agendas, todays = self._choose_days_for_all(company, tracks, today)
         else:
             scope = self.env["key.account.due"]._get_scope_sql(partner_ids, lead_ids)
             days = self._choose_days(company, tracks, scope, today, horizon)
-        return self.env["key.account.plan.values"]._prepare_plans(
+        plans = self.env["key.account.plan.values"]._prepare_plans(
             {due_id: {"date_planned": day} for due_id, day in days.items()}
         )
+        if agendas:
+            # last: people who work on what waits would wait for all of the above
+            self.env["key.account.plan.candidates"]._note_reasons(
+                company, tracks, agendas, todays, days
+            )
+        return plans
 
     @api.model
     def _choose_days(self, company, tracks, scope, today=None, horizon=True):
@@ -272,10 +280,11 @@ class KeyAccountPlanner(models.AbstractModel):
 
     @api.model
     def _choose_days_for_all(self, company, tracks, today=None):
-        """Return {id of a row of what is due: its day}, and note why the others have
-        none. It looks at as many of each salesperson, load and interval as there is
-        room for, the earliest due first: whatever comes behind them can neither have a
-        day nor take one from others."""
+        """Return {id of a row of what is due: its day}, and the agendas and today's
+        days of the salespersons, by which is noted why the others have none. It looks
+        at as many of each salesperson, load and interval as there is room for, the
+        earliest due first: whatever comes behind them can neither have a day nor take
+        one from others."""
         candidates = self.env["key.account.plan.candidates"]
         agenda_model = self.env["key.account.agenda"]
         users = candidates._get_users(company)
@@ -288,7 +297,7 @@ class KeyAccountPlanner(models.AbstractModel):
             }
         )
         if not groups:
-            return {}
+            return {}, None, None
         routed = any(group.on_route for group in groups)
         end = max(todays.values()) + horizon_days
         agendas = agenda_model._get_agendas(company, users, todays, end, routed)
@@ -314,8 +323,7 @@ class KeyAccountPlanner(models.AbstractModel):
             for user_id, asked in _group_by_user(nearby).items():
                 days.update(agendas[user_id].place_nearby(asked))
         chosen = {row.id: days[row.due.key] for row in wanted if row.due.key in days}
-        candidates._note_reasons(company, tracks, agendas, todays, chosen)
-        return chosen
+        return chosen, agendas, todays
 
     @api.model
     def _get_rooms(self, groups, agendas, todays):

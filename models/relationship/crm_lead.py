@@ -22,7 +22,7 @@ class CrmLead(models.Model):
     )
     def _compute_relationship_level(self):
         for company, leads in self._group_by_key_account_company().items():
-            told = leads._filter_told(company)
+            told = leads._filter_told(company) if company else leads.browse()
             (leads - told).relationship_level = LOWEST_LEVEL
             for lead in told:
                 account = lead.partner_id.sudo().with_company(company)

@@ -36,9 +36,12 @@ class CrmLead(models.Model):
     def _compute_account_tier_id(self):
         policies = self.env["key.account.policy"].sudo()
         for company, leads in self._group_by_key_account_company().items():
-            told = leads._filter_told(company)
+            # of no company: no policy says which tier
+            told = leads._filter_told(company) if company else leads.browse()
             (leads - told).account_tier_id = False
             leads = told
+            if not leads:
+                continue
             for lead in leads.filtered("partner_id"):
                 account = lead.partner_id.sudo().with_company(company)
                 lead.account_tier_id = account.commercial_partner_id.account_tier_id

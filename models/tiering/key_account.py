@@ -1,10 +1,15 @@
+import logging
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, formatLang
 
+from ...const import LOGGED_IDS
 from ..account import clock
 from .scorecard import Explanation
+
+_logger = logging.getLogger(__name__)
 
 
 class KeyAccount(models.Model):
@@ -30,6 +35,13 @@ class KeyAccount(models.Model):
     expected_revenue = fields.Monetary(
         readonly=True,
         help="Expected revenue of the open leads and opportunities.",
+    )
+    # NULL where there is nothing to say: of nearly all
+    has_invalid_amounts = fields.Boolean(
+        string="Amounts to Correct",
+        readonly=True,
+        help="Invoices, orders or leads add up to what is no amount: it counts as "
+        "zero, and the account stays in its tier.",
     )
     previous_revenue = fields.Monetary(
         readonly=True,
@@ -136,6 +148,8 @@ class KeyAccount(models.Model):
         help="Leads and opportunities won, divided by those won or lost, in the "
         "policy's window.",
     )
+
+    _company_invalid_idx = models.Index("(company_id) WHERE has_invalid_amounts")
 
     def _get_score_explanation(self):
         """Return what the score is made of, None where there is none."""
@@ -316,3 +330,21 @@ class KeyAccount(models.Model):
         return super()._get_histories() | {
             "tier_id": ("key.account.tier.change", "from_tier_id", "to_tier_id"),
         }
+
+    @api.model
+    def _get_invalid(self, company):
+        """Return the customers of ``company`` whose amounts can't be right, and name
+        them in the log."""
+        accounts = self.sudo().search(
+            [("company_id", "=", company.id), ("has_invalid_amounts", "=", True)],
+            order="id",
+        )
+        if accounts:
+            _logger.warning(
+                "Company %s: the amounts of %s customers are none and count as zero: "
+                "%s",
+                company.id,
+                len(accounts),
+                accounts.partner_id.ids[:LOGGED_IDS],
+            )
+        return accounts.partner_id

@@ -630,13 +630,15 @@ class KeyAccountPolicy(models.Model):
         changes = policy._run_company(company, day, touched)
         dues = self.env["key.account.due"].sudo()
         is_kept = dues._is_kept(company)
+        invalid = self.env["key.account"]._get_invalid(company)
         moved = []
         if is_kept or touched is not None:
             placed = get_placed(self.env, company)
-            moved = (changes.partner_id | placed.partner_id).ids
+            moved = (changes.partner_id | placed.partner_id | invalid).ids
         if touched is not None:
             touched += moved
         if is_kept:
+            moved += dues._get_invalid(company).partner_id.ids
             dues._refresh(company, moved if touched is None else touched, [], today)
             dues._refresh_leads(company)
         return changes, touched

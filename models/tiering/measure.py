@@ -5,15 +5,13 @@ from dateutil.relativedelta import relativedelta
 
 from odoo.tools import SQL
 
-from ...const import ANALYZED_ROWS
+from ...const import ANALYZED_ROWS, NO_AMOUNT
 from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
 from ..account.outsiders import get_outsiders_sql
+from ..account.trial import is_trial
 from .trade import get_trade_sql
 
-# From here on it is no amount of money, as what is no number at all, which PostgreSQL
-# takes for the largest: one account's would be the share of all.
-NO_AMOUNT = 10**18
 # What is measured of an account.
 COLUMNS = [
     "user_id",
@@ -23,6 +21,7 @@ COLUMNS = [
     "margin_rate",
     "previous_revenue",
     "expected_revenue",
+    "has_invalid_amounts",
     "share",
     "score",
     "score_points",
@@ -132,12 +131,18 @@ class Measurement:
         self.touched = touched
         # whose books are measured
         self.books = company._get_key_account_branches().ids
+        # nobody hears of what is only tried
+        self.is_watched = not is_trial(self.env) and (
+            self.env["key.account"]._is_watched()
+        )
 
     def run(self):
         """Write the company's accounts: figures, rank, share, score and suggested tier.
         Those that are new get their first tier with it."""
         self.measure()
         self._write()
+        if self.is_watched and self.policy.auto_apply:
+            self._place_watched()
         self._take_tiers()
 
     def measure(self):
@@ -178,27 +183,32 @@ class Measurement:
                    ROUND(SUM(previous_revenue)::numeric, %(digits)s)
                        AS previous_revenue,
                    ROUND(SUM(expected_revenue)::numeric, %(digits)s)
-                       AS expected_revenue
+                       AS expected_revenue,
+                   CASE WHEN BOOL_OR(is_invalid) THEN TRUE END
+                       AS has_invalid_amounts
               FROM (
                     SELECT partner_id,
                            %(revenue)s AS revenue,
                            %(margin)s AS margin,
                            %(previous_revenue)s AS previous_revenue,
                            0 AS expected_revenue,
-                           TRUE AS is_account
+                           TRUE AS is_account,
+                           GREATEST(abs(revenue), abs(margin), abs(previous_revenue))
+                               >= %(most)s AS is_invalid
                       FROM (%(sales)s) AS sales
                      UNION ALL
                     SELECT partner_id, 0 AS revenue, 0 AS margin,
                            0 AS previous_revenue,
                            %(expected_revenue)s AS expected_revenue,
-                           TRUE AS is_account
+                           TRUE AS is_account,
+                           abs(expected_revenue) >= %(most)s AS is_invalid
                       FROM (%(leads)s) AS leads
                      WHERE %(among)s
                      UNION ALL
                     -- those that may be none any more
                     SELECT partner_id, 0 AS revenue, 0 AS margin,
                            0 AS previous_revenue, 0 AS expected_revenue,
-                           FALSE AS is_account
+                           FALSE AS is_account, FALSE AS is_invalid
                       FROM key_account
                      WHERE company_id = %(company)s AND is_account AND %(among)s
                    ) AS sources
@@ -211,6 +221,7 @@ class Measurement:
             leads=get_leads_sql(self.env, self.company),
             among=among,
             company=self.company.id,
+            most=NO_AMOUNT,
             **{
                 name: _get_bounded_sql(name)
                 for name in (
@@ -359,7 +370,8 @@ class Measurement:
               FROM (%s) AS measured
              UNION ALL
             SELECT partner_id, is_account, revenue, margin, previous_revenue,
-                   expected_revenue, FALSE AS is_measured, rank AS old_rank,
+                   expected_revenue, has_invalid_amounts,
+                   FALSE AS is_measured, rank AS old_rank,
                    suggested_tier_id AS old_suggested_tier_id, tier_id AS old_tier_id
               FROM key_account
              WHERE company_id = %s
@@ -416,15 +428,16 @@ class Measurement:
             SELECT tiered.partner_id, partner.user_id, is_account, revenue, margin,
                    COALESCE(ROUND(100 * margin / NULLIF(revenue, 0), 2), 0)
                        AS margin_rate,
-                   previous_revenue, expected_revenue,
+                   previous_revenue, expected_revenue, has_invalid_amounts,
                    COALESCE(ROUND(
                        100 * GREATEST(%(metric)s, 0) / NULLIF(metric_total, 0), 4), 0)
                        AS share,
                    CASE WHEN is_account THEN score END AS score,
                    CASE WHEN is_account THEN score_points END AS score_points,
                    CASE WHEN is_account THEN rank::int END AS rank,
-                   CASE WHEN is_account THEN suggested_tier_id END
-                       AS suggested_tier_id,
+                   -- what can't be right moves nobody
+                   CASE WHEN is_account AND has_invalid_amounts IS NULL
+                        THEN suggested_tier_id END AS suggested_tier_id,
                    old.tier_id, old.earlier_figure  -- before the run
               FROM (SELECT * FROM tiered WHERE %(differs)s) AS tiered
               JOIN res_partner partner ON partner.id = tiered.partner_id
@@ -510,6 +523,27 @@ class Measurement:
             # Without statistics the next statements take a full table for an empty one.
             self.env.cr.execute("ANALYZE key_account")
 
+    def _place_watched(self):
+        """Give those that have none yet their first tier through the ORM."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT account.suggested_tier_id, array_agg(account.id ORDER BY rank)
+                  FROM key_account account
+                 WHERE account.company_id = %s
+                   AND account.tier_id IS NULL
+                   AND account.suggested_tier_id IS NOT NULL
+                   AND COALESCE(account.tier_locked_until < %s, TRUE)
+                 GROUP BY account.suggested_tier_id
+                """,
+                self.company.id,
+                self.today,
+            )
+        )
+        for tier_id, ids in rows:
+            self.env["key.account"].browse(ids)._give_tier(tier_id, self.today)
+        self.env["key.account"].flush_model()
+
     def _take_tiers(self):
         """Those that are no accounts, whatever they were taken for, have no tier."""
         self.env.cr.execute(
@@ -554,8 +588,9 @@ class Measurement:
     def _get_placed_tier_sql(self):
         """Return the tier of an account that has none yet, as an SQL expression over
         ``measure`` and its row ``old``: NULL where it has one, or a lock says to wait.
-        With ``auto_apply`` off nobody is placed without being asked."""
-        if not self.policy.auto_apply:
+        With ``auto_apply`` off nobody is placed without being asked; where a rule waits
+        for it, they are placed through the ORM (:meth:`_place_watched`)."""
+        if not self.policy.auto_apply or self.is_watched:
             return SQL("NULL::int")
         return SQL(
             """

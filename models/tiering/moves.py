@@ -62,7 +62,10 @@ class Moves:
             made = do_each(vals_list, changes.create, self.env)
             changes = changes.union(*made)
         if changes and self.policy.auto_apply:
-            self._give_tiers(changes)
+            if self.env["key.account"]._is_watched():
+                changes = self._give_watched_tiers(changes)
+            else:
+                self._give_tiers(changes)
         return changes
 
     def _get_run_number(self):
@@ -225,6 +228,28 @@ class Moves:
             )
         )
 
+    def _give_watched_tiers(self, changes):
+        """Do the same through the ORM, where an automation rule waits for it.
+
+        :return: the changes of those that have the tier: the others were refused
+        """
+        accounts = self.env["key.account"].search(
+            [
+                ("partner_id", "in", changes.partner_id.ids),
+                ("company_id", "=", self.company.id),
+            ]
+        )
+        tiers = {change.partner_id: change.to_tier_id for change in changes}
+        by_tier = accounts.grouped(lambda account: tiers[account.partner_id])
+        for tier, same in by_tier.items():
+            same._give_tier(tier.id, self.today)
+        refused = accounts.filtered(lambda a: a.tier_id != tiers[a.partner_id])
+        vain = changes.filtered(lambda change: change.partner_id in refused.partner_id)
+        changes -= vain
+        vain.unlink()
+        self.env["key.account"].flush_model()
+        return changes
+
     def update_leads(self):
         """Give the company's leads the tier of their customer; without a customer, the
         tier that they would have (:mod:`.prospects`)."""
@@ -234,7 +259,9 @@ class Moves:
                 UPDATE crm_lead
                    SET account_tier_id = target.tier_id
                   FROM (SELECT lead.id,
-                               CASE WHEN lead.partner_id IS NULL THEN %(prospective)s
+                               -- of no company: no policy says which
+                               CASE WHEN %(lead_company)s IS NULL THEN NULL
+                               WHEN lead.partner_id IS NULL THEN %(prospective)s
                                ELSE account.tier_id
                                END AS tier_id
                           FROM crm_lead lead
@@ -244,7 +271,7 @@ class Moves:
                           LEFT JOIN key_account account
                                  ON account.partner_id = partner.commercial_partner_id
                                 AND account.company_id = %(company)s
-                         WHERE %(lead_company)s = %(company)s
+                         WHERE COALESCE(%(lead_company)s, %(company)s) = %(company)s
                        ) AS target
                  WHERE target.id = crm_lead.id
                    AND crm_lead.account_tier_id IS DISTINCT FROM target.tier_id

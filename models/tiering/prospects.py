@@ -2,6 +2,8 @@
 
 from odoo.tools import SQL
 
+from ...const import NO_AMOUNT
+
 
 class Prospects:
     """What leads without a customer would bring, compared with the company's accounts.
@@ -25,10 +27,12 @@ class Prospects:
         self.rate = self._get_margin_rate() if policy.metric == "margin" else 1.0
 
     def get_tier(self, lead):
-        """Return the tier that a lead would have, none while nothing was measured."""
-        if not self.cutoffs:
-            return self.last_tier.browse()
+        """Return the tier that a lead would have, none while nothing was measured, or
+        where what it would bring is no amount."""
         figure = self._get_figure(lead)
+        # what is no number compares with nothing
+        if not self.cutoffs or not abs(figure) < NO_AMOUNT:
+            return self.last_tier.browse()
         for tier, cutoff in self.cutoffs:
             if figure > 0 and figure >= cutoff:
                 return tier
@@ -40,8 +44,14 @@ class Prospects:
             return SQL("NULL::int")
         figure = self._get_figure_sql()
         return SQL(
-            "CASE WHEN %(figure)s <= 0 THEN %(last)s %(tiers)s ELSE %(last)s END",
+            """
+            CASE WHEN abs(%(figure)s) >= %(most)s THEN NULL
+                 WHEN %(figure)s <= 0 THEN %(last)s
+                 %(tiers)s
+                 ELSE %(last)s END
+            """,
             figure=figure,
+            most=NO_AMOUNT,
             last=self.last_tier.id,
             tiers=SQL(" ").join(
                 SQL("WHEN %s >= %s THEN %s", figure, cutoff, tier.id)

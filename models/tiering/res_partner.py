@@ -164,7 +164,20 @@ class ResPartner(models.Model):
         """Return one sentence that says why the customer is in its tier."""
         if self.key_account_id and not card:
             return self.env._("The figures are shown to those who serve the customer.")
+        own_ids = self.env["res.company"]._get_key_account_own_ids()
+        account = self.commercial_partner_id
+        # what core keeps of it: whether one of our users is among those behind it
+        is_own = account.id in own_ids or account.id and not account.partner_share
+        if is_own and not card.is_excluded:
+            return self.env._(
+                "One of our own: a company or a colleague of ours is no account."
+            )
         text = card._get_rank_text()
+        if card.has_invalid_amounts:
+            text += " " + self.env._(
+                "Its invoices, orders or leads add up to what is no amount, which "
+                "counts as zero: correct them."
+            )
         if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
             text += " " + self.env._(
                 "The figures alone suggest %s.", card.suggested_tier_id.sudo().name

@@ -11,7 +11,8 @@ from odoo.fields import Domain
 
 from odoo.addons.mail.tools.discuss import Store
 
-from ..account.crm_lead import NAMED_FIELDS
+from ..account import bounds
+from ..account.crm_lead import FOLLOWING_FIELDS, NAMED_FIELDS
 from ..account.hidden import search_shown
 from ..account.key_account import DECISIONS, TIER_DECISIONS
 from ..account.res_partner import GUARDED_FIELDS
@@ -163,6 +164,7 @@ class ResPartner(models.Model):
         """
         if not decided:
             return
+        bounds.check_values(self, [decided])
         self.check_access("write")
         for name in decided:
             self._check_field_access(self._fields[name], "write")
@@ -223,7 +225,9 @@ class CrmLead(models.Model):
 
     @api.model
     def default_get(self, fields):
-        defaults = super().default_get(fields)
+        """Nobody sets by a default what follows from elsewhere."""
+        names = [name for name in fields if name not in FOLLOWING_FIELDS]
+        defaults = super().default_get(names)
         self.browse()._check_named([defaults])
         return defaults
 
@@ -238,6 +242,8 @@ class CrmLead(models.Model):
     def create(self, vals_list):
         if not vals_list:
             return super().create(vals_list)
+        for vals in vals_list:
+            self._check_following_fields(vals)
         self.browse()._check_named(vals_list)
         leads = super().create(vals_list)
         leads.filtered(lambda lead: not lead.partner_id)._refresh_key_account_dues()
@@ -388,6 +394,7 @@ class MailActivity(models.Model):
         if not self.env.su:
             vals = {key: val for key, val in vals.items() if key not in LINK_FIELDS}
             self._check_can_be_given(vals)
+            self._check_stays(vals)
         visits = self._filter_key_account_role("visit")
         if visits and "date_deadline" in vals:
             # The visits move their meetings themselves, where their salespersons are.

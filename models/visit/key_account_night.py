@@ -205,7 +205,8 @@ class KeyAccountNight(models.Model):
             }
         )
         self.env.ref("crm_key_account.ir_cron_tiering")._trigger(self.date_retry)
-        for user in self._get_administrators() - self.activity_ids.user_id:
+        administrators = self.company_id._get_key_account_administrators()
+        for user in administrators - self.activity_ids.user_id:
             texts = self.with_context(lang=user.lang).env
             self.activity_schedule(
                 "mail.mail_activity_data_warning",
@@ -223,16 +224,6 @@ class KeyAccountNight(models.Model):
         if self.failure_count:
             self.write({"failure_count": 0, "date_retry": False, "error": False})
             self.activity_ids.unlink()
-
-    def _get_administrators(self):
-        """Return the administrators of the company, else all there are."""
-        users = self.env["res.users"].search(
-            [
-                ("all_group_ids", "in", self.env.ref("base.group_system").ids),
-                ("share", "=", False),
-            ]
-        )
-        return users.filtered(lambda u: self.company_id in u.company_ids) or users
 
 
 def _sort_phases(names):

@@ -158,6 +158,28 @@ class MailActivity(models.Model):
                 )
             )
 
+    def _check_stays(self, vals):
+        """Refuse to carry what is to be done about a visit to another document: the
+        visit would stay where it is.
+
+        :raise UserError: if ``vals`` names another one
+        """
+        named = {"res_id", "res_model", "res_model_id"} & vals.keys()
+        for activity in self.sudo().filtered("key_account_role") if named else ():
+            stays = {
+                "res_id": activity.res_id,
+                "res_model": activity.res_model,
+                "res_model_id": activity.res_model_id.id,
+            }
+            if any(vals[name] != stays[name] for name in named):
+                raise UserError(
+                    self.env._(
+                        "The activity belongs to the visit to %s: plan another one "
+                        "there.",
+                        activity.res_name,
+                    )
+                )
+
     def _filter_others_visits(self):
         """Return the activities of visits that aren't the user's to handle: those that
         the record rule hides, and those that somebody else is to do about a visit that
@@ -313,7 +335,7 @@ class MailActivity(models.Model):
         account = partner.commercial_partner_id
         company = (account.company_id or self.env.company)._get_key_account_home()
         if is_lead and not account:
-            company = record._get_key_account_company()
+            company = record._get_key_account_company() or company
         vals = {
             "partner_id": account.id,
             "lead_id": record.id if is_lead else False,

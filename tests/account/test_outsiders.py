@@ -85,6 +85,13 @@ class TestOutsiders(KeyAccountCommon):
         )
         self._check_kept_out(branch.partner_id)
 
+    def test_what_their_form_says(self):
+        for partner in (self.company.partner_id, self.rep2.partner_id):
+            said = partner.with_user(self.manager).key_account_explanation
+            self.assertIn("One of our own", said)
+        said = self.first.with_user(self.manager).key_account_explanation
+        self.assertIn("Not measured yet", said)
+
     def test_a_colleague(self):
         self._check_kept_out(self.rep2.partner_id)
 

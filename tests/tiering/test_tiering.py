@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from ...models.tiering import methods as tiering_methods
 from ..common import TODAY, KeyAccountCommon
@@ -705,6 +705,43 @@ class TestTiering(KeyAccountCommon):
         self.assertIn(
             ": 1.234,567 KWD", self._get_reason(1234.567, "base.KWD", lang="de_DE")
         )
+
+    # --- automation rules ---------------------------------------------------------
+
+    def test_rules_hear_of_the_tiers_of_a_run(self):
+        """Where one waits for it, tiers are given through the ORM: the first as well as
+        the next ones. One that is refused keeps no other account from its tier."""
+        accounts = type(self.Card)
+        heard = []
+        write = accounts.write
+
+        def note(records, vals):
+            if "tier_id" in vals:
+                if self.partners[2] in records.partner_id:
+                    raise ValueError("Not this one")
+                before = {account.partner_id: account.tier_id for account in records}
+                heard.extend((p, before[p].code, vals["tier_id"]) for p in before)
+            return write(records, vals)
+
+        self.patch(accounts, "_is_watched", lambda self: True)
+        self.patch(accounts, "write", note)
+        self._invoice(800, 150, 50)
+        self.policy.min_tenure_days = 0
+        with mute_logger("odoo.addons.crm_key_account.models.account.attempts"):
+            changes = self.policy._run(TODAY)
+        self.assertFalse(changes)
+        self.assertEqual(self._get_codes(), "AB----")
+        a, b, _ = self.policy.tier_ids.ids
+        first, second = self.partners[:2]
+        self.assertEqual(set(heard), {(first, False, a), (second, False, b)})
+        heard.clear()
+        self._create_invoices([(second, 9000, self.day)])
+        with mute_logger("odoo.addons.crm_key_account.models.account.attempts"):
+            changes = self.policy._run(TODAY)
+        self.assertEqual(changes.partner_id, first | second)
+        self.assertEqual(second.account_tier_id, self.tier_a)
+        self.assertIn((second, "B", a), heard)
+        self.assertEqual(self._get_card(second).tier_since, TODAY)
 
     # --- performance ---------------------------------------------------------------
 

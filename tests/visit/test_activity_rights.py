@@ -3,7 +3,7 @@ from datetime import timedelta
 from freezegun import freeze_time
 
 from odoo import Command
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ..common import SALES, SALES_ADMIN, SALES_ALL, TODAY, KeyAccountCommon
@@ -190,6 +190,19 @@ class TestActivityRights(KeyAccountCommon):
             self.assertFalse(activity.key_account_role)
             self.assertFalse(activity.key_account_visit_id)
             self.assertFalse(activity.key_account_company_id)
+
+    def test_an_activity_stays_with_its_visit(self):
+        """Carried to another customer, the visit would stay here."""
+        activity = self._as(self.visit.activity_id, self.visit.user_id)
+        lead_model = self.env["ir.model"]._get_id("crm.lead")
+        for vals in (
+            {"res_id": self.others.id},
+            {"res_model_id": lead_model, "res_id": self.lead.id},
+        ):
+            with self.assertRaisesRegex(UserError, "belongs to the visit"):
+                activity.write(vals)
+        activity.write({"res_id": activity.res_id, "date_deadline": TODAY})
+        self.assertEqual(self.visit.date_planned, TODAY)
 
     def test_who_is_to_do_it_does_it(self):
         """Also without the right to the visit: a colleague's, or a sponsor's."""
