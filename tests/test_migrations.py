@@ -656,3 +656,43 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.6.0/post-strategies.py")
         self.assertNotIn("engagement_tier_ordinary", self._get_strategies())
         self.assertIn("engagement_kind_channel", self._get_strategies())
+
+    def test_19_0_1_6_0_branch_criteria(self):
+        """Branches that are apart know what their company asks for."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.policy.branches_apart = True
+        criteria = self.env["key.account.relationship.criterion"]
+        criteria.search([]).active = False
+        own = criteria.create(
+            {
+                "name": "Ours",
+                "level": "preferred_supplier",
+                "company_id": self.company.id,
+            }
+        )
+        partner = self._create_partner("Kestrel")
+        self.Card._ensure(partner.ids, branch)
+        self.env.flush_all()
+        self.cr.execute("UPDATE key_account SET relationship_gap = NULL")
+        self.env.invalidate_all()
+        self._migrate("19.0.1.6.0/post-branch-criteria.py")
+        gap = self._get_card(partner, branch).relationship_gap
+        self.assertEqual([each["id"] for each in gap], own.ids)
+
+    def test_19_0_1_6_0_lead_company(self):
+        self._create_company("Another one that keeps accounts")
+        lead = self.env["crm.lead"].create(
+            {"name": "L", "company_id": False, "team_id": False, "user_id": False}
+        )
+        self.env.flush_all()
+        self.cr.execute(
+            "UPDATE crm_lead SET account_tier_id = %s, relationship_level = 'partner'"
+            " WHERE id = %s",
+            [self.tier_a.id, lead.id],
+        )
+        self.env.invalidate_all()
+        self._migrate("19.0.1.6.0/post-lead-company.py")
+        self.assertFalse(lead.account_tier_id)
+        self.assertEqual(lead.relationship_level, "transactional")

@@ -658,7 +658,13 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
 
     def action_open_key_account_loss(self):
+        """Open the dialog that marks the account as lost.
+
+        :raise AccessError: if it is a colleague's, for those who see their own
+            documents only: nothing that is typed there could be kept
+        """
         self._check_opens_account()
+        self._check_own_account()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Mark as Lost"),

@@ -63,20 +63,24 @@ class CrmLead(models.Model):
             for model in ("key.account.due", "key.account.visit")
         )
         accounts = self.env["key.account"]
+        here = self.env.company._get_key_account_home()
         in_company = Domain.OR(
             Domain(
                 "company_id",
                 "in",
-                [company.id, False] if company == self.env.company else [company.id],
+                [
+                    *home._get_key_account_branches().ids,
+                    *([False] if home == here else []),
+                ],
             )
             & Domain(
                 "partner_id.commercial_partner_id",
                 "in",
                 accounts._search(
-                    [("company_id", "=", company.id), ("is_overdue", "=", True)]
+                    [("company_id", "=", home.id), ("is_overdue", "=", True)]
                 ).subselect("partner_id"),
             )
-            for company in self.env.companies
+            for home in self.env.companies._get_key_account_keepers()
         )
         return (Domain("partner_id", "=", False) & alone) | in_company
 

@@ -42,8 +42,9 @@ class ResPartner(models.Model):
         if operator != "in":
             return NotImplemented
         # the rules of accounts apply: a rep sees the dates of own ones
+        home = self.env.company._get_key_account_home()
         accounts = self.env["key.account"]._search(
-            [("company_id", "=", self.env.company.id), ("is_overdue", "=", True)]
+            [("company_id", "=", home.id), ("is_overdue", "=", True)]
         )
         return Domain("commercial_partner_id", "in", accounts.subselect("partner_id"))
 

@@ -8,7 +8,8 @@ from .measures import Scope
 
 def get_measured_sql(env, days, partner_ids=None, criteria=None):
     """Return a query for what there is to say about criteria: at most a row per account
-    and criterion, none where there is nothing to be found.
+    and criterion, none where there is nothing to be found. A company's criteria are
+    asked for in its branches too, also in those that are apart, as its policy is.
 
     Columns: ``partner_id``, ``company_id``, ``criterion_id``, ``level_number``,
     ``sequence``, ``state`` (``holds``, ``lapsed``, ``missing``), ``actual`` (the
@@ -33,16 +34,17 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
     )
     todays = SQL(", ").join(
         SQL(
-            "(%s, %s::date, %s)",
+            "(%s, %s::date, %s, %s::int[])",
             company.id,
             days[company.id],
             clock.get_sql_timezone(company),
+            company.parent_ids.ids,
         )
         for company in companies
     )
     return SQL(
         """
-        WITH todays (company_id, today, tz) AS (VALUES %(todays)s)
+        WITH todays (company_id, today, tz, asking_ids) AS (VALUES %(todays)s)
         SELECT measured.partner_id, measured.company_id, measured.criterion_id,
                criterion.level_number, criterion.sequence,
                CASE WHEN measured.holds THEN 'holds'
@@ -55,8 +57,8 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
           JOIN todays ON todays.company_id = measured.company_id
           JOIN key_account_relationship_criterion criterion
             ON criterion.id = measured.criterion_id
-           AND COALESCE(criterion.company_id, measured.company_id)
-               = measured.company_id
+           AND (criterion.company_id IS NULL
+                OR criterion.company_id = ANY(todays.asking_ids))
          WHERE criterion.id = ANY(%(criteria)s)
         """,
         todays=todays,
@@ -69,7 +71,7 @@ def get_status_sql(env, days, partner_ids=None):
     """Return a query with a row per account and criterion, also for what is missing
     altogether: the columns of :func:`get_measured_sql`, and ``card_id`` and
     ``user_id``."""
-    companies = env["res.company"].browse(days)
+    companies = env["res.company"].sudo().browse(days)
     accounts = SQL("card.company_id = ANY(%s)", companies.ids)
     if partner_ids is not None:
         accounts = SQL("%s AND card.partner_id = ANY(%s)", accounts, partner_ids)
@@ -81,9 +83,11 @@ def get_status_sql(env, days, partner_ids=None):
                measured.actual, measured.date, measured.date_lapse,
                measured.evidence_id
           FROM key_account card
+          JOIN (VALUES %(asking)s) AS asking (company_id, ids)
+            ON asking.company_id = card.company_id
           JOIN key_account_relationship_criterion criterion
             ON criterion.id = ANY(%(criteria)s)
-           AND COALESCE(criterion.company_id, card.company_id) = card.company_id
+           AND (criterion.company_id IS NULL OR criterion.company_id = ANY(asking.ids))
           LEFT JOIN (%(measured)s) AS measured
             ON measured.partner_id = card.partner_id
            AND measured.company_id = card.company_id
@@ -91,6 +95,10 @@ def get_status_sql(env, days, partner_ids=None):
          WHERE %(accounts)s
         """,
         criteria=env["key.account.relationship.criterion"]._get_criteria(companies).ids,
+        asking=SQL(", ").join(
+            SQL("(%s, %s::int[])", company.id, company.parent_ids.ids)
+            for company in companies
+        ),
         measured=get_measured_sql(env, days, partner_ids),
         accounts=accounts,
     )

@@ -28,7 +28,8 @@ class KeyAccountRelationshipCriterion(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
-        help="Leave empty to ask for it in every company.",
+        help="Leave empty to ask for it in every company. A company's criteria hold "
+        "for its branches too.",
     )
     level = fields.Selection(
         # Transactional is where everybody starts: it needs no evidence.
@@ -170,9 +171,8 @@ class KeyAccountRelationshipCriterion(models.Model):
                     ),
                 ]
             ):
-                # asked for in one company each, two never meet
-                apart = len(criterion.company_id | other.company_id) == 2
-                if not apart and criterion._get_parameters() == other._get_parameters():
+                is_same = criterion._get_parameters() == other._get_parameters()
+                if is_same and not criterion._is_apart(other):
                     raise ValidationError(
                         self.env._(
                             "%(name)s asks for the same as “%(other)s” on the level "
@@ -183,6 +183,17 @@ class KeyAccountRelationshipCriterion(models.Model):
                             level=other._get_level_name(),
                         )
                     )
+
+    def _is_apart(self, other):
+        """Return whether no account is asked for both: they are of two companies, and
+        neither is a branch of the other one."""
+        own, others = self.sudo().company_id, other.sudo().company_id
+        return bool(
+            own
+            and others
+            and own not in others.parent_ids
+            and others not in own.parent_ids
+        )
 
     def _get_parameters(self):
         """Return what the criterion asks for, to compare it with others."""
@@ -294,9 +305,11 @@ class KeyAccountRelationshipCriterion(models.Model):
 
     @api.model
     def _get_criteria(self, companies):
-        """Return the criteria that are asked for in one of ``companies``."""
+        """Return the criteria that are asked for in one of ``companies``: those of all,
+        its own, and those of the companies that it is a branch of."""
+        asking = companies.sudo().parent_ids
         return self.sudo().search(
-            ["|", ("company_id", "in", companies.ids), ("company_id", "=", False)]
+            ["|", ("company_id", "in", asking.ids), ("company_id", "=", False)]
         )
 
     def _get_measure(self):

@@ -38,7 +38,8 @@ class KeyAccountRelationshipEvidence(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        domain="[('kind', '=', 'judged'), ('company_id', 'in', [company_id, False])]",
+        domain="[('kind', '=', 'judged'), '|', ('company_id', '=', False),"
+        " ('company_id', 'parent_of', company_id)]",
     )
     level = fields.Selection(related="criterion_id.level")
     date = bounds.Date(
@@ -85,16 +86,14 @@ class KeyAccountRelationshipEvidence(models.Model):
                         criterion.name,
                     )
                 )
-            if criterion.company_id not in (
-                evidence.company_id,
-                self.env["res.company"],
-            ):
+            asking = criterion.sudo().company_id
+            if asking and asking not in evidence.company_id.sudo().parent_ids:
                 raise ValidationError(
                     self.env._(
                         "“%(criterion)s” is asked for in %(company)s only: choose a "
                         "criterion of this company.",
                         criterion=criterion.name,
-                        company=criterion.company_id.name,
+                        company=asking.name,
                     )
                 )
 

@@ -178,7 +178,13 @@ class ResPartner(models.Model):
     # -------------------------------------------------------------------------
 
     def action_change_relationship_level(self):
+        """Open the dialog in which the level is changed, or a change proposed.
+
+        :raise AccessError: if it is a colleague's, for those who see their own
+            documents only: nothing that is typed there could be kept
+        """
         self._check_opens_account()
+        self._check_own_account()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Change Level"),

@@ -6,7 +6,6 @@ from odoo.fields import Domain
 from odoo.tools import SQL, formatLang
 
 from ...const import LOGGED_IDS
-from ..account import clock
 from .scorecard import Explanation
 
 _logger = logging.getLogger(__name__)

@@ -56,7 +56,9 @@ class CrmLead(models.Model):
         for lead in self:
             key = lead._origin
             if lead.partner_id:
-                company = lead.company_id or self.env.company
+                # sudo: a branch is kept by a company that the reader may not work in
+                company = lead.sudo().company_id or self.env.company
+                company = company._get_key_account_home()
                 key = (lead.partner_id.commercial_partner_id, company)
             lead.last_visit_date, lead.next_visit_date = dates[key]
 

@@ -16,6 +16,7 @@ from ...const import (
 )
 from ...engine import cadence as engine
 from ..account import bounds, clock
+from ..account.attempts import CONFLICTS
 from ..account.key_account_form import check_named
 from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
@@ -1203,7 +1204,11 @@ class KeyAccountVisit(models.Model):
                 with self.env.cr.savepoint():
                     if user._is_visit_digest_due():
                         user._send_visit_digest(template, companies)
-            except Exception:
+            except CONFLICTS as error:
+                # the next hour's digest meets nobody, or is told of
+                _logger.info("The visit digest of user %s waits: %s", user.id, error)
+            except Exception as error:
                 _logger.exception("The visit digest of user %s failed", user.id)
+                user._tell_of_failed_digest(error)
             if not cron._commit_progress(1):
                 return

@@ -40,6 +40,28 @@ class ResUsers(models.Model):
         sent = self.key_account_digest_date
         return now.hour >= DIGEST_HOUR and (not sent or sent < now.date())
 
+    def _tell_of_failed_digest(self, error):
+        """Tell the administrators that the user gets no digest: once, until they have
+        closed the activity. It is tried again every hour."""
+        self.ensure_one()
+        partner = self.partner_id.sudo()
+        warning = self.env.ref("mail.mail_activity_data_warning")
+        administrators = self.company_id._get_key_account_administrators()
+        told = partner.activity_ids.filtered(
+            lambda activity: activity.automated and activity.activity_type_id == warning
+        ).user_id
+        for admin in administrators - told:
+            texts = self.with_context(lang=admin.lang).env
+            partner.activity_schedule(
+                "mail.mail_activity_data_warning",
+                summary=texts._("Daily visit digest failed: %s", self.name),
+                note=texts._(
+                    "%s It is tried again every hour.",
+                    (str(error).strip() or type(error).__name__)[:500],
+                ),
+                user_id=admin.id,
+            )
+
     def _send_visit_digest(self, template, companies):
         """Mail the user what is planned for today and what is left from earlier
         days."""

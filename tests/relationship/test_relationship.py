@@ -648,6 +648,18 @@ class TestLadder(RelationshipCommon):
             self.account.with_user(self.leader).relationship_level = "partner"
         self.account.with_user(self.manager).relationship_level = "partner"
 
+    def test_dialogs_of_others_accounts_do_not_open(self):
+        """What would be typed there couldn't be kept."""
+        account = self.account.with_user(self.rep2)
+        for action in (
+            "action_change_relationship_level",
+            "action_open_key_account_loss",
+        ):
+            with self.assertRaises(AccessError):
+                getattr(account, action)()
+            for user in (self.rep, self.leader):
+                self.assertTrue(getattr(self.account.with_user(user), action)())
+
     def test_nobody_else(self):
         internal = self._create_user("ka_internal2", "base.group_partner_manager")
         with self.assertRaises(AccessError):

@@ -1,4 +1,5 @@
 from odoo import Command
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 
 from ..common import TODAY, KeyAccountCommon
@@ -240,6 +241,87 @@ class TestBranches(KeyAccountCommon):
         self._run()
         self.assertEqual(self._get_revenues(self.company), [80000, 50000, 1000])
         self.assertEqual(self._get_codes(self.north), "AAC")
+
+    def test_criteria_hold_in_branches(self):
+        """Also in those that are apart, as the policy and the cadence do."""
+        self.policy.branches_apart = True
+        criteria = self.env["key.account.relationship.criterion"]
+        criteria.search([]).active = False
+        vals = {"level": "preferred_supplier", "kind": "judged", "months": 12}
+        own, others = criteria.create(
+            [
+                {**vals, "name": name, "company_id": company.id}
+                for name, company in (
+                    ("Asked by the company", self.company),
+                    ("Asked in the south", self.south),
+                )
+            ]
+        )
+        self.assertEqual(criteria._get_criteria(self.north), own)
+        self.assertEqual(criteria._get_criteria(self.company), own)
+        self.assertEqual(criteria._get_criteria(self.south), own | others)
+        env = self.env(
+            user=self.leader, context={"allowed_company_ids": self.north.ids}
+        )
+        evidence = env["key.account.relationship.evidence"]
+        said = {"partner_id": self.kiosk.id, "note": "Seen"}
+        with self.assertRaises(UserError):
+            evidence.create({**said, "criterion_id": others.id})
+        at_both = {"allowed_company_ids": [self.north.id, self.company.id]}
+        evidence.with_context(**at_both).create({**said, "criterion_id": own.id})
+        kiosk = self.kiosk.with_env(env)
+        self.assertEqual(kiosk.suggested_relationship_level, "preferred_supplier")
+        card = self._get_card(self.kiosk, self.company)
+        self.assertNotEqual(card.suggested_relationship_level, "preferred_supplier")
+        status = env["key.account.relationship.status"]
+        row = status.search([("partner_id", "=", self.kiosk.id)])
+        self.assertEqual((row.criterion_id, row.state), (own, "holds"))
+        self.assertEqual(row.finding, "Seen")
+        # the same twice is refused where both are asked for
+        with self.assertRaises(ValidationError):
+            criteria.create({**vals, "name": own.name, "company_id": self.north.id})
+        criteria.create({**vals, "name": others.name, "company_id": self.north.id})
+
+    def test_lost_in_a_branch(self):
+        """In the company that keeps the account, from wherever it is said."""
+        self._run()
+        self.chain.company_id = self.north
+        reason = self.env.ref("crm_key_account.churn_reason_price")
+        wizards = self.env["key.account.loss.set"].with_user(self.leader)
+        wizards = wizards.with_context(allowed_company_ids=self.everything.ids[::-1])
+        vals = {"partner_id": self.chain.id, "reason_id": reason.id}
+        wizards.create(vals).action_set()
+        self.assertTrue(self._get_card(self.chain).is_lost)
+        with self.assertRaisesRegex(UserError, "lost already"):
+            wizards.create(vals).action_set()
+
+    def test_overdue_in_a_branch(self):
+        self._run()
+        self.env["key.account.cadence"].create(
+            {"company_id": self.company.id, "tier_id": self.tier_a.id}
+        )
+        self.env["key.account.visit"].create(
+            {
+                "partner_id": self.chain.id,
+                "company_id": self.company.id,
+                "state": "done",
+                "date_done": "2020-01-01",
+            }
+        )
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "L",
+                "partner_id": self.chain.id,
+                "company_id": self.north.id,
+                "team_id": False,
+            }
+        )
+        for company in self.everything:
+            self.assertTrue(self.chain.with_company(company).is_visit_overdue)
+            self.assertTrue(lead.with_company(company).is_visit_overdue)
+            self.assertEqual(
+                str(lead.with_company(company).last_visit_date), "2020-01-01"
+            )
 
     def test_a_branch_with_a_policy_of_its_own(self):
         own = self.policy.copy({"company_id": self.north.id})

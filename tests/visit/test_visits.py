@@ -1,5 +1,6 @@
 from ast import literal_eval
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from psycopg2.errors import UniqueViolation
@@ -978,6 +979,43 @@ class TestDigest(KeyAccountCommon):
         with freeze_time("2026-03-19 08:00:00"):
             self._run_digest()
             self.assertEqual(len(self._get_mails()), 1, "switched off")
+
+    def test_digest_that_fails_is_told(self):
+        """To the administrators, once; the others get theirs."""
+        users = self.env["res.users"]
+        send = type(users)._send_visit_digest
+        for user, partner in ((self.rep, "One"), (self.rep2, "Two")):
+            user.email = f"{user.login}@example.com"
+            self.Visit.create(
+                {
+                    "partner_id": self._create_partner(partner).id,
+                    "user_id": user.id,
+                    "date_planned": "2026-03-18",
+                }
+            )
+
+        def fail(user, *args):
+            if user == self.rep:
+                raise ValueError("No such template")
+            return send(user, *args)
+
+        admin = self._create_user("ka_admin", "base.group_system")
+        with (
+            freeze_time("2026-03-18 09:00:00"),
+            patch.object(type(users), "_send_visit_digest", fail),
+        ):
+            for _ in range(2):
+                with mute_logger("odoo.addons.crm_key_account"):
+                    self._run_digest()
+        activity = self.rep.partner_id.activity_ids.filtered(
+            lambda activity: activity.user_id == admin
+        )
+        self.assertEqual(len(activity), 1)
+        self.assertIn(self.rep.name, activity.summary)
+        self.assertIn("No such template", activity.note)
+        self.assertFalse(self.rep2.partner_id.activity_ids)
+        self.assertEqual(str(self.rep2.key_account_digest_date), "2026-03-18")
+        self.assertFalse(self.rep.key_account_digest_date)
 
     def _run_digest(self):
         with self.enter_registry_test_mode():

@@ -68,20 +68,21 @@ class KeyAccountLossSet(models.TransientModel):
         return {"type": "ir.actions.act_window_close"}
 
     def _check_can_be_lost(self, account):
-        company = self.env.company
+        company = self.env.company._get_key_account_home()
         if not account.active:
             raise UserError(
                 self.env._(
                     "%s is archived: restore the customer first.", account.display_name
                 )
             )
-        if account.company_id and account.company_id != company:
+        keeper = account.sudo().company_id
+        if keeper and keeper._get_key_account_home() != company:
             raise UserError(
                 self.env._(
                     "%(customer)s is a customer of %(company)s: switch to that "
                     "company.",
                     customer=account.display_name,
-                    company=account.company_id.name,
+                    company=keeper.name,
                 )
             )
         # sudo: one that a colleague noted counts as well
