@@ -80,6 +80,7 @@ class TestBadInput(KeyAccountCommon):
             self.tier_a,
             self.visit,
             self._get_card(self.partner),
+            env["key.account.criterion"].create({"policy_id": self.policy.id}),
             self.team.crm_team_member_ids[0],
             criterion,
             reason,

@@ -311,6 +311,7 @@ class TableCommon(RightsCommon):
         cls.env["key.account.tier.cell"].create(
             {"tier_id": cls.tier_a.id, "role_id": role.id}
         )
+        cls.env["key.account.criterion"].create({"policy_id": cls.policy.id})
         for model, vals in (
             ("key.account.checklist.item", {"name": "Bring samples"}),
             ("key.account.engagement", {"text": "Listen", "value_type": "strategic"}),

@@ -150,32 +150,35 @@ class KeyAccount(models.Model):
 
     _company_invalid_idx = models.Index("(company_id) WHERE has_invalid_amounts")
 
-    def _get_score_explanation(self):
-        """Return what the score is made of, None where there is none."""
-        self.ensure_one()
-        # sudo: a policy may have gone to another company meanwhile
-        account = self.sudo()
-        policy = account.env["key.account.policy"]._get_for_company(account.company_id)
-        measured = account.score_points is not False
-        if measured and policy and policy.method == "scorecard":
-            return Explanation(account, policy)
-        return None
+    def _get_score_explanations(self):
+        """Return {account: what its score is made of}, of those that have one."""
+        explanations = {}
+        policies = self.env["key.account.policy"]
+        scored = self.filtered(lambda account: account.score_points is not False)
+        for company, accounts in scored.grouped("company_id").items():
+            # sudo: a policy may have gone to another company meanwhile
+            policy = policies._get_for_company(company).sudo()
+            if policy and policy.method == "scorecard":
+                for account in accounts:
+                    explanations[account] = Explanation(account.sudo(), policy)
+        return explanations
 
     @api.depends("score_points", "suggested_tier_id")
     @api.depends_context("lang")
     def _compute_score_bars(self):
+        explanations = self._get_score_explanations()
         for account in self:
-            explanation = account._get_score_explanation()
+            explanation = explanations.get(account)
             account.score_bars = explanation and explanation.get_bars()
 
     @api.depends("score_points", "suggested_tier_id", "rank", "share", "is_excluded")
     @api.depends_context("lang")
     def _compute_explanation(self):
+        explanations = self._get_score_explanations()
         for account in self:
             text = account._get_rank_text()
-            explanation = account.rank and account._get_score_explanation()
-            if explanation:
-                text += " " + explanation.get_lift()
+            if account.rank and account in explanations:
+                text += " " + explanations[account].get_lift()
             account.explanation = text
 
     def _get_rank_text(self):

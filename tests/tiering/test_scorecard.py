@@ -574,6 +574,20 @@ class TestExplanation(ScorecardCommon):
         self.assertIn("no data: left out", bars)
         self.assertNotIn("<script>", bars)
 
+    def test_a_list_asks_once(self):
+        self._use(("revenue", 3), ("days_late", 1))
+        self._create_invoices([(each, 600, TODAY) for each in self.partners])
+        self._run()
+        cards = self.Card.search([("company_id", "=", self.company.id)])
+        counts = []
+        for some in (cards[:1], cards):
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            some.with_user(self.rep).mapped("explanation")
+            some.with_user(self.rep).mapped("score_bars")
+            counts.append(self.cr.sql_log_count - before)
+        self.assertEqual(*counts)
+
     def test_who_sees_it(self):
         self._use(("revenue", 1))
         self._create_invoices([(self.one, 600, TODAY)])
