@@ -814,7 +814,7 @@ class TestPortfolioPhoneTours(TourCommon):
     def test_rep(self):
         """A salesperson sees own accounts, on a phone without scrolling sideways."""
         self._invoice(
-            ("Own Customer", self.rep, 100), ("Other Customer", self.rep2, 900)
+            ("Own Customer", self.rep, 900), ("Other Customer", self.rep2, 100)
         )
         self.start_tour(
             "/odoo/key-account-portfolio", "key_account_portfolio_phone", login="ka_rep"

@@ -103,7 +103,7 @@ registry.category("web_tour.tours").add("key_account_portfolio_phone", {
     steps: () => [
         {
             content: "Own accounts alone",
-            trigger: ".o_portfolio_figure:contains('Revenue'):contains('100')",
+            trigger: ".o_portfolio_figure:contains('Revenue'):contains('900')",
         },
         {
             content: "Nothing to the right of the screen",
