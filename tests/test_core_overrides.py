@@ -13,6 +13,7 @@ OVERRIDDEN = {
     "calendar.event": {"_sync_activities", "create", "unlink", "write"},
     "calendar.recurrence": {"_apply_recurrence"},
     "crm.lead": {
+        "_handle_salesmen_assignment",
         "_merge_dependences",
         "action_set_lost",
         "create",

@@ -171,8 +171,15 @@ class ResCompany(models.Model):
         """Return the company of leads that name none: the one that keeps accounts,
         none where several do. To guess would tell of a company's figures to another
         one's users."""
+        return self.browse(self._get_key_account_fallback_id() or ())
+
+    @api.model
+    # within a trial apart: others go on with what is in force
+    @ormcache("self.env.cr.cache.get('key_account_paused_trial', False)")
+    def _get_key_account_fallback_id(self):
+        # as long as companies and policies are the same
         keepers = self.sudo().search(Domain.TRUE)._get_key_account_keepers()
-        return keepers if len(keepers) == 1 else self.browse()
+        return keepers.id if len(keepers) == 1 else False
 
     def _get_key_account_run_moment(self):
         """Return since when documents may have changed unseen by the last run:

@@ -40,14 +40,12 @@ class CrmLead(models.Model):
             told = leads._filter_told(company) if company else leads.browse()
             (leads - told).account_tier_id = False
             leads = told
-            if not leads:
-                continue
             for lead in leads.filtered("partner_id"):
                 account = lead.partner_id.sudo().with_company(company)
                 lead.account_tier_id = account.commercial_partner_id.account_tier_id
             prospects = leads.filtered(lambda lead: not lead.partner_id)
-            policy = policies._get_for_company(company)
-            if not prospects or not policy:
+            policy = prospects and policies._get_for_company(company)
+            if not policy:
                 prospects.account_tier_id = False
                 continue
             tiers = Prospects(policy, company)

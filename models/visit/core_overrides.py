@@ -265,10 +265,13 @@ class CrmLead(models.Model):
         if "partner_id" in vals:
             self.env["key.account"]._touch(self.partner_id)
         res = super().write(vals)
-        if vals.get("partner_id"):
-            follow._follow_lead_customer(self)
-        if vals.get("company_id"):
-            follow._follow_lead_company(self)
+        if vals.get("partner_id") or vals.get("company_id"):
+            # known for all that are read together
+            visited = self.filtered(lambda lead: lead.sudo().has_key_account_visits)
+            if vals.get("partner_id"):
+                follow._follow_lead_customer(visited)
+            if vals.get("company_id"):
+                follow._follow_lead_company(visited)
         moved._follow_company()
         self._follow_salesperson(previous_users)
         if {"stage_id", "probability"} & vals.keys():
@@ -292,6 +295,13 @@ class CrmLead(models.Model):
                 self, self.env._("Lead lost")
             )
         return super().action_set_lost(**additional_values)
+
+    def _handle_salesmen_assignment(self, user_ids=False, team_id=False):
+        """Core gives each salesperson a part of the leads."""
+        with self._with_key_account_dues_at_once():
+            return super()._handle_salesmen_assignment(
+                user_ids=user_ids, team_id=team_id
+            )
 
     def _merge_dependences(self, opportunities):
         """Core asks here for what the remaining lead takes over, before it deletes the

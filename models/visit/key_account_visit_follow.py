@@ -57,6 +57,8 @@ class KeyAccountVisitFollow(models.AbstractModel):
     def _follow_lead_customer(self, leads):
         """Move the visits of leads to the customer that they got. Where the customer
         has a planned visit already, that one stays."""
+        if not leads:
+            return
         for visit in self.env["key.account.visit"].search(
             [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
         ):
@@ -82,6 +84,8 @@ class KeyAccountVisitFollow(models.AbstractModel):
     @api.model
     def _follow_lead_company(self, leads):
         """Move the planned visits of leads without customer to the leads' companies."""
+        if not leads:
+            return
         for visit in self.env["key.account.visit"].search(
             self._get_planned_lead_domain(leads)
         ):
