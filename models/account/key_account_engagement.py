@@ -45,6 +45,7 @@ class KeyAccountEngagement(models.Model):
     )
     business_kind = fields.Selection(
         BUSINESS_KINDS,
+        string="Kind of Business",
         help="Leave empty for every kind of business. The kind is that of the "
         "customer's industry: Contacts, Configuration, Industries.",
     )

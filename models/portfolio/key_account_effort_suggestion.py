@@ -79,8 +79,8 @@ class KeyAccountEffortSuggestion(models.Model):
     state = fields.Selection(
         [
             ("kept", "Stays"),
-            ("accepted", "Accepted"),
             ("suggested", "Suggested"),
+            ("accepted", "Accepted"),
         ],
         required=True,
         readonly=True,
@@ -387,13 +387,14 @@ class KeyAccountEffortSuggestion(models.Model):
         }
         if self.is_elasticity_own:
             return self.env._(
-                "Elasticity %(value)s, from %(low)s to %(high)s: %(count)s accounts of "
-                "yours, weighed with the figure of the settings.",
+                "Elasticity %(value)s, from %(low)s to %(high)s: that of your own "
+                "accounts (%(count)s compared), weighed with the figure of the "
+                "settings.",
                 **values,
             )
         return self.env._(
             "Elasticity %(value)s, from %(low)s to %(high)s, of the settings: your own "
-            "data are too thin, %(count)s accounts.",
+            "data are too thin (accounts that can be compared: %(count)s).",
             **values,
         )
 

@@ -302,7 +302,7 @@ class TestEffortSuggestion(EffortCommon):
         self.assertEqual(row.elasticity_accounts, 40)
         self.assertAlmostEqual(row.elasticity, 0.6, 1)
         self.assertTrue(row.elasticity_low <= row.elasticity <= row.elasticity_high)
-        self.assertIn("40 accounts of yours", row.explanation)
+        self.assertIn("accounts (40 compared)", row.explanation)
 
     def test_without_policy_or_planning(self):
         self.policy.active = False
