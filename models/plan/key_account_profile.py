@@ -149,9 +149,7 @@ class KeyAccountProfile(models.AbstractModel):
 
         :param lines: strategies of the company
         """
-        found = lines._match(
-            account.account_value_type, account.industry_id, self.env.company
-        )
+        found = lines._match(account, self.env.company)
         texts = [html2plaintext(line.text or "") for line in found]
         return self._shorten(" ".join(texts), MAX_NOTE)
 
@@ -397,7 +395,8 @@ class KeyAccountProfile(models.AbstractModel):
         """
         if not row:
             return []
-        risks = []
+        # in the order of the portfolio; what the profile says in more words, once
+        risks = [row.risk_text] if row.risk_text else []
         if row.is_lost:
             risks.append(self.env._("Lost on %s", format_date(self.env, row.lost_date)))
         if row.is_single_threaded:

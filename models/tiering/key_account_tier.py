@@ -36,10 +36,10 @@ class KeyAccountTier(models.Model):
     threshold = bounds.Float(
         digits=(16, 2),
         bounds=(-bounds.MAX_AMOUNT, bounds.MAX_AMOUNT),
-        help="Lower bound, in company currency, or in points from 0 to 100 with a value "
-        "scorecard: an account with at least this figure over the policy's window is "
-        "in this tier or a better one. Accounts below every threshold are in the last "
-        "tier.",
+        help="Lower bound, in company currency, or in points from 0 to 100 with a "
+        "value scorecard: an account with at least this figure over the policy's "
+        "window is in this tier or a better one. Accounts below every threshold are in "
+        "the last tier.",
     )
     share = bounds.Float(
         string="Up to Share",
