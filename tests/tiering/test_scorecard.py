@@ -586,13 +586,14 @@ class TestExplanation(ScorecardCommon):
         self._run()
         cards = self.Card.search([("company_id", "=", self.company.id)])
         counts = []
-        for some in (cards[:1], cards):
+        # the first time for the caches of Odoo itself
+        for some in (cards, cards[:1].with_prefetch(), cards):
             self.env.invalidate_all()
             before = self.cr.sql_log_count
             some.with_user(self.rep).mapped("explanation")
             some.with_user(self.rep).mapped("score_bars")
             counts.append(self.cr.sql_log_count - before)
-        self.assertEqual(*counts)
+        self.assertEqual(counts[1], counts[2])
 
     def test_who_sees_it(self):
         self._use(("revenue", 1))
