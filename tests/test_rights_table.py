@@ -186,6 +186,7 @@ CORE_METHODS = {
     ("crm.lead", "action_set_lost"),
     ("key.account.policy", "copy_data"),
     ("key.account.visit", "load"),
+    ("key.account.visit.file", "load"),
     ("res.partner", "load"),
     ("res.users", "action_archive"),
 }
