@@ -55,20 +55,15 @@ class KeyAccountLoad(models.AbstractModel):
             self.env.cr.execute("SET LOCAL jit = off; SET LOCAL enable_nestloop = off")
             wanted = self.env["key.account.due"].sudo()._get_wanted_sql(company)
             dues = SQL("(%s) AS due", wanted)
-        share = SQL(" ").join(
-            SQL("WHEN %s THEN %s", track, MODE_LOADS[mode] / planner.VISIT_LOAD)
-            for track, mode in TRACK_MODES.items()
-        )
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT user_id, team_id,
-                       SUM(7.0 / days * CASE track %s ELSE 1 END)::float8
+                SELECT user_id, team_id, SUM(%s)::float8
                   FROM %s
                  WHERE company_id = %s AND loss_id IS NULL
                  GROUP BY user_id, team_id
                 """,
-                share,
+                self._get_week_sql(),
                 dues,
                 company.id,
             )
@@ -79,6 +74,16 @@ class KeyAccountLoad(models.AbstractModel):
             (user_id or False, team_id or False): visits
             for user_id, team_id, visits in rows
         }
+
+    @api.model
+    def _get_week_sql(self):
+        """Return the visits a week that a row of what is due asks for, as an SQL
+        expression over its columns."""
+        shares = SQL(" ").join(
+            SQL("WHEN %s THEN %s", track, MODE_LOADS[mode] / planner.VISIT_LOAD)
+            for track, mode in TRACK_MODES.items()
+        )
+        return SQL("7.0 / days * CASE track %s ELSE 1 END", shares)
 
     @api.model
     def _get_capacities(self, users, company, today=None):

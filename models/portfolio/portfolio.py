@@ -1,5 +1,4 @@
 from collections import defaultdict
-from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -7,10 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, float_round
 
 from ...const import NO_RANK, RELATIONSHIP_LEVELS
-from ...engine.planner import VISIT_LOAD
-from ..account import bounds, clock
-from ..planning.key_account_agenda import MODE_LOADS
-from ..planning.key_account_cadence import TRACK_MODES
+from ..account import bounds
 from .period import get_figures_sql, get_moves_sql, get_period
 
 # What the pyramid lays side by side, of a tier and of all
@@ -21,9 +17,6 @@ CURVE_POINTS = 100
 FEW_SHARE = 80
 # Accounts to draw one by one: those with the most revenue, and with the most visits
 MOST_REVENUE, MOST_VISITS = 300, 100
-WEEK_DAYS = 7
-# Over which a salesperson's capacity is averaged
-CAPACITY_WEEKS = 4
 
 
 class KeyAccountPortfolio(models.AbstractModel):
@@ -470,8 +463,7 @@ class KeyAccountPortfolio(models.AbstractModel):
 
         What an account or lead asks on a track is a week over its interval; one visit
         to win a lost account back isn't counted. The capacity is the average of the
-        next four weeks, less leaves, holidays and meetings. With own documents, of the
-        user alone.
+        next quarter, see ``key.account.load``. With own documents, of the user alone.
 
         :return: ``is_planned``, whether the company plans visits, and ``rows``, the
             fullest first: ``load``, ``capacity`` and ``percent`` (None without one)
@@ -484,10 +476,7 @@ class KeyAccountPortfolio(models.AbstractModel):
             users_domain &= Domain("user_id", "=", self.env.uid)
         asked = Domain("loss_id", "=", False) & users_domain
         readable = self.env["key.account"]._search([("company_id", "=", company.id)])
-        loads = SQL(" ").join(
-            SQL("WHEN %s THEN %s", track, MODE_LOADS[mode] / VISIT_LOAD)
-            for track, mode in TRACK_MODES.items()
-        )
+        loads = self.env["key.account.load"].sudo()
         self.env.flush_all()
         rows = self.env.execute_query_dict(
             SQL(
@@ -497,15 +486,13 @@ class KeyAccountPortfolio(models.AbstractModel):
                            WHERE account_id IN %(readable)s) AS count,
                        COUNT(DISTINCT lead_id) FILTER (WHERE account_id IS NULL)
                            AS lead_count,
-                       SUM(CASE track %(loads)s ELSE 1 END * %(week)s::float
-                           / GREATEST(days, 1)) AS load
+                       SUM(%(week)s)::float8 AS load
                   FROM key_account_due
                  WHERE id IN %(dues)s
                  GROUP BY user_id
                 """,
                 readable=readable.subselect(),
-                loads=loads,
-                week=WEEK_DAYS,
+                week=loads._get_week_sql(),
                 dues=dues._search(
                     Domain("company_id", "=", company.id) & asked
                 ).subselect(),
@@ -513,7 +500,8 @@ class KeyAccountPortfolio(models.AbstractModel):
         )
         by_user = {row["user_id"] or False: row for row in rows}
         people = self._get_people(company, users, user, by_user)
-        capacities = self._get_capacities(company, people)
+        # sudo: how many visits fit into a colleague's week tells nothing of the reasons
+        capacities = loads._get_capacities(people.sudo(), company)
         nobody = [self.env["res.users"]] if False in by_user else []
         result = []
         # sudo: names of colleagues
@@ -564,30 +552,6 @@ class KeyAccountPortfolio(models.AbstractModel):
         return people.filtered(
             lambda each: each.sudo().active and company in each.sudo().company_ids
         )
-
-    @api.model
-    def _get_capacities(self, company, users):
-        """Return {user id: visits that fit into a week}."""
-        if not users:
-            return {}
-        today = clock.get_today(company)
-        # sudo: how many visits fit on a colleague's day tells nothing of the reasons
-        days = (
-            self.env["key.account.agenda"]
-            .sudo()
-            ._get_day_capacities(
-                users.sudo(),
-                company,
-                today,
-                today + timedelta(days=CAPACITY_WEEKS * WEEK_DAYS - 1),
-            )
-        )
-        return {
-            user.id: float_round(
-                sum(days.get(user.id, {}).values()) / CAPACITY_WEEKS, precision_digits=2
-            )
-            for user in users
-        }
 
     # -------------------------------------------------------------------------
     # Moves
