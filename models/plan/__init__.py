@@ -6,5 +6,6 @@ from . import key_account_plan_member
 from . import key_account_plan_objective
 from . import key_account_plan_category
 from . import key_account_profile
+from . import key_account_visit_repair
 from . import res_config_settings
 from . import res_partner

@@ -399,7 +399,8 @@ class KeyAccountProfile(models.AbstractModel):
         risks = [row.risk_text] if row.risk_text else []
         if row.is_lost:
             risks.append(self.env._("Lost on %s", format_date(self.env, row.lost_date)))
-        if row.is_single_threaded:
+        single = row._fields["is_single_threaded"]._description_string(self.env)
+        if row.is_single_threaded and single not in (row.risk_text or ""):
             risks.append(self.env._("Single-threaded: %s", row._get_thread_text()))
         if row.relationship_direction == "demotion":
             risks.append(

@@ -184,7 +184,7 @@ class KeyAccount(models.Model):
         "tier_id",
         "wallet",
     )
-    @api.depends_context("tz")
+    @api.depends_context("tz", "allowed_company_ids")
     def _compute_columns(self):
         self._read_columns(COLUMNS)
 

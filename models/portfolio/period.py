@@ -72,7 +72,7 @@ def get_figures_sql(env, company, period, partner_ids=None):
     if not period.is_window:
         sales = SQL(
             "LEFT JOIN (%s) AS sales ON sales.partner_id = card.partner_id",
-            _get_sales_sql(env, company, period, partner_ids),
+            get_sales_sql(env, company, period, partner_ids),
         )
         revenue, margin = SQL("sales.revenue"), SQL("sales.margin")
     return SQL(
@@ -133,7 +133,7 @@ def _get_among_sql(column, partner_ids):
     return SQL("%s = ANY(%s)", SQL(column), list(partner_ids))
 
 
-def _get_sales_sql(env, company, period, partner_ids):
+def get_sales_sql(env, company, period, partner_ids=None):
     """Return a query for revenue and margin per commercial partner, from the books that
     the policy reads, by the rules of the tiering run."""
     policy = env["key.account.policy"]._get_for_company(company)

@@ -4,8 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import bounds, clock
-from ..account.books import get_invoices_sql, get_orders_sql
-from ..tiering.measure import Measurement
+from .period import Period, get_sales_sql
 
 # How many groups are named, those beyond the limit aside
 MAX_GROUPS = 10
@@ -83,7 +82,7 @@ class KeyAccountRisk(models.AbstractModel):
     @api.model
     def _get_domain(self, company, team_id=False, user_id=False):
         """Return the domain on the accounts of a company, a team, a salesperson."""
-        domain = Domain("company_id", "=", company.id)
+        domain = Domain("company_id", "=", company.id) & Domain("is_account", "=", True)
         if team := bounds.to_record(self.env["crm.team"], team_id):
             team.check_access("read")
             # sudo: also those who left the company, or sales
@@ -193,11 +192,13 @@ class KeyAccountRisk(models.AbstractModel):
             return self.env["key.account"]._field_to_sql(
                 accounts.table, "revenue", accounts
             )
+        self.env.flush_all()
+        period = Period(first, last, False)
         sales = accounts.make_alias(accounts.table, "sales")
         accounts.add_join(
             "LEFT JOIN",
             sales,
-            SQL("(%s)", self._get_sales_sql(company, first, last)),
+            SQL("(%s)", get_sales_sql(self.env, company, period)),
             SQL(
                 "%s = %s",
                 SQL.identifier(sales, "partner_id"),
@@ -205,35 +206,6 @@ class KeyAccountRisk(models.AbstractModel):
             ),
         )
         return SQL.identifier(sales, "revenue")
-
-    @api.model
-    def _get_sales_sql(self, company, first, last):
-        """Return a query for the revenue per commercial partner from one day to
-        another, as the tiering run measures it: ``partner_id``, ``revenue``."""
-        self.env.flush_all()
-        # sudo: whose books are read is a matter of accounts, which have rules. Invoices
-        # are converted to the currency of the only company.
-        policy = self.env["key.account.policy"].sudo()._get_for_company(company)
-        policy = policy.sudo().with_company(company)
-        branches = company._get_key_account_branches()
-        policy = policy.with_context(allowed_company_ids=branches.ids)
-        measurement = Measurement(policy, company.sudo(), last)
-        lines = (
-            measurement._get_ordered_sql(get_orders_sql())
-            if policy.revenue_basis == "ordered"
-            else measurement._get_invoiced_sql(get_invoices_sql(), SQL("TRUE"))
-        )
-        return SQL(
-            """
-            SELECT firm_id AS partner_id, SUM(revenue) AS revenue
-              FROM (%s) AS lines
-             WHERE day >= %s AND day <= %s
-             GROUP BY firm_id
-            """,
-            lines,
-            first,
-            last,
-        )
 
     @api.model
     def _get_concentration_figures(self, domain, concentration):

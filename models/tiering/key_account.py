@@ -179,7 +179,7 @@ class KeyAccount(models.Model):
             text = account._get_rank_text()
             if account.rank and account in explanations:
                 text += " " + explanations[account].get_lift()
-            account.explanation = text
+            account.explanation = text.strip()
 
     def _get_rank_text(self):
         """Return the place of the account in one sentence."""

@@ -531,10 +531,14 @@ class KeyAccountPolicy(models.Model):
         """Return why an account is in its tier, in words."""
         return self._explain(company, self._prepare_measured(figure, rank))
 
-    def _prepare_measured(self, figure, rank):
+    def _prepare_measured(self, figure, rank, before=None):
         """Return what to remember of why an account is in its tier: whoever reads it
-        has another language and another format of numbers."""
+        has another language and another format of numbers.
+
+        :param before: the figure of the run before; None: it had none
+        """
         return {
+            "before": before,
             "metric": self._get_figure(),
             "months": self.window_months,
             "figure": figure,
@@ -572,17 +576,19 @@ class KeyAccountPolicy(models.Model):
         )
 
     @api.model
-    def _explain_move(self, company, earlier_figure, boundary):
+    def _explain_move(self, company, measured, boundary):
         """Return in words where an account came from, to go on after
         :meth:`_explain`."""
         digits = company.sudo().currency_id.decimal_places
-        text = self.env._(
-            ", before %s", formatLang(self.env, earlier_figure, digits=digits)
-        )
+        if measured["metric"] == "score":
+            digits = 2
+        text = ""
+        if measured.get("before") is not None:
+            before = formatLang(self.env, measured["before"], digits=digits)
+            text += self.env._(", before %s", before)
         if boundary:
-            text += self.env._(
-                ", boundary %s", formatLang(self.env, boundary, digits=digits)
-            )
+            edge = formatLang(self.env, boundary, digits=digits)
+            text += self.env._(", boundary %s", edge)
         return text
 
     # -------------------------------------------------------------------------

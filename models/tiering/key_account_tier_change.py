@@ -60,15 +60,17 @@ class KeyAccountTierChange(models.Model):
         digits=(16, 2),
         readonly=True,
         aggregator=None,
-        help="What the run before had measured, in company currency.",
+        help="What the run before had measured, in company currency, or in points.",
     )
     boundary = fields.Float(
         digits=(16, 2),
         readonly=True,
         aggregator=None,
+        # with shares it is what another account measures
+        groups="sales_team.group_sale_salesman_all_leads",
         help="The edge of the new tier that the account has crossed, in company "
-        "currency: its threshold, or the figure of the nearest account on the other "
-        "side. 0: it came from no tier, or from one of another policy.",
+        "currency, or in points: its threshold, or the figure of the nearest account "
+        "on the other side. 0: it came from no tier, or from one of another policy.",
     )
     from_since = fields.Date(
         string="In the Former Tier Since",
@@ -89,16 +91,17 @@ class KeyAccountTierChange(models.Model):
         "earlier_figure",
         "boundary",
     )
-    @api.depends_context("lang")
+    @api.depends_context("lang", "uid")
     def _compute_reason(self):
         policies = self.env["key.account.policy"]
+        knows = self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
         for change in self:
             reason = change.said_reason
             if not reason and change.measured:
                 reason = policies._explain(change.company_id, change.measured)
                 if change.run_number:
                     reason += policies._explain_move(
-                        change.company_id, change.earlier_figure, change.boundary
+                        change.company_id, change.measured, knows and change.boundary
                     )
             change.reason = reason
 

@@ -49,7 +49,7 @@ class Moves:
                     "to_tier_id": move["to_tier_id"],
                     "state": "applied" if self.policy.auto_apply else "proposed",
                     "measured": self.policy._prepare_measured(
-                        move["figure"], move["rank"]
+                        move["figure"], move["rank"], move["earlier_figure"]
                     ),
                     "earlier_figure": move["earlier_figure"],
                     "boundary": move["boundary"],

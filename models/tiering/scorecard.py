@@ -104,6 +104,8 @@ class Explanation:
 
     def get_lift(self):
         """Return in words what would lift the account to the next tier."""
+        if not self.account.suggested_tier_id:
+            return ""
         tier = self.get_next_tier()
         if not tier:
             return self.env._("No tier is above this one.")

@@ -117,6 +117,9 @@ class Undo:
         )
 
     def _give_back(self, change_ids):
+        if self.env["key.account"]._is_watched():
+            self._give_watched_back(change_ids)
+            return
         self.env.cr.execute(
             SQL(
                 """
@@ -133,6 +136,25 @@ class Undo:
             )
         )
         self.env.invalidate_all(flush=False)
+
+    def _give_watched_back(self, change_ids):
+        """Do the same through the ORM, where an automation rule waits for it."""
+        changes = self.env["key.account.tier.change"].browse(change_ids)
+        accounts = self.env["key.account"].search(
+            [
+                ("partner_id", "in", changes.partner_id.ids),
+                ("company_id", "=", self.company.id),
+            ]
+        )
+        left = {
+            change.partner_id: (change.from_tier_id, change.from_since)
+            for change in changes
+        }
+        for (tier, since), same in accounts.grouped(
+            lambda account: left[account.partner_id]
+        ).items():
+            same._give_tier(tier.id, tier and since)
+        self.env.flush_all()
 
     def _follow(self, partner_ids, today):
         """Bring what depends on tiers in line, as a run does."""

@@ -205,16 +205,21 @@ class KeyAccountVisitRepair(models.AbstractModel):
         orphans.unlink()
 
     @api.model
-    def _copy_salespeople(self, company):
-        """Say whose visits, accounts and changes are now: their records are read by
-        it. Of customers that somebody wrote within a month."""
-        copies = {
+    def _get_salesperson_copies(self):
+        """Return {model: its stored copy of the customer's salesperson}."""
+        return {
             "key.account": "user_id",
             "key.account.visit": "account_user_id",
             "key.account.tier.change": "partner_user_id",
             "key.account.relationship.change": "partner_user_id",
             "key.account.relationship.evidence": "partner_user_id",
         }
+
+    @api.model
+    def _copy_salespeople(self, company):
+        """Say whose visits, accounts and changes are now: their records are read by
+        it. Of customers that somebody wrote within a month."""
+        copies = self._get_salesperson_copies()
         rows = self.env.execute_query(
             SQL(
                 """

@@ -503,6 +503,49 @@ class TestUndo(WhatIfCommon):
         self.assertIn("before 300.00, boundary 900.00", change.reason)
         self.assertEqual(len(set(self.changes.mapped("run_number"))), 1)
 
+    def test_a_colleague_s_figure_is_not_told(self):
+        """With shares the boundary is what another account measures."""
+        change = self.changes.filtered(
+            lambda change: change.partner_id == self.partners[2]
+        )
+        change.partner_id.user_id = self.rep
+        change.invalidate_recordset()
+        own = change.with_user(self.rep)
+        self.assertIn("before 300.00", own.reason)
+        self.assertNotIn("boundary", own.reason)
+        with self.assertRaises(AccessError):
+            own.read(["boundary"])
+        self.assertIn("boundary 900.00", change.with_user(self.manager).reason)
+
+    def test_rules_hear_of_what_is_undone(self):
+        """Where an automation rule waits for tiers, the undo goes through the ORM."""
+        heard = []
+        cards = type(self.Card)
+        self.patch(cards, "_is_watched", lambda self: True)
+        write = cards.write
+
+        def listen(cards, vals):
+            heard.extend(cards.partner_id if "tier_id" in vals else [])
+            return write(cards, vals)
+
+        self.patch(cards, "write", listen)
+        tiers = {change.partner_id: change.from_tier_id for change in self.changes}
+        self._undo().action_undo()
+        self.assertEqual(set(heard), set(tiers))
+        for partner, tier in tiers.items():
+            card = self._get_card(partner)
+            self.assertEqual(card.tier_id, tier)
+            self.assertEqual(card.tier_since, self.today - timedelta(days=10))
+
+    def test_words_of_points(self):
+        """Points have two decimals in every currency, and no figure is none."""
+        measured = self.policy._prepare_measured(71.25, 3)
+        text = self.policy._explain_move(self.company, measured, 0)
+        self.assertEqual(text, "")
+        measured |= {"metric": "score", "before": 69.5}
+        text = self.policy._explain_move(self.company, measured, 70)
+        self.assertEqual(text, ", before 69.50, boundary 70.00")
+
     def test_thresholds_cross_the_threshold(self):
         self.policy.write(
             {

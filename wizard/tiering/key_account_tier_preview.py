@@ -249,13 +249,19 @@ class KeyAccountTierPreviewLine(models.TransientModel):
         ],
         readonly=True,
     )
-    figure = fields.Monetary(
-        readonly=True, help="The figure that the policy would rank by."
+    figure = fields.Float(
+        digits=(16, 2),
+        readonly=True,
+        help="The figure that the policy would rank by, in company currency, or in "
+        "points.",
     )
-    earlier_figure = fields.Monetary(
-        readonly=True, help="The same figure as the run before had measured it."
+    earlier_figure = fields.Float(
+        digits=(16, 2),
+        readonly=True,
+        help="The same figure as the run before had measured it.",
     )
-    boundary = fields.Monetary(
+    boundary = fields.Float(
+        digits=(16, 2),
         readonly=True,
         aggregator=None,
         help="The edge of the new tier that the account crosses: its threshold, or the "
