@@ -205,6 +205,8 @@ class TestBadInput(KeyAccountCommon):
                             (
                                 *("key_account_margin_limit", "key_account_wallet"),
                                 *("sequence", "threshold"),
+                                # where a criterion's points begin and end
+                                *("figure_none", "figure_full"),
                                 # of a plan's target and objectives
                                 *("target_revenue", "target_margin"),
                                 *("start_value", "current_value", "target_value"),

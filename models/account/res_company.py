@@ -63,7 +63,6 @@ class ResCompany(models.Model):
         ],
         groups=READERS,
         string="Hours to Share Out",
-        required=True,
         default="today",
         help="Never more than are available.",
     )

@@ -512,7 +512,7 @@ class KeyAccountEffortSuggestion(models.Model):
         results = {}
         if time.hours:
             budget = available
-            if company.sudo().key_account_effort_hours == "today":
+            if company.sudo().key_account_effort_hours != "all":
                 budget = min(available, used)
             results = {
                 due["account_id"]: result
