@@ -108,7 +108,7 @@ class TestProfile(ProfileCommon):
             "Objective",
             "25 %",
             "To Watch",
-            "Single-threaded",
+            "Single-Threaded",
             "<svg",
         ):
             self.assertIn(part, text)
