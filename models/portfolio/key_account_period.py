@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 from .period import get_figures_sql, get_moves_sql, get_period
 
-COMPARISONS = ("<", "<=", ">", ">=")
+COMPARISONS = {"<": SQL("<"), "<=": SQL("<="), ">": SQL(">"), ">=": SQL(">=")}
 # {field: column of the figures}
 FIGURES = {
     "period_revenue": "revenue",
@@ -138,7 +138,7 @@ class KeyAccount(models.Model):
                 "SELECT id FROM (%s) AS figures WHERE %s %s %s",
                 get_figures_sql(self.env, company, self._get_context_period(company)),
                 SQL.identifier(FIGURES[name]),
-                SQL(operator),
+                COMPARISONS[operator],
                 number,
             )
             for company in self._get_searched_companies()

@@ -1,33 +1,34 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+INT, FLOAT, TEXT = SQL("int"), SQL("float8"), SQL("varchar")
 MOVE_COLUMNS = {
-    "partner_id": "int",
-    "user_id": "int",
-    "company_id": "int",
-    "from_tier_id": "int",
-    "to_tier_id": "int",
-    "from_name": "varchar",
-    "to_name": "varchar",
-    "direction": "varchar",
-    "figure": "float8",
-    "earlier_figure": "float8",
-    "boundary": "float8",
-    "rank": "int",
+    "partner_id": INT,
+    "user_id": INT,
+    "company_id": INT,
+    "from_tier_id": INT,
+    "to_tier_id": INT,
+    "from_name": TEXT,
+    "to_name": TEXT,
+    "direction": TEXT,
+    "figure": FLOAT,
+    "earlier_figure": FLOAT,
+    "boundary": FLOAT,
+    "rank": INT,
 }
 TIER_COLUMNS = {
-    "company_id": "int",
-    "currency_id": "int",
-    "sequence": "int",
-    "name": "varchar",
-    "count_before": "int",
-    "count_after": "int",
-    "share_before": "float8",
-    "share_after": "float8",
-    "revenue_before": "float8",
-    "revenue_after": "float8",
-    "revenue_share_before": "float8",
-    "revenue_share_after": "float8",
+    "company_id": INT,
+    "currency_id": INT,
+    "sequence": INT,
+    "name": TEXT,
+    "count_before": INT,
+    "count_after": INT,
+    "share_before": FLOAT,
+    "share_after": FLOAT,
+    "revenue_before": FLOAT,
+    "revenue_after": FLOAT,
+    "revenue_share_before": FLOAT,
+    "revenue_share_after": FLOAT,
 }
 
 
@@ -111,8 +112,8 @@ class KeyAccountTierPreview(models.TransientModel):
                 SQL(", ").join(names),
                 text,
                 SQL(", ").join(
-                    SQL("%s %s", SQL.identifier(name), SQL(type_))
-                    for name, type_ in columns.items()
+                    SQL("%s %s", SQL.identifier(name), kind_)
+                    for name, kind_ in columns.items()
                 ),
             )
         )
