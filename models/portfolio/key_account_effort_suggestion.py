@@ -179,6 +179,11 @@ class KeyAccountEffortSuggestion(models.Model):
     )
     accepted_date = fields.Date(string="Accepted On", readonly=True)
 
+    _account_uniq = models.UniqueIndex(
+        "(account_id) WHERE state != 'accepted'",
+        "Somebody is reckoning the same accounts at this moment: open the list again.",
+    )
+
     @api.depends("partner_id")
     def _compute_display_name(self):
         for row in self:

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from itertools import product
 
+from psycopg2 import IntegrityError
+
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
@@ -357,6 +359,20 @@ class TestEffortSuggestion(EffortCommon):
         self.assertEqual(self.rich.visit_interval_days, 7)
         row.action_undo()
         self.assertEqual(self.rich.visit_interval_days, 28)
+
+    def test_nobody_is_listed_twice(self):
+        """Two who open the list at the same moment don't see each other's rows."""
+        row = self._reckon()[self.rich].sudo()
+        with mute_logger("odoo.sql_db"), self.assertRaises(IntegrityError):
+            with self.cr.savepoint():
+                row.copy()
+        row.action_accept()
+        self.assertIn(row.account_id, self.Suggestion.search([]).account_id)
+        self._reckon()
+        same = self.Suggestion.search([("account_id", "=", row.account_id.id)])
+        self.assertEqual(len(same), 2)
+        row.action_undo()
+        self.assertEqual(same.exists(), row)
 
     def test_somebody_changed_it(self):
         rows = self._reckon()
