@@ -170,6 +170,7 @@ class KeyAccount(models.Model):
 
     @api.depends(
         "chosen_group_id",
+        "chosen_group_id.parent_id",
         "discount_rate",
         "expected_revenue",
         "is_account",
@@ -188,7 +189,12 @@ class KeyAccount(models.Model):
     def _compute_columns(self):
         self._read_columns(COLUMNS)
 
-    @api.depends("chosen_group_id", "partner_id.parent_id", "revenue")
+    @api.depends(
+        "chosen_group_id",
+        "chosen_group_id.parent_id",
+        "partner_id.parent_id",
+        "revenue",
+    )
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_shares(self):
         self._read_columns(SHARE_COLUMNS)
@@ -341,14 +347,18 @@ class KeyAccount(models.Model):
                 )""",
                 MAX_DEPTH,
             ),
+            # a company that was chosen may have got a parent; itself stays itself
             SQL(
-                "%s = %s",
+                "%s = COALESCE(%s, %s) AND %s IS DISTINCT FROM %s",
                 SQL.identifier(tops, "partner_id"),
+                SQL.identifier(alias, "chosen_group_id"),
+                SQL.identifier(alias, "partner_id"),
+                SQL.identifier(alias, "chosen_group_id"),
                 SQL.identifier(alias, "partner_id"),
             ),
         )
         return SQL(
-            "COALESCE(%(chosen_group_id)s, %(top)s, %(partner_id)s)",
+            "COALESCE(%(top)s, %(chosen_group_id)s, %(partner_id)s)",
             top=SQL.identifier(tops, "top_id"),
             **self._get_columns_sql(alias, query, "chosen_group_id", "partner_id"),
         )

@@ -42,6 +42,13 @@ class TestGroup(KeyAccountCommon):
         self.Card._ensure(self.alone.ids, other)
         self.assertEqual(self._get_card(self.alone, other).group_id, self.alone)
 
+    def test_chosen_group_gets_a_parent(self):
+        self.alone.key_account_group_id = self.other
+        self.assertEqual(self._get_group(self.alone), self.other)
+        self.other.parent_id = self.top
+        self.assertEqual(self._get_group(self.other), self.top)
+        self.assertEqual(self._get_group(self.alone), self.top)
+
     def test_search_and_group(self):
         self.alone.key_account_group_id = self.top
         self.env.flush_all()
