@@ -681,14 +681,19 @@ class KeyAccountPolicy(models.Model):
         branches = company._get_key_account_branches()
         self = self.with_context(allowed_company_ids=branches.ids)
         today = today or clock.get_today(company)
-        trade = Trade(self, company, today, touched)
+        # How an account trades follows its documents alone, unlike margins, which follow
+        # costs of products too: whoever runs all accounts needs it of those that changed.
+        traded = touched
+        if touched is None:
+            traded = self._get_touched_ids(company, today)
+        trade = Trade(self, company, today, traded)
         trade.measure()
-        Measurement(self, company, today, touched).run()
+        Measurement(self, company, today, touched, traded).run()
         trade.save()
         moves = get_moves(self, company, today)
         changes = moves.apply()
         moves.update_leads()
-        note_run(self, company, today, touched)
+        note_run(self, company, today, traded)
         # The statements above went past the ORM's cache.
         self.env.invalidate_all(flush=False)
         _logger.info(

@@ -118,17 +118,19 @@ class Measurement:
     :ivar date today: last day of the window
     :ivar touched: ids of the commercial partners to measure; the figures of the others
         are what they were. None: all
+    :ivar traded: ids of those whose trade was measured before; None: all
     """
 
     # Places up to this one are exact every night, those behind after a run of all.
     exact_ranks = 1000
 
-    def __init__(self, policy, company, today, touched=None):
+    def __init__(self, policy, company, today, touched=None, traded=None):
         self.policy = policy
         self.env = policy.env
         self.company = company
         self.today = today
         self.touched = touched
+        self.traded = traded
         # whose books are measured
         self.books = company._get_key_account_branches().ids
         # nobody hears of what is only tried
@@ -449,7 +451,7 @@ class Measurement:
             """,
             figures=method.get_scores_sql(
                 figures,
-                get_trade_sql(self.company, self.touched),
+                get_trade_sql(self.company, self.traded),
                 self.company,
                 self.today,
             ),

@@ -1,6 +1,7 @@
 """Whose figures or evidence can have changed since the last run of a company.
 
-A night's run measures these accounts, and ranks all by what it finds. Those that lose a
+A night's run measures these accounts, and ranks all by what it finds; any run measures
+how these trade (:mod:`.trade`). Those that lose a
 document, or a contact with documents, to others are marked when it happens
 (:meth:`key.account._touch`). What leaves no trace, such as a product's cost, is found
 by the run of all accounts, once a week.
@@ -55,7 +56,7 @@ def get_touched_ids(policy, company, today):
 def note_run(policy, company, today, touched):
     """Note how far the run is, see :func:`get_touched_ids`.
 
-    :param touched: ids of those that were measured; None: all
+    :param touched: ids of those that were measured in every respect; None: all
     """
     now = fields.Datetime.now()
     cr = policy.env.cr

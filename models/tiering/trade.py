@@ -183,24 +183,36 @@ class Trade:
         )
 
     def _get_lines_sql(self):
-        """Return a query for ``document_id``, ``product_id``, ``listed`` (amount before
-        any discount) and ``discount`` (percent) of the documents' lines."""
+        """Return a query for ``document_id``, ``listed`` (amount before any discount),
+        ``discount`` (percent) and ``is_discount`` (the whole line is one) of the
+        documents' lines."""
+        is_discount = SQL(
+            """
+            COALESCE(product_id IN (
+                SELECT sale_discount_product_id
+                  FROM res_company
+                 WHERE sale_discount_product_id IS NOT NULL
+            ), FALSE)
+            """
+        )
         if self.policy.revenue_basis == "ordered":
             return SQL(
                 """
-                SELECT order_id AS document_id, product_id, discount,
-                       price_unit * product_uom_qty AS listed
+                SELECT order_id AS document_id, COALESCE(discount, 0) AS discount,
+                       price_unit * product_uom_qty AS listed, %s AS is_discount
                   FROM sale_order_line
                  WHERE display_type IS NULL AND is_downpayment IS NOT TRUE
-                """
+                """,
+                is_discount,
             )
         return SQL(
             """
-            SELECT move_id AS document_id, product_id, discount,
-                   price_unit * quantity AS listed
+            SELECT move_id AS document_id, COALESCE(discount, 0) AS discount,
+                   price_unit * quantity AS listed, %s AS is_discount
               FROM account_move_line
              WHERE display_type = 'product'
-            """
+            """,
+            is_discount,
         )
 
     def _get_orders_sql(self):
@@ -209,22 +221,24 @@ class Trade:
         discounts on a whole order."""
         return SQL(
             """
-            WITH documents AS MATERIALIZED (
+            WITH documents AS NOT MATERIALIZED (
                 SELECT * FROM (%(documents)s) AS documents WHERE day <= %(today)s
             ), days AS (
-                SELECT firm_id, day, COUNT(*) AS orders, MAX(amount) AS largest,
-                       MAX(day) OVER of_firm AS last_day,
-                       day - LAG(day) OVER (of_firm ORDER BY day) AS gap
+                -- of several orders on a day one has a gap
+                SELECT firm_id, day, amount,
+                       FIRST_VALUE(day) OVER of_firm AS last_day,
+                       NULLIF(day - LEAD(day) OVER of_firm, 0) AS gap,
+                       day IS DISTINCT FROM LEAD(day) OVER of_firm AS is_new
                   FROM documents
                  WHERE amount > 0
-                 GROUP BY firm_id, day
-                WINDOW of_firm AS (PARTITION BY firm_id)
+                WINDOW of_firm AS (PARTITION BY firm_id ORDER BY day DESC)
             ), rhythms AS (
                 SELECT firm_id AS partner_id,
-                       SUM(orders) FILTER (WHERE %(current)s) AS order_count,
-                       MAX(largest) FILTER (WHERE %(current)s) AS largest_order,
+                       COUNT(*) FILTER (WHERE %(current)s) AS order_count,
+                       MAX(amount) FILTER (WHERE %(current)s) AS largest_order,
                        MAX(day) AS last_order_date,
-                       CASE WHEN COUNT(*) FILTER (WHERE day > since) >= %(least)s
+                       CASE WHEN COUNT(*) FILTER (WHERE is_new AND day > since)
+                                 >= %(least)s
                             THEN PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY gap)
                                  FILTER (WHERE day - gap > since)
                        END AS order_interval
@@ -240,17 +254,9 @@ class Trade:
                        / NULLIF(GREATEST(ROUND((SUM(weight * listed)
                              FILTER (WHERE NOT is_discount))::numeric, 2), 0), 0)
                            AS discount_rate
-                  FROM (SELECT firm_id, weight, listed,
-                               COALESCE(discount, 0) AS discount,
-                               COALESCE(product_id IN (
-                                   SELECT sale_discount_product_id
-                                     FROM res_company
-                                    WHERE sale_discount_product_id IS NOT NULL
-                               ), FALSE) AS is_discount
-                          FROM documents
-                          JOIN (%(lines)s) AS line ON line.document_id = documents.id
-                         WHERE %(current)s
-                       ) AS lines
+                  FROM documents
+                  JOIN (%(lines)s) AS line ON line.document_id = documents.id
+                 WHERE %(current)s
                  GROUP BY firm_id
             )
             %(orders)s UNION ALL %(given)s
