@@ -10,7 +10,8 @@ from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
 from ..account.outsiders import get_outsiders_sql
 from ..account.trial import is_trial
-from .trade import get_trade_sql
+from .trade import COLUMNS as TRADE_COLUMNS
+from .trade import get_kept_sql, get_trade_sql
 
 # What is measured of an account.
 COLUMNS = [
@@ -481,12 +482,15 @@ class Measurement:
                 )
                 INSERT INTO key_account (
                        partner_id, company_id, tier_id, tier_since, coverage,
-                       required_count, %(silent)s, %(columns)s)
+                       required_count, %(silent)s, %(columns)s, %(trade_columns)s)
                 SELECT measure.partner_id, %(company)s,
                        %(placed)s, CASE WHEN %(placed)s IS NOT NULL THEN %(today)s END,
                        CASE WHEN required.cells > 0 THEN 0 END,
-                       COALESCE(required.cells, 0), %(values)s, %(measured)s
+                       COALESCE(required.cells, 0), %(values)s, %(measured)s,
+                       %(traded)s
                   FROM key_account_measure measure
+                  LEFT JOIN key_account_trade trade
+                         ON trade.partner_id = measure.partner_id
                   LEFT JOIN key_account old
                          ON old.partner_id = measure.partner_id
                         AND old.company_id = %(company)s
@@ -501,6 +505,8 @@ class Measurement:
                                          ELSE key_account.tier_since END
                 """,
                 columns=SQL(", ").join(map(SQL.identifier, COLUMNS)),
+                trade_columns=SQL(", ").join(map(SQL.identifier, TRADE_COLUMNS)),
+                traded=get_kept_sql("measure"),
                 silent=SQL(", ").join(map(SQL.identifier, silent)),
                 values=SQL(", ").join(silent.values()),
                 company=self.company.id,

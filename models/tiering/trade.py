@@ -88,18 +88,6 @@ class Trade:
     def save(self):
         """Write what was measured to the accounts where it differs."""
         names = SQL(", ").join(map(SQL.identifier, COLUMNS))
-        measured = SQL(", ").join(
-            SQL(
-                "CASE WHEN account.is_account THEN %s END",
-                SQL.identifier("trade", name),
-            )
-            if name != "order_count"
-            else SQL(
-                "CASE WHEN account.is_account THEN COALESCE(trade.order_count, 0) "
-                "ELSE 0 END"
-            )
-            for name in COLUMNS
-        )
         self.env.cr.execute(
             SQL(
                 """
@@ -117,7 +105,7 @@ class Trade:
                 names=names,
                 values=_prefix("trade"),
                 written=_prefix("key_account"),
-                measured=measured,
+                measured=get_kept_sql("account"),
                 join=SQL("LEFT JOIN" if self.ids is None else "JOIN"),
                 company=self.company.id,
             )
@@ -374,6 +362,23 @@ class Trade:
             )
         )
         return [firm_id for (firm_id,) in rows]
+
+
+def get_kept_sql(account):
+    """Return the expressions for what an account keeps of its row in ``trade``, which
+    may be missing: what is no account trades nothing.
+
+    :param str account: the alias that tells ``is_account``
+    """
+    is_account = SQL.identifier(account, "is_account")
+    return SQL(", ").join(
+        SQL("CASE WHEN %s THEN %s END", is_account, SQL.identifier("trade", name))
+        if name != "order_count"
+        else SQL(
+            "CASE WHEN %s THEN COALESCE(trade.order_count, 0) ELSE 0 END", is_account
+        )
+        for name in COLUMNS
+    )
 
 
 def get_trade_sql(company, touched=None):

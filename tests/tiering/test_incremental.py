@@ -98,6 +98,8 @@ class TestIncremental(KeyAccountCommon):
         self._run_night(days)
         rows = self._get_rows()
         with self.cr.savepoint() as savepoint:
+            # or a run of all would measure how those trade that changed
+            self.company.key_account_full_run_date = False
             self.assertFalse(self.policy._run(day))
             self.assertEqual(self._get_rows(), rows)
             savepoint.rollback()
@@ -105,6 +107,26 @@ class TestIncremental(KeyAccountCommon):
 
     def test_nothing_happened(self):
         self._check(self.partners.browse(), days=0)
+
+    def test_trade_of_those_that_changed(self):
+        """A run of all measures how those trade that changed; a week after it was
+        measured of everybody, of everybody."""
+        self.env["account.move.line"].flush_model()
+        self.cr.execute(
+            """
+            UPDATE account_move_line SET discount = 20
+             WHERE display_type = 'product' AND partner_id = ANY(%s)
+            """,
+            [self.partners[:1].ids + self.partners[6:7].ids],
+        )
+        self.env.invalidate_all()
+        self._create_invoices([(self.partners[6], 100, TODAY)])
+        self.policy._run(TODAY)
+        self.assertEqual(self._get_card(self.partners[0]).discount_rate, 0)
+        self.assertGreater(self._get_card(self.partners[6]).discount_rate, 0)
+        for days, rate in ((6, 0), (7, 20)):
+            self.policy._run(TODAY + timedelta(days=days))
+            self.assertEqual(self._get_card(self.partners[0]).discount_rate, rate)
 
     def test_time_passes(self):
         self._check(self.partners[2])
