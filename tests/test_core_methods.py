@@ -63,7 +63,9 @@ class TestCoreMethods(KeyAccountCommon):
         with file_open(LIST) as lines:
             known = lines.read().splitlines()
         found = get_core_methods(self.env)
-        changed = list(unified_diff(known, found, "known", "this Odoo", n=0, lineterm=""))
+        changed = list(
+            unified_diff(known, found, "known", "this Odoo", n=0, lineterm="")
+        )
         self.assertFalse(
             changed,
             "Look at what overrides these, and write them into tests/core_methods.txt:"
