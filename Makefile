@@ -14,7 +14,7 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test core-tests shell walk lint format bench chaos dist lock setup clean
+.PHONY: help run test core-tests shell walk i18n lint format bench chaos dist lock setup clean
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
@@ -23,6 +23,7 @@ help:
 	@echo "make core-tests     core's own tests, with the addon against without (T=crm ...)"
 	@echo 'make shell          Odoo shell; DB=key_account_demo, a script from stdin'
 	@echo 'make walk           which files of the addon a click goes through, on demo data'
+	@echo 'make i18n           the template of translations anew, translations merged with it'
 	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
 	@echo 'make format         let ruff and prettier rewrite the files'
 	@echo 'make bench          the benchmark; SIZE=10k, 100k, 1m, several, all (ARGS=...)'
@@ -36,5 +37,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test core-tests shell walk lint format bench chaos dist lock clean:
+setup run test core-tests shell walk i18n lint format bench chaos dist lock clean:
 	$(ENV) $@

@@ -154,6 +154,21 @@ def walk(_options):
             )
 
 
+def i18n(_options):
+    """The template of translations anew, and the translations merged with it."""
+    with environment() as found:
+        with making_databases():
+            databases.make(found, databases.DEMO)
+        with open(base.DEV / "i18n.py") as script:
+            failed = _in_front(
+                [*found.command, "shell", "-d", databases.DEMO, "--no-http"]
+                + ["--log-level=warn"],
+                found.environ(),
+                stdin=script,
+            )
+    return failed or format(_options)
+
+
 def bench(_options):
     """The benchmark, inside the environment."""
     script = CHECKOUT / "benchmarks/run.py"
@@ -332,6 +347,7 @@ COMMANDS = {
         test,
         shell,
         walk,
+        i18n,
         lint,
         format,
         bench,
