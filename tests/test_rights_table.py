@@ -82,6 +82,7 @@ SALES_METHODS = {
     ("key.account.effort.suggestion", "action_open"),
     ("key.account.effort.suggestion", "action_reckon"),
     ("key.account.visit", "action_log"),
+    ("key.account.visit", "get_log_customers"),
     ("key.account.visit", "get_report_contacts"),
     ("key.account.visit", "get_week_board"),
     ("res.partner", "action_change_relationship_level"),

@@ -323,8 +323,8 @@ class KeyAccountProfile(models.AbstractModel):
             "mode": self._get_label(visit, "mode"),
             # sudo: whoever may read the visit may read who met whom
             "user": visit.sudo().user_id.name,
-            "met": ", ".join(visit.sudo().contact_ids.mapped("name")),
-            "reached": self._get_label(visit, "objective_reached"),
+            "met": visit.sudo()._get_met_text(),
+            "reached": visit._get_result_text(),
             "text": self._shorten(text),
         }
 

@@ -80,6 +80,7 @@ REPORT_FIELDS = {
     "contact_ids",
     "feedback",
     "is_manager_needed",
+    "is_nobody_met",
     "mode",
     "needs",
     "next_date",
@@ -92,6 +93,8 @@ REPORT_FIELDS = {
     "service_speed",
     "support_needed",
 }
+# Kept elsewhere, and corrected as long
+REPORT_PARTS = {"attachment_ids", "next_step_date"}
 PROMISE_FIELDS = {"next_date", "next_theme"}
 
 
@@ -619,7 +622,7 @@ class KeyAccountVisit(models.Model):
         if not self:
             return True
         bounds.check_values(self, [vals])
-        vals = self._take_visited_day(dict(vals))
+        vals = self._name_result(self._take_visited_day(dict(vals)))
         state = None
         if not self.env.su:
             self._check_client_write(vals)
@@ -703,7 +706,7 @@ class KeyAccountVisit(models.Model):
 
     def _check_client_write(self, vals):
         self.check_access("write")
-        if REPORT_FIELDS & vals.keys():
+        if (REPORT_FIELDS | REPORT_PARTS) & vals.keys():
             self._check_correction()
         self._check_client_values([vals])
         closed = self.filtered(lambda visit: visit.state != "planned")
@@ -722,7 +725,7 @@ class KeyAccountVisit(models.Model):
     def _complete_new_values(self, vals_list):
         """Return ``vals_list`` with the accounts of contacts and leads, and the days of
         done visits."""
-        vals_list = [self._name_day(vals) for vals in vals_list]
+        vals_list = [self._name_result(self._name_day(vals)) for vals in vals_list]
         partners = self.env["res.partner"].browse(
             vals["partner_id"] for vals in vals_list if vals.get("partner_id")
         )
@@ -746,6 +749,8 @@ class KeyAccountVisit(models.Model):
             vals["company_id"] = company.id
             if vals.get("state", "planned") != "planned":
                 vals["closed_at"] = datetime.now()
+            if vals.get("state") == "done" and "track" not in vals:
+                vals["track"] = self._get_track(vals.get("mode"))
             if vals.get("date_resolved"):
                 vals["resolved_uid"] = self.env.uid
             if vals.get("state") == "done" and not vals.get("date_done"):
@@ -769,6 +774,8 @@ class KeyAccountVisit(models.Model):
             vals.setdefault("is_date_fixed", True)
         if "complaint" in vals and not vals["complaint"]:
             vals["date_resolved"] = False
+        if vals.get("is_nobody_met"):
+            vals.setdefault("contact_ids", [fields.Command.clear()])
         if "date_resolved" in vals:
             vals["resolved_uid"] = bool(vals["date_resolved"]) and self.env.uid
         if "target_contact_id" in vals:
@@ -911,6 +918,18 @@ class KeyAccountVisit(models.Model):
             )
         self.sudo()._cancel(reason or self.env._("Cancelled by hand"), date_resume)
         return True
+
+    def _resume(self):
+        """Plan cancelled visits at once for the day to come back, and tell when the
+        next one is.
+
+        :return: a notification; the dialog closes
+        """
+        self.ensure_one()
+        # sudo: whoever could cancel the visit
+        visit = self.sudo()
+        visit.env["key.account.settlement"]._plan_resumed(visit)
+        return visit._get_next_notification(self.env._("Cancelled."))
 
     def action_open_cancel(self):
         self.ensure_one()

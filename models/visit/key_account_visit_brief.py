@@ -650,9 +650,6 @@ class KeyAccountVisitBrief(models.AbstractModel):
     def _get_last(self, visit):
         """Return what came of a done visit."""
         modes = dict(visit._fields["mode"]._description_selection(self.env))
-        results = dict(
-            visit._fields["objective_reached"]._description_selection(self.env)
-        )
         # sudo: whoever may read the visit may read who met whom
         visit = visit.sudo()
         texts = [
@@ -667,9 +664,9 @@ class KeyAccountVisitBrief(models.AbstractModel):
             "facts": " · ".join(
                 fact for fact in (modes.get(visit.mode), visit.user_id.name) if fact
             ),
-            "met": ", ".join(visit.contact_ids.mapped("name")),
+            "met": visit._get_met_text(),
             "objective": visit.objective,
-            "reached": results.get(visit.objective_reached),
+            "reached": visit._get_result_text(),
             "reached_class": {
                 "reached": "text-bg-success",
                 "partly": "text-bg-warning",

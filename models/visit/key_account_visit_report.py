@@ -6,10 +6,13 @@ import psycopg2.errors
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, ConcurrencyError, UserError, ValidationError
-from odoo.fields import Domain
+from odoo.fields import Command, Domain
 from odoo.tools import format_date, mute_logger
 
+from ...engine import cadence as engine
 from ..account import bounds, clock, features
+from ..account.key_account_mixin import get_account_key
+from .key_account_visit import REPORT_FIELDS
 from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
@@ -20,6 +23,13 @@ QUADRANTS = {
     ("slow", "unfriendly"): "indifferent",
 }
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"
+# Set by *Log Visit*: how the customer was met says what was done, not which visit the
+# dialog opened with
+LOGGED = "key_account_is_logged"
+# As many customers as a phone shows beside the other questions
+LOG_CUSTOMERS = 8
+# What isn't given on to a visit that is reported instead of the planned one
+PLANNED_FIELDS = {"mode", "objective"}
 
 
 class KeyAccountVisit(models.Model):
@@ -39,6 +49,12 @@ class KeyAccountVisit(models.Model):
         readonly=False,
         help="The day on which the visit took place.",
     )
+    is_nobody_met = fields.Boolean(
+        string="Nobody Was There",
+        copy=False,
+        tracking=True,
+        help="The visit was made, and met nobody: nothing more is asked about it.",
+    )
     objective_reached = fields.Selection(
         [
             ("reached", "Reached"),
@@ -49,11 +65,38 @@ class KeyAccountVisit(models.Model):
         tracking=True,
         help="Whether the visit achieved what it was to achieve.",
     )
+    # The same in other words, where no objective was set
+    outcome = fields.Selection(
+        [
+            ("reached", "Well"),
+            ("partly", "So-so"),
+            ("not_reached", "Badly"),
+        ],
+        string="How Did It Go?",
+        compute="_compute_outcome",
+        readonly=False,
+        help="How a visit without an objective went.",
+    )
     next_step = bounds.Char(
         string="What Next",
         copy=False,
         tracking=True,
         help="What happens now, and who does it.",
+    )
+    next_step_date = bounds.Date(
+        string="Remind Me On",
+        compute="_compute_next_step_date",
+        inverse="_inverse_next_step_date",
+        is_plan=True,
+        help="What comes next becomes a commitment, and so an activity for this day.",
+    )
+    next_step_id = fields.Many2one(
+        "key.account.commitment",
+        string="Next Step's Commitment",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
     )
     next_date = bounds.Date(
         string="Next Visit On",
@@ -67,6 +110,7 @@ class KeyAccountVisit(models.Model):
         tracking=True,
         help="The objective of the next visit.",
     )
+    next_date_hint = fields.Char(compute="_compute_next_date_hint")
     needs = bounds.Text(
         copy=False,
         tracking=True,
@@ -157,6 +201,13 @@ class KeyAccountVisit(models.Model):
         compute_sudo=True,
         tracking=True,
     )
+    attachment_ids = fields.Many2many(
+        "ir.attachment",
+        string="Photos and Files",
+        compute="_compute_attachment_ids",
+        inverse="_inverse_attachment_ids",
+        help="What was photographed or handed over at the visit.",
+    )
     report_date = fields.Datetime(
         string="Reported On",
         readonly=True,
@@ -210,6 +261,184 @@ class KeyAccountVisit(models.Model):
     def _compute_date_visited(self):
         for visit in self:
             visit.date_visited = visit.date_done or visit._get_today()
+
+    @api.depends("objective", "objective_reached")
+    def _compute_outcome(self):
+        for visit in self:
+            visit.outcome = not visit.objective and visit.objective_reached
+
+    @api.depends("next_step_id.date_deadline")
+    def _compute_next_step_date(self):
+        for visit in self:
+            visit.next_step_date = visit.next_step_id.date_deadline
+
+    def _inverse_next_step_date(self):
+        """Keep the reminder as a commitment: it has its activity once the visit is
+        done, goes along with the customer, and is in the next brief."""
+        reminded = self.browse()
+        for visit in self:
+            day, commitment = visit.next_step_date, visit.next_step_id
+            if day and not visit.next_step:
+                raise ValidationError(
+                    self.env._(
+                        "The reminder on %s has no words: say what comes next.",
+                        format_date(self.env, day),
+                    )
+                )
+            if commitment.state == "open" and day:
+                commitment.write({"name": visit.next_step, "date_deadline": day})
+            elif commitment.state == "open":
+                commitment.unlink()
+            elif day and day != commitment.date_deadline:
+                reminded |= visit
+        commitments = self.env["key.account.commitment"].create(
+            [
+                {
+                    "visit_id": visit.id,
+                    "name": visit.next_step,
+                    "date_deadline": visit.next_step_date,
+                }
+                for visit in reminded
+            ]
+        )
+        for visit, commitment in zip(reminded, commitments, strict=True):
+            # sudo: no client says which commitment it is
+            visit.sudo().next_step_id = commitment
+
+    def _carry_next_step(self):
+        """Bring the reminders in step with what comes next."""
+        for visit in self.filtered(lambda visit: visit.next_step_id.state == "open"):
+            if not visit.next_step:
+                visit.next_step_id.unlink()
+            elif visit.next_step_id.name != visit.next_step:
+                visit.next_step_id.name = visit.next_step
+
+    def _compute_attachment_ids(self):
+        attachments = self.env["ir.attachment"].search(
+            [("res_model", "=", self._name), ("res_id", "in", self._origin.ids)]
+        )
+        by_visit = attachments.grouped("res_id")
+        for visit in self:
+            visit.attachment_ids = by_visit.get(visit._origin.id, attachments.browse())
+
+    def _inverse_attachment_ids(self):
+        """Keep files that were uploaded in the report, and delete those that were taken
+        out there."""
+        named = {visit: visit.attachment_ids for visit in self}
+        self.invalidate_recordset(["attachment_ids"])
+        for visit, attachments in named.items():
+            known = visit.attachment_ids
+            new = attachments - known
+            if any(
+                file.res_model != self._name or file.res_id or file.res_field
+                for file in new
+            ):
+                raise ValidationError(
+                    self.env._("The file belongs to another document: upload it here.")
+                )
+            new.res_id = visit.id
+            (known - attachments).unlink()
+        self.invalidate_recordset(["attachment_ids"])
+
+    @api.depends(
+        "company_id", "date_visited", "lead_id", "mode", "partner_id", "state", "track"
+    )
+    @api.depends_context("lang", "uid")
+    def _compute_next_date_hint(self):
+        days = self._get_cadence_days()
+        for visit in self:
+            day = days.get(visit)
+            visit.next_date_hint = day and self.env._(
+                "By the cadence: %s",
+                format_date(self.env, day, date_format="EEE d MMM"),
+            )
+
+    def _get_cadence_days(self):
+        """Return {visit: the day of the next one} by the cadence, where it asks for one
+        and the user may know it: what is planned already, else the working day nearest
+        to one interval later. A full day may move it."""
+        done = self.filtered(lambda visit: visit.state == "done" and visit._origin)
+        planned = (
+            self.env["key.account.settlement"]._get_planned(done._origin)
+            if done
+            else {}
+        )
+        days = {
+            visit: planned[visit._origin.id].date_planned
+            for visit in done
+            if visit._origin.id in planned
+        }
+        for company, visits in (self - done).grouped("company_id").items():
+            if company.sudo().key_account_planning:
+                days.update(visits._reckon_next_days(company))
+        return days
+
+    def _reckon_next_days(self, company):
+        rows = self._get_due_rows(company)
+        asked = {}
+        for visit in rows:
+            row = rows[visit]
+            own = row.partner_id.with_company(company).visit_interval_days
+            interval = row.cadence_id._get_interval(own if row.track == "visit" else 0)
+            asked[visit] = engine.add_interval(visit.date_visited, *interval)
+        if not asked:
+            return {}
+        # sudo: when the visit's salesperson works, as planning asks it
+        working_days = (
+            self.env["key.account.agenda"]
+            .sudo()
+            ._get_working_days(
+                self.user_id,
+                company,
+                min(visit._get_today() for visit in asked),
+                max(asked.values()) + timedelta(days=engine.MAX_SEARCH_DAYS),
+            )
+        )
+        return {
+            visit: engine.choose_day(
+                day,
+                rows[visit].days,
+                visit._get_today(),
+                working_days.get(visit.user_id.id, ()),
+            )
+            for visit, day in asked.items()
+        }
+
+    def _get_due_rows(self, company):
+        """Return {visit: what is due on its track} of visits with a day, as far as the
+        user may read it."""
+        partners = self.partner_id.commercial_partner_id
+        dues = self.env["key.account.due"].search(
+            Domain("company_id", "=", company.id)
+            & (
+                Domain("partner_id", "in", partners.ids)
+                | Domain("partner_id", "=", False)
+                & Domain("lead_id", "in", self.lead_id.ids)
+            )
+        )
+        rows = {row._get_account_key(): row for row in dues}
+        found = {}
+        for visit in self.filtered("date_visited"):
+            is_logged = not visit._origin or self.env.context.get(LOGGED)
+            key = get_account_key(
+                visit.partner_id.commercial_partner_id.id,
+                visit.lead_id.id,
+                company.id,
+                self._get_track(visit.mode, visit.track) if is_logged else visit.track,
+            )
+            if key in rows:
+                found[visit] = rows[key]
+        return found
+
+    @api.model
+    def _get_track(self, mode, track="visit"):
+        """Return the track of a visit that nobody had planned: a call is a call.
+
+        :param track: the one that was named; an executive's stays where nobody called
+        """
+        if mode in CALL_MODES:
+            return "contact"
+        return "visit" if track == "contact" else track
 
     @api.depends("service_speed", "service_attitude")
     def _compute_service_quadrant(self):
@@ -343,6 +572,13 @@ class KeyAccountVisit(models.Model):
             )
         )._check_contacts()
 
+    @api.constrains("contact_ids", "is_nobody_met")
+    def _check_nobody_met(self):
+        if self.filtered(lambda visit: visit.is_nobody_met and visit.contact_ids):
+            raise ValidationError(
+                self.env._("Nobody was there, or somebody was met: choose one.")
+            )
+
     @api.constrains("complaint", "date_done", "date_resolved")
     def _check_date_resolved(self):
         for visit in self.filtered("date_resolved"):
@@ -404,16 +640,21 @@ class KeyAccountVisit(models.Model):
             )
 
     def _check_answers(self):
-        """Refuse a report that leaves one of the four questions open."""
+        """Refuse a report that leaves one of the four questions open. Where nobody was
+        there, they are answered."""
         missing = []
+        is_met = not self.is_nobody_met
         # A lead without customer has no contacts that we could have met
-        if self.partner_id and not self.contact_ids:
+        if is_met and self.partner_id and not self.contact_ids:
             missing.append(self.env._("whom you met"))
         if not self.mode:
             missing.append(self.env._("how you met"))
-        if not self.objective_reached:
-            missing.append(self.env._("whether you reached the objective"))
-        if not self.next_step:
+        if is_met and not self.objective_reached:
+            if self.objective:
+                missing.append(self.env._("whether you reached the objective"))
+            elif self.mode not in CALL_MODES:
+                missing.append(self.env._("how it went"))
+        if is_met and not self.next_step:
             missing.append(self.env._("what comes next"))
         if missing:
             raise UserError(
@@ -454,8 +695,10 @@ class KeyAccountVisit(models.Model):
         tasks = self.env["key.account.visit.task"]
         if {"is_manager_needed", "support_needed"} & vals.keys():
             tasks._follow_support(visits.filtered("report_date"), vals)
-        if vals.get("mode") in CALL_MODES:
-            # nobody thanks for a call
+        if "next_step" in vals:
+            visits._carry_next_step()
+        if vals.get("mode") in CALL_MODES or vals.get("is_nobody_met"):
+            # nobody thanks for a call, nor whom one didn't meet
             tasks._unlink_follow_ups(visits.filtered("follow_up_activity_id.active"))
 
     def _forget_day(self):
@@ -481,6 +724,16 @@ class KeyAccountVisit(models.Model):
         self.commitment_ids.filtered(
             lambda commitment: commitment.state == "dropped"
         )._reopen()
+
+    @api.model
+    def _name_result(self, vals):
+        """The report asks how it went under another name, where there is no objective:
+        one of the two is said."""
+        if "outcome" not in vals:
+            return vals
+        outcome = vals["outcome"] or vals.get("objective_reached", False)
+        vals = {name: vals[name] for name in vals.keys() - {"outcome"}}
+        return {**vals, "objective_reached": outcome}
 
     @api.model
     def _name_day(self, vals):
@@ -555,6 +808,7 @@ class KeyAccountVisit(models.Model):
             cancelled
         :raise AccessError: if the user may not report it, or not correct it any more
         """
+        opened = self
         self = self._save_report(values)
         self._check_answers()
         if self.report_date:
@@ -571,7 +825,7 @@ class KeyAccountVisit(models.Model):
         )
         untold = tasks._notify_managers(visit)
         return visit._get_next_notification(
-            self.env._("Report saved."),
+            opened._get_left_text(visit, self.env._("Report saved.")),
             untold and self.env._("There is nobody to tell that you need support."),
         )
 
@@ -583,13 +837,33 @@ class KeyAccountVisit(models.Model):
         :raise UserError: if the visit was cancelled
         :raise AccessError: if the user may not report it
         """
+        opened = self
         self = self._save_report(values)
         if self.report_date:
             return {"type": "ir.actions.act_window_close"}
         self._make_done()
-        return self.sudo()._get_next_notification(
-            self.env._("The visit is logged, and waits for its report.")
+        visit = self.sudo()
+        return visit._get_next_notification(
+            opened._get_left_text(
+                visit, self.env._("The visit is logged, and waits for its report.")
+            )
         )
+
+    def _get_left_text(self, visit, message):
+        """Return the message about a logged visit, and that the one with which the
+        dialog opened is still planned, if that is another one.
+
+        :param visit: the one that was reported
+        """
+        opened = self.sudo()
+        if not opened or opened == visit:
+            return message
+        day = format_date(self.env, opened.date_planned, date_format="EEE d MMM")
+        if opened.track == "contact":
+            left = self.env._("The call on %s stays planned.", day)
+        else:
+            left = self.env._("The visit on %s stays planned.", day)
+        return f"{message} {left}"
 
     def _save_report(self, values):
         """Write what the report says so far, on a new visit if there is none."""
@@ -598,6 +872,9 @@ class KeyAccountVisit(models.Model):
         key = values and self._get_report_key(values)
         if not self:
             self = self._log_report(values or {}, key)
+            values = None
+        elif self._is_logged_otherwise(values or {}):
+            self = self._log_apart(values, key)
             values = None
         self.ensure_one()
         self.check_access("write")
@@ -624,13 +901,75 @@ class KeyAccountVisit(models.Model):
         known = key and self.sudo().search([("report_key", "=", key)])
         if known:
             return known.with_env(self.env)
-        visit = self.create({"state": "done", **values})
+        values = {"state": "done", **values}
+        if mode := values.get("mode"):
+            values["track"] = self._get_track(mode, values.get("track", "visit"))
+        visit = self.create(values)
         try:
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
                 visit.sudo().report_key = key
         except psycopg2.errors.UniqueViolation as error:
             # The same report comes at this moment: once more, when it is there.
             raise ConcurrencyError(str(error)) from error
+        return visit
+
+    def _is_logged_otherwise(self, values):
+        """Return whether the customer was called where the dialog of *Log Visit* opened
+        with a visit that is due, or the other way round."""
+        mode = values.get("mode")
+        return (
+            self.env.context.get(LOGGED)
+            and len(self) == 1
+            and bool(mode)
+            and self.state == "planned"
+            and self._get_track(mode) != self._get_track(self.mode)
+        )
+
+    def _log_apart(self, values, key):
+        """Log what was done instead of the planned visit, which stays as it was. All
+        that was noted so far is about what took place.
+
+        :return: the logged visit
+        """
+        self.check_access("write")
+        self._check_reportable()
+        known = key and self.sudo().search([("report_key", "=", key)])
+        if known:
+            return known.with_env(self.env)
+        mode, files = self.mode, self.attachment_ids
+        self.write(values)
+        said = {
+            name: self._fields[name].convert_to_write(self[name], self)
+            for name in sorted(REPORT_FIELDS - PLANNED_FIELDS)
+            if self[name]
+        }
+        visit = self._log_report(
+            {
+                **said,
+                "company_id": self.company_id.id,
+                "date_visited": self.date_visited,
+                "lead_id": self.lead_id.id,
+                "mode": self.mode,
+                "partner_id": self.partner_id.id,
+            },
+            key,
+        )
+        # sudo: what was written above as the user
+        planned = self.sudo()
+        visit.sudo().next_step_id = planned.next_step_id
+        planned.commitment_ids.visit_id = visit.sudo()
+        visit.sudo().commitment_ids._create_activities()
+        (self.attachment_ids - files).sudo().res_id = visit.id
+        (self | visit).invalidate_recordset(["attachment_ids"])
+        planned.write(
+            {
+                **dict.fromkeys(REPORT_FIELDS - PLANNED_FIELDS, False),
+                "contact_ids": [Command.clear()],
+                "date_done": False,
+                "mode": mode,
+                "next_step_id": False,
+            }
+        )
         return visit
 
     def _take_over(self):
@@ -688,6 +1027,33 @@ class KeyAccountVisit(models.Model):
         """Open the report of a visit that wasn't planned; its customer is chosen
         there."""
         return self._get_log_action()
+
+    @api.readonly
+    @api.model
+    def get_log_customers(self):
+        """Return the user's own customers whose next visit comes first: one of them is
+        likely to be the one of a visit that nobody had planned.
+
+        :return: ``[{"id", "name", "city"}]``
+        :raise AccessError: outside sales
+        """
+        self.check_access("create")
+        accounts = self.env["key.account"].search(
+            Domain("company_id", "=", self.env.company._get_key_account_home().id)
+            & Domain("user_id", "=", self.env.uid)
+            & Domain("is_lost", "=", False)
+            & Domain("partner_id.active", "=", True),
+            order="next_visit_date, id",
+            limit=LOG_CUSTOMERS,
+        )
+        return [
+            {
+                "id": partner.id,
+                "name": partner.display_name,
+                "city": partner.city or "",
+            }
+            for partner in accounts.partner_id
+        ]
 
     @api.readonly
     @api.model
@@ -769,7 +1135,8 @@ class KeyAccountVisit(models.Model):
         """Open the report of a visit that just took place.
 
         A planned visit of the user's that is due today, overdue or as early as the
-        cadence allows is the one to report: it would otherwise remain.
+        cadence allows is the one to report: it would otherwise remain. If there is
+        none, it is the call that is due.
         """
         self.check_access("create")
         account = (partner or self.env["res.partner"]).commercial_partner_id
@@ -780,21 +1147,10 @@ class KeyAccountVisit(models.Model):
                     account.display_name,
                 )
             )
-        document = account or lead
-        if document:
-            domain = Domain("partner_id", "=", account.id)
-            if not account:
-                domain &= Domain("lead_id", "=", lead.id)
-            planned = self.search(
-                domain
-                & Domain("company_id", "=", self.env.company.id)
-                & Domain("state", "=", "planned")
-                & Domain("track", "=", "visit")
-                & Domain("user_id", "in", [self.env.uid, False])
-            )
-            today = clock.get_today(self.env.company, self.env.user)
-            if planned and planned._get_earliest_day() <= today:
-                return planned.action_open_report()
+        if account or lead:
+            due = self._find_due(account, lead, self.env.company)
+            if visit := due.sorted("track", reverse=True)[:1]:
+                return {**visit.action_open_report(), "context": {LOGGED: True}}
         return self._get_report_action(
             {
                 "name": self.env._("Log Visit"),
@@ -807,6 +1163,34 @@ class KeyAccountVisit(models.Model):
             }
         )
 
+    @api.model
+    def _find_due(self, account, lead, company):
+        """Return the user's planned visit and call to a customer, or a lead without
+        one, that are due today, overdue or as early as the cadence allows."""
+        domain = Domain("partner_id", "=", account.id)
+        if not account:
+            domain &= Domain("lead_id", "=", lead.id)
+        planned = self.search(
+            domain
+            & Domain("company_id", "=", company.id)
+            & Domain("state", "=", "planned")
+            & Domain("track", "in", ["visit", "contact"])
+            & Domain("user_id", "in", [self.env.uid, False])
+        )
+        today = clock.get_today(company, self.env.user)
+        return planned.filtered(lambda visit: visit._get_earliest_day() <= today)
+
+    @api.onchange("mode", "partner_id")
+    def _onchange_logged(self):
+        """Show the objective of the planned visit that the logged one turns out to
+        be."""
+        account = self.partner_id.commercial_partner_id
+        if self._origin or self.state != "done" or not account:
+            return
+        track = self._get_track(self.mode)
+        due = self._find_due(account, self.lead_id, self.company_id)
+        self.objective = due.filtered(lambda visit: visit.track == track).objective
+
     def _get_next_notification(self, message, warning=None):
         """Tell the rep when the next visit is; the dialog closes.
 
@@ -814,6 +1198,7 @@ class KeyAccountVisit(models.Model):
         :param str warning: what wasn't
         """
         follower = self.env["key.account.settlement"]._get_planned(self).get(self.id)
+        is_call = self.track == "contact"
         params = {
             "type": "warning" if warning else "success",
             "next": {"type": "ir.actions.act_window_close"},
@@ -823,7 +1208,9 @@ class KeyAccountVisit(models.Model):
                 "The next visit is planned by %s.", follower.user_id.name
             )
         elif follower:
-            following = self.env._("Next visit: %s")
+            following = (
+                self.env._("Next call: %s") if is_call else self.env._("Next visit: %s")
+            )
             params["links"] = [
                 {
                     "label": format_date(
@@ -832,6 +1219,8 @@ class KeyAccountVisit(models.Model):
                     "url": f"/odoo/customer-visits/{follower.id}",
                 }
             ]
+        elif is_call:
+            following = self.env._("No next call is planned.")
         else:
             following = self.env._("No next visit is planned.")
         params["message"] = " ".join(filter(None, [message, warning, following]))
@@ -840,6 +1229,21 @@ class KeyAccountVisit(models.Model):
             "tag": "display_notification",
             "params": params,
         }
+
+    # -------------------------------------------------------------------------
+    # What came of it, in words
+    # -------------------------------------------------------------------------
+
+    def _get_met_text(self):
+        """Return the names of those who were met."""
+        names = ", ".join(self.contact_ids.mapped("name"))
+        return names or (self.is_nobody_met and self.env._("Nobody")) or ""
+
+    def _get_result_text(self):
+        """Return whether the objective was reached; where none was set, how it went."""
+        name = "objective_reached" if self.objective else "outcome"
+        labels = dict(self._fields[name]._description_selection(self.env))
+        return labels.get(self.objective_reached)
 
     # -------------------------------------------------------------------------
     # What follows

@@ -57,12 +57,14 @@ class KeyAccountVisitTask(models.AbstractModel):
 
     @api.model
     def _create_follow_ups(self, visits):
-        """Remind the salespersons to thank and recap. Calls and mails need none."""
+        """Remind the salespersons to thank and recap. Calls and mails need none, nor
+        does a visit at which nobody was there."""
         visits = visits.sudo().filtered(
             lambda visit: (
                 visit.state == "done"
                 and visit.track in ("visit", "executive")
                 and visit.mode not in CALL_MODES
+                and not visit.is_nobody_met
                 and visit.user_id.active
                 and (not visit.partner_id or visit.partner_id.active)
                 and not visit.follow_up_activity_id

@@ -205,7 +205,7 @@ class KeyAccountSettlement(models.AbstractModel):
             if outcome.is_told:
                 told[visit] = (other or row).user_id
             if outcome.plan is Plan.PROMISE:
-                other = self._plan_promised(visit, day, row)
+                other = self._plan_promised(visit, day, row, visit.next_theme)
             if outcome.plan is Plan.PROMISE or outcome.fate is Fate.PROMISED:
                 theme = "next_theme" in names and visit.next_theme
                 self._bring_to_promise(other, day, theme)
@@ -240,6 +240,44 @@ class KeyAccountSettlement(models.AbstractModel):
                 followed |= visit
         closed._close(self.env._("The day is not promised any more"))
         followed._plan_next()
+
+    # -------------------------------------------------------------------------
+    # A visit was cancelled
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _plan_resumed(self, visit):
+        """Plan a visit that was cancelled for its day to come back, with its objective:
+        on the very day, if its salesperson works then. The cadence may go on from a
+        visit before that day, as from any that it planned.
+
+        Where the company doesn't let the cadence plan, nothing is planned.
+        """
+        if not visit.company_id.key_account_planning:
+            return
+        day, objective = visit.date_resume, visit.objective
+        row = visit.env["key.account.due"].search(
+            self._get_accounts_domain(visit) & Domain("visit_id", "=", False)
+        )
+        if not row and visit._get_document().active:
+            # no cadence asks for it: whoever cancelled it does
+            self._plan_promised(visit, day, row, objective)
+        elif row and row.date_due == day and self._is_working_day(row, day):
+            vals = row._prepare_visit_values(day, row.user_id)
+            visit.with_company(visit.company_id).create(
+                {**vals, "is_date_fixed": False, "objective": objective}
+            )
+        elif row:
+            visit._plan_next()
+            planned = self._get_planned(visit).get(visit.id)
+            if planned and objective and not planned.objective:
+                planned.objective = objective
+
+    def _is_working_day(self, row, day):
+        days = self.env["key.account.agenda"]._get_working_days(
+            row.user_id, row.company_id, day, day
+        )
+        return day in days.get(row.user_id.id, ())
 
     # -------------------------------------------------------------------------
     # What there is
@@ -383,6 +421,13 @@ class KeyAccountSettlement(models.AbstractModel):
             for name in sorted(REPORT_FIELDS)
             if other[name] and not visit[name]
         }
+        if visit.contact_ids:
+            vals.pop("is_nobody_met", None)
+        if visit.is_nobody_met:
+            vals.pop("contact_ids", None)
+        if "next_step" in vals:
+            # with its reminder, which goes along
+            vals["next_step_id"] = other.next_step_id.id
         day = vals.get("next_date")
         if day and (day < visit._get_today() or day <= visit.date_done):
             del vals["next_date"]
@@ -438,7 +483,7 @@ class KeyAccountSettlement(models.AbstractModel):
             vals["objective"] = theme
         planned.write(vals)
 
-    def _plan_promised(self, visit, day, row):
+    def _plan_promised(self, visit, day, row, objective):
         """Plan the visit that was promised for ``day``: what waits in the backlog, or
         one that the cadence doesn't ask for.
 
@@ -459,5 +504,5 @@ class KeyAccountSettlement(models.AbstractModel):
                 "date_planned": day,
                 "is_date_fixed": True,
             }
-        vals["objective"] = visit.next_theme
+        vals["objective"] = objective
         return visit.with_company(visit.company_id).create(vals)

@@ -9,8 +9,11 @@ import {
     models,
     mountView,
     onRpc,
+    patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import {press, queryAllTexts} from "@odoo/hoot-dom";
+import {ADD_TYPED} from "@crm_key_account/visit_report/contact_chips_field";
+import {FormController} from "@web/views/form/form_controller";
 import {mailModels} from "@mail/../tests/mail_test_helpers";
 
 describe.current.tags("crm_key_account");
@@ -28,6 +31,7 @@ class Visit extends models.Model {
     partner_id = fields.Many2one({relation: "res.partner"});
     company_id = fields.Many2one({relation: "res.company"});
     contact_ids = fields.Many2many({relation: "res.partner"});
+    is_nobody_met = fields.Boolean();
     _records = [
         {id: 1, partner_id: ACCOUNT, company_id: COMPANY, contact_ids: []},
         {id: 2, partner_id: ACCOUNT, company_id: COMPANY, contact_ids: [BOB, GONE]},
@@ -44,6 +48,11 @@ const ARCH = `
         <field name="contact_ids" widget="key_account_contact_chips"
             options="{'account_field': 'partner_id'}"/>
     </form>`;
+
+const NOBODY_ARCH = ARCH.replace(
+    "{'account_field': 'partner_id'}",
+    "{'account_field': 'partner_id', 'nobody_field': 'is_nobody_met'}"
+).replace("</form>", '<field name="is_nobody_met" invisible="1"/></form>');
 
 // What the server answers; a test may change it
 let data = {};
@@ -77,8 +86,8 @@ beforeEach(() => {
     });
 });
 
-async function openVisit(resId = 1) {
-    await mountView({type: "form", resModel: "key.account.visit", resId, arch: ARCH});
+async function openVisit(resId = 1, arch = ARCH) {
+    await mountView({type: "form", resModel: "key.account.visit", resId, arch});
 }
 
 const chip = (name) => `.o_contact_chip:contains(${name})`;
@@ -217,6 +226,73 @@ test("another company has other contacts", async () => {
         ["get", ACCOUNT, COMPANY],
         ["get", ACCOUNT, OTHER_COMPANY],
     ]);
+});
+
+test("a double tap says once that somebody was met", async () => {
+    await openVisit();
+    await contains(chip("Ann")).dblclick();
+    expect(chip("Ann")).toHaveClass("active");
+    await clickSave();
+    expect.verifySteps([
+        ["get", ACCOUNT, COMPANY],
+        ["save", [[4, ANN]]],
+    ]);
+});
+
+test("a new name that is known is that contact", async () => {
+    onRpc("res.partner", "create", () => expect.step("create"));
+    await openVisit();
+    await contains(".o_contact_chips_add").click();
+    await contains(".o_contact_chips_new input").edit("bob may", {confirm: false});
+    await contains(".o_contact_chips_new .btn-primary").click();
+    expect(chip("Bob")).toHaveClass("active");
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
+});
+
+test("a name that was typed and not added is added when the report asks", async () => {
+    onRpc("res.partner", "create", ({args}) => {
+        expect.step(["create", args[0][0].name]);
+        return [NEW];
+    });
+    let model = null;
+    patchWithCleanup(FormController.prototype, {
+        setup() {
+            super.setup(...arguments);
+            model = this.model;
+        },
+    });
+    await openVisit();
+    await contains(".o_contact_chips_add").click();
+    await contains(".o_contact_chips_new input").edit("Zoe", {confirm: false});
+    const proms = [];
+    model.bus.trigger(ADD_TYPED, proms);
+    model.bus.trigger(ADD_TYPED, proms);
+    await Promise.all(proms);
+    await animationFrame();
+    expect(chip("Zoe")).toHaveClass("active");
+    expect.verifySteps([
+        ["get", ACCOUNT, COMPANY],
+        ["create", "Zoe"],
+    ]);
+});
+
+test("nobody was there, or somebody", async () => {
+    await openVisit(2, NOBODY_ARCH);
+    await contains(chip("Nobody")).click();
+    expect(chip("Nobody")).toHaveClass("active");
+    expect(".o_contact_chip.active").toHaveCount(1);
+    await contains(chip("Ann")).click();
+    expect(chip("Nobody")).not.toHaveClass("active");
+    expect(chip("Ann")).toHaveClass("active");
+    await contains(chip("Nobody")).click();
+    expect(".o_contact_chip.active").toHaveCount(1);
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
+});
+
+test("without a field for it, nobody isn't asked for", async () => {
+    await openVisit();
+    expect(".o_contact_chip_nobody").toHaveCount(0);
+    expect.verifySteps([["get", ACCOUNT, COMPANY]]);
 });
 
 test("an error is shown, and the form stays", async () => {

@@ -53,7 +53,7 @@ class TestReport(ReportCommon):
             self.assertEqual(str(form.date_visited), "2026-03-18")
             form.contact_ids.add(self.ann)
             form.mode = "online"
-            form.objective_reached = "partly"
+            form.outcome = "partly"
             form.next_step = "Send the offer"
             form.feedback = "They are interested"
             form.service_speed = "fast"
@@ -90,6 +90,7 @@ class TestReport(ReportCommon):
             self.assertEqual(self.visit.service_quadrant, quadrant)
 
     def test_missing_answers(self):
+        self.visit.objective = "Agree on the volume"
         for name, words in (
             ("contact_ids", "Please say: whom you met."),
             ("objective_reached", "Please say: whether you reached the objective."),
@@ -138,7 +139,7 @@ class TestReport(ReportCommon):
         action = lead.with_user(self.rep).action_log_key_account_visit()
         visits = self.Visit.with_user(self.rep).with_context(**action["context"])
         with Form(visits, view=REPORT_VIEW) as form:
-            form.objective_reached = "reached"
+            form.outcome = "reached"
             form.next_step = "Call back"
         visit = form.record
         visit.action_report()
@@ -941,7 +942,7 @@ class TestLog(ReportCommon):
             self.assertEqual(form.partner_id, self.partner)
             self.assertEqual(str(form.date_visited), "2026-03-18")
             form.contact_ids.add(self.bob)
-            form.objective_reached = "reached"
+            form.outcome = "reached"
             form.next_step = "Wait"
             form.date_visited = date(2026, 3, 17)
         visit = form.record

@@ -641,9 +641,10 @@ class TestVisitSync(PlannedVisitCommon):
         self.assertEqual(self.visit.state, "cancelled")
         self.assertEqual(self.visit.close_reason, "On leave")
         self.assertFalse(self.activity.exists())
-        self.assertFalse(self.Visit._generate())
-        visit = self.Visit._generate(today=date(2026, 4, 20))
+        visit = self._get_planned(self.partner)
         self.assertEqual(visit.date_due, date(2026, 5, 4))
+        self.assertFalse(self.Visit._generate())
+        self.assertFalse(self.Visit._generate(today=date(2026, 4, 20)))
 
     def test_coming_back_in_the_past(self):
         with self.assertRaisesRegex(ValidationError, "in the past"):

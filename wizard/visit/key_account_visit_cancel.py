@@ -1,6 +1,17 @@
+from datetime import timedelta
+
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 
 from ...models.account import bounds
+
+DELAYS = {
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "weeks": timedelta(weeks=2),
+    "month": relativedelta(months=1),
+}
 
 
 class KeyAccountVisitCancel(models.TransientModel):
@@ -12,6 +23,16 @@ class KeyAccountVisitCancel(models.TransientModel):
 
     visit_id = fields.Many2one("key.account.visit", required=True, ondelete="cascade")
     reason = bounds.Char()
+    # One tap instead of a calendar
+    delay = fields.Selection(
+        [
+            ("day", "Tomorrow"),
+            ("week", "In a week"),
+            ("weeks", "In two weeks"),
+            ("month", "In a month"),
+        ],
+        string="Come Back",
+    )
     date_resume = bounds.Date(
         string="Come Back On",
         required=True,
@@ -22,16 +43,23 @@ class KeyAccountVisitCancel(models.TransientModel):
         readonly=False,
         precompute=True,
         is_plan=True,
-        help="The next visit is due on this day.",
+        help="The next visit is planned for this day.",
     )
 
-    @api.depends("visit_id")
+    @api.depends("delay", "visit_id")
     def _compute_date_resume(self):
         for wizard in self:
-            if wizard.visit_id:
-                wizard.date_resume = wizard.visit_id._get_default_resume()
+            visit = wizard.visit_id
+            if visit and wizard.delay:
+                wizard.date_resume = visit._get_today() + DELAYS[wizard.delay]
+            elif visit:
+                wizard.date_resume = visit._get_default_resume()
 
     def action_cancel(self):
+        """Cancel the visit, and plan the next one for the day to come back.
+
+        :return: a notification that names the next visit
+        """
         self.ensure_one()
         self.visit_id.action_cancel(self.date_resume, self.reason)
-        return {"type": "ir.actions.act_window_close"}
+        return self.visit_id._resume()

@@ -2,11 +2,13 @@ import {Component, useRef, useState} from "@odoo/owl";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {standardFieldProps} from "@web/views/fields/standard_field_props";
+import {useBus, useService} from "@web/core/utils/hooks";
 import {useRecordObserver} from "@web/model/relational_model/utils";
-import {useService} from "@web/core/utils/hooks";
 
 // More than these are shown on demand: a phone has room for so many
 const SHOWN = 12;
+// The report asks for a name that was typed and not added yet
+export const ADD_TYPED = "KEY_ACCOUNT:ADD_TYPED";
 
 /**
  * The contact persons of a customer as buttons: a tap says that one was met.
@@ -19,6 +21,7 @@ export class ContactChipsField extends Component {
     static props = {
         ...standardFieldProps,
         accountField: {type: String},
+        nobodyField: {type: String, optional: true},
     };
 
     setup() {
@@ -32,6 +35,11 @@ export class ContactChipsField extends Component {
             showAll: false,
         });
         this.requestId = 0;
+        useBus(this.props.record.model.bus, ADD_TYPED, ({detail}) => {
+            if (this.state.isAdding) {
+                detail.push(this.add());
+            }
+        });
         useRecordObserver((record) => {
             const accountId = record.data[this.props.accountField]?.id || false;
             const companyId = record.data.company_id?.id || false;
@@ -98,12 +106,34 @@ export class ContactChipsField extends Component {
         return this.list.currentIds.includes(id);
     }
 
-    toggle(contact) {
+    get isNobody() {
+        const {nobodyField, record} = this.props;
+        return Boolean(nobodyField) && record.data[nobodyField];
+    }
+
+    /** The second tap of a double one says the same as the first. */
+    onTap(ev, step) {
+        return ev.detail > 1 ? undefined : step();
+    }
+
+    async toggle(contact) {
+        if (this.isNobody) {
+            await this.props.record.update({[this.props.nobodyField]: false});
+        }
         return this.list.addAndRemove(
             this.isMet(contact)
                 ? {add: [], remove: [contact.id]}
                 : {add: [contact.id], remove: []}
         );
+    }
+
+    /** Nobody was there: then no contact was met either. */
+    async toggleNobody() {
+        const isNobody = !this.isNobody;
+        if (isNobody && this.list.currentIds.length) {
+            await this.list.addAndRemove({add: [], remove: [...this.list.currentIds]});
+        }
+        return this.props.record.update({[this.props.nobodyField]: isNobody});
     }
 
     startAdding() {
@@ -132,10 +162,17 @@ export class ContactChipsField extends Component {
     }
 
     async addContact() {
-        const name = this.newName.el.value.trim();
+        const name = this.newName.el?.value.trim();
         if (!name) {
             this.state.isAdding = false;
             return;
+        }
+        const known = this.all.find(
+            (contact) => contact.name.toLowerCase() === name.toLowerCase()
+        );
+        if (known) {
+            this.state.isAdding = false;
+            return this.isMet(known) ? undefined : this.toggle(known);
         }
         const [id] = await this.orm.create("res.partner", [
             {
@@ -157,7 +194,10 @@ export const contactChipsField = {
     supportedTypes: ["many2many"],
     relatedFields: [{name: "display_name", type: "char"}],
     isEmpty: () => false,
-    extractProps: ({options}) => ({accountField: options.account_field}),
+    extractProps: ({options}) => ({
+        accountField: options.account_field,
+        nobodyField: options.nobody_field,
+    }),
 };
 
 registry.category("fields").add("key_account_contact_chips", contactChipsField);

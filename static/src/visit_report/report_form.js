@@ -1,39 +1,122 @@
+import {ADD_TYPED} from "./contact_chips_field";
 import {FormController} from "@web/views/form/form_controller";
+import {browser} from "@web/core/browser/browser";
 import {formView} from "@web/views/form/form_view";
 import {registry} from "@web/core/registry";
+import {useBus} from "@web/core/utils/hooks";
+import {user} from "@web/core/user";
 
 const REPORT_ACTIONS = ["action_report", "action_report_later"];
 
 /**
  * The report is written and given by one call: when an answer is missing, the server
  * says which, and nothing has changed.
+ *
+ * What was typed is kept when one goes back: on the visit, where there is one that is
+ * still to be reported; else, until the report is saved or discarded, in this tab.
  */
 export class ReportFormController extends FormController {
-    /** Whether what was typed may be kept when the page is left: on a visit that is
-     * still to be reported. A visit that is being logged took place when the report is
-     * saved, and a report that was given changes only then. */
-    get keepsDraft() {
-        const {data, isNew} = this.model.root;
-        return !isNew && !data.report_date;
+    setup() {
+        super.setup();
+        if (this.env.inDialog) {
+            this.env.dialogData.dismiss = () => this.keepOrStay();
+            useBus(this.env.bus, "CLEAR-UNCOMMITTED-CHANGES", ({detail}) =>
+                detail.push(() => this.keep())
+            );
+        }
     }
+
+    get modelParams() {
+        const params = super.modelParams;
+        if (!this.props.resId) {
+            params.config.context = {...params.config.context, ...this.keptDefaults};
+        }
+        return params;
+    }
+
+    // A visit that is being logged ------------------------------------------------
+
+    /** Where what was typed is kept: for this user and customer, in this tab. */
+    get keepKey() {
+        const {default_partner_id: partnerId, default_lead_id: leadId} =
+            this.props.context;
+        return `key_account_report,${user.userId},${partnerId || ""},${leadId || ""}`;
+    }
+
+    get keptDefaults() {
+        const kept = JSON.parse(browser.sessionStorage.getItem(this.keepKey) || "{}");
+        return Object.fromEntries(
+            Object.entries(kept).map(([name, value]) => [`default_${name}`, value])
+        );
+    }
+
+    forget() {
+        browser.sessionStorage.removeItem(this.keepKey);
+    }
+
+    /** Names that were typed and not added yet are those of people who were met. */
+    async addTyped() {
+        const proms = [];
+        this.model.bus.trigger(ADD_TYPED, proms);
+        await Promise.all(proms);
+    }
+
+    async keep() {
+        const record = this.model.root;
+        if (record.data.report_date) {
+            return true;
+        }
+        await this.addTyped();
+        if (!(await record.isDirty())) {
+            return true;
+        }
+        if (record.isNew) {
+            const values = JSON.stringify(await record.getChanges());
+            browser.sessionStorage.setItem(this.keepKey, values);
+            return true;
+        }
+        return this.save({
+            onError: (error, options) => this.onSaveError(error, options, true),
+        });
+    }
+
+    /** The dialog closes with what it waits for. */
+    async keepOrStay() {
+        if (!(await this.keep())) {
+            await new Promise(() => {});
+        }
+    }
+
+    // Leaving ---------------------------------------------------------------------
 
     beforeVisibilityChange() {
-        return this.keepsDraft && super.beforeVisibilityChange();
+        return document.visibilityState === "hidden" && this.keep();
     }
 
-    async beforeLeave(options) {
-        return this.keepsDraft ? super.beforeLeave(options) : true;
+    async beforeLeave({forceLeave} = {}) {
+        return forceLeave || this.keep();
     }
 
+    /** Whether what was typed may be written when the page is closed: on a visit that is
+     * still to be reported. */
     async beforeUnload(ev) {
-        return this.keepsDraft && super.beforeUnload(ev);
+        const {data, isNew} = this.model.root;
+        return !isNew && !data.report_date && super.beforeUnload(ev);
     }
 
     async beforeExecuteActionButton(clickParams) {
+        const record = this.model.root;
+        if (clickParams.special === "cancel") {
+            this.forget();
+        }
+        if (clickParams.name === "action_open_cancel") {
+            // A report that is left unfinished, of a visit that didn't take place
+            return true;
+        }
         if (!REPORT_ACTIONS.includes(clickParams.name)) {
             return super.beforeExecuteActionButton(clickParams);
         }
-        const record = this.model.root;
+        await this.addTyped();
         if (await record.checkValidity({displayNotification: true})) {
             const action = await this.orm.call(
                 record.resModel,
@@ -41,6 +124,7 @@ export class ReportFormController extends FormController {
                 [record.resId ? [record.resId] : []],
                 {values: await record.getChanges(), context: record.context}
             );
+            this.forget();
             await this.actionService.doAction(action);
         }
         return false;

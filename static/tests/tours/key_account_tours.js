@@ -53,8 +53,14 @@ registry.category("web_tour.tours").add("key_account_rep_phone", {
             trigger: ".o_kanban_record:contains('Tour Customer'):contains('weekly')",
         },
         {
-            content: "Done with one tap",
+            content: "Done with a tap on the card",
             trigger: ".o_kanban_record:contains('Tour Customer') a[name=action_done]",
+            run: "click",
+        },
+        {
+            content: "There is no way back: it asks",
+            trigger:
+                ".modal:contains('the next one is planned') .btn-primary:contains('Mark Done')",
             run: "click",
         },
         {
@@ -354,8 +360,7 @@ registry.category("web_tour.tours").add("key_account_report_phone", {
         },
         {
             content: "Reached",
-            trigger:
-                ".modal .o_field_widget[name=objective_reached] :contains('Partly'):last",
+            trigger: ".modal .o_field_widget[name=outcome] :contains('So-so'):last",
             run: "click",
         },
         {
