@@ -4,13 +4,14 @@ A salesperson who has less seniority than the tier asks for is never suggested. 
 others the first one wins, by
 
 1. free capacity: who can take the account on goes before who is full already;
-2. area: who serves accounts in the same postal-code area, else in the same city, state
+2. trainees train: at low-value accounts, they go before a nearer colleague;
+3. area: who serves accounts in the same postal-code area, else in the same city, state
    or country, goes before who serves none there;
-3. training: at low-value accounts, the least experienced;
-4. past contact: more visits there, then more leads and orders;
-5. area again: more accounts there;
-6. more free capacity;
-7. the lower id, so that equal input gives equal suggestions.
+4. training: at low-value accounts, the least experienced of the others;
+5. past contact: more visits there, then more leads and orders;
+6. area again: more accounts there;
+7. more free capacity;
+8. the lower id, so that equal input gives equal suggestions.
 
 Accounts are handled one after another, the best first, and whoever is suggested has
 less free capacity for the next one: a list doesn't pile up on one person.
@@ -19,6 +20,8 @@ less free capacity for the next one: a list doesn't pile up on one person.
 from collections import Counter
 from typing import NamedTuple
 
+# The lowest seniority
+TRAINEE = 1
 # So many characters of the postal code name an area: 20457 and 20459 are 20, LS1 4HR
 # and LS2 are LS.
 POSTAL_PREFIX = 2
@@ -145,6 +148,7 @@ def _rate(account, rep, demand, areas, least):
     documents = account.documents.get(rep.id, 0)
     key = (
         is_full,
+        account.is_training and rep.seniority > TRAINEE,
         distance,
         rep.seniority if account.is_training else 0,
         -visits,

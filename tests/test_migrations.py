@@ -795,3 +795,27 @@ class TestMigrations(KeyAccountCommon):
         self.assertEqual(favourites[3].domain, '[("code", "=", "A")]')
         self.assertEqual(self.rep.action_id.id, visits.id)
         self.assertEqual(menu.action, visits)
+    def test_19_0_1_7_0_executive(self):
+        """Lines that came with the addon escalate, unless somebody changed them."""
+        lines = self.env["key.account.cadence"].union(
+            *(
+                self.env.ref(f"crm_key_account.cadence_{name}_executive")
+                for name in ("alliance", "partner", "preferred")
+            )
+        )
+        # as a new database has them
+        self.assertEqual(lines.mapped("escalate_after_days"), [14, 14, 14])
+        lines.escalate_after_days = 0
+        self.env.flush_all()
+        self.cr.execute(
+            "UPDATE key_account_cadence SET write_uid = 1 WHERE id = ANY(%s)",
+            [lines[1:].ids],
+        )
+        self.cr.execute(
+            "UPDATE key_account_cadence SET write_uid = %s WHERE id = %s",
+            [self.manager.id, lines[0].id],
+        )
+        own = lines[1].copy({"company_id": self.company.id})
+        self._migrate("19.0.1.7.0/post-executive.py")
+        self.assertEqual(lines.mapped("escalate_after_days"), [0, 14, 14])
+        self.assertEqual(own.escalate_after_days, 0)

@@ -16,6 +16,8 @@ TRACKS = [
 REFRESH_DUES = "refresh_dues"
 # What moves no due date of a line
 SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
+# So long an executive visit is overdue before the leader is told
+EXECUTIVE_DAYS = 14
 TRACK_MODES = {"visit": "on_site", "contact": "phone", "executive": "on_site"}
 
 
@@ -124,6 +126,12 @@ class KeyAccountCadence(models.Model):
             line.display_name = (
                 f"{who}: {tracks.get(line.track)}, {line._get_interval_text()}"
             )
+
+    @api.onchange("track")
+    def _onchange_track(self):
+        """Executives escalate, unless somebody says otherwise."""
+        if self.track == "executive" and not self.escalate_after_days:
+            self.escalate_after_days = EXECUTIVE_DAYS
 
     # -------------------------------------------------------------------------
     # CRUD

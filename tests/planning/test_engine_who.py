@@ -113,9 +113,13 @@ class TestAssignment(BaseCase):
         self.assertTrue(self._suggest(account, reps).is_trainee)
         account = account._replace(is_training=False)
         self.assertEqual(self._suggest(account, reps).rep_id, 1)
-        # but nobody is sent to the other end of the country
+        # also before who is nearer, while there is room; the others by area
         account = account._replace(is_training=True)
-        self.assertEqual(self._suggest(account, reps, [(3, HAMBURG)]).rep_id, 3)
+        near = [(3, HAMBURG), (1, HAMBURG)]
+        self.assertEqual(self._suggest(account, reps, near).rep_id, 2)
+        reps[1] = reps[1]._replace(demand=30)
+        self.assertEqual(self._suggest(account, reps, near).rep_id, 3)
+        self.assertEqual(self._suggest(account, reps, near[1:]).rep_id, 1)
 
     def test_past_contact(self):
         reps = [Rep(1, 2, 30, 0), Rep(2, 2, 30, 9), Rep(3, 2, 30, 9)]

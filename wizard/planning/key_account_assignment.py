@@ -1,6 +1,8 @@
 from collections import defaultdict
 from datetime import timedelta
 
+from dateutil.relativedelta import relativedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
@@ -15,6 +17,8 @@ from ...models.planning.key_account_cadence import TRACK_MODES
 
 # Capacity is the average of so many weeks: a short leave makes nobody unfit.
 CAPACITY_WEEKS = 12
+# Over how many full months attainment is reckoned.
+ATTAINMENT_MONTHS = 3
 # Whoever leads a team without being a member of it.
 LEADER_SENIORITY = "senior"
 
@@ -63,6 +67,12 @@ class KeyAccountAssignment(models.TransientModel):
         domain="[('share', '=', False), ('company_ids', '=', company_id)]",
         help="The suggestion. Choose somebody else if you know better.",
     )
+    standing = fields.Char(
+        string="Seniority, Attainment",
+        readonly=True,
+        help="Of whom it is assigned to: the attainment of the last three full months, "
+        "see Visit Figures; none without targets.",
+    )
     why = fields.Char(readonly=True, help="Why this salesperson is suggested.")
 
     def write(self, vals):
@@ -71,9 +81,17 @@ class KeyAccountAssignment(models.TransientModel):
                 raise AccessError(
                     self.env._("Only the salesperson to assign can be changed here.")
                 )
-            # it told of somebody else
-            vals = {**vals, "why": False}
-        return super().write(vals)
+            # they told of somebody else
+            vals = {**vals, "why": False, "standing": False}
+        res = super().write(vals)
+        if vals.get("suggested_user_id"):
+            for company, lines in self.grouped("company_id").items():
+                standings = lines._get_standings(
+                    company, lines._get_members(company), vals["suggested_user_id"]
+                )
+                # sudo: planning alone writes it
+                lines.sudo().standing = standings[vals["suggested_user_id"]]
+        return res
 
     # -------------------------------------------------------------------------
     # Actions
@@ -162,6 +180,7 @@ class KeyAccountAssignment(models.TransientModel):
         if not wanting:
             return []
         suggestions = self._get_suggestions(company, rows, wanting, members)
+        standings = self._get_standings(company, members)
         return [
             {
                 "sequence": number,
@@ -172,6 +191,7 @@ class KeyAccountAssignment(models.TransientModel):
                 "problem": problems[row["id"]],
                 "reason": self._get_reason(row, problems[row["id"]], company, members),
                 "suggested_user_id": suggestions[row["id"]].rep_id,
+                "standing": standings.get(suggestions[row["id"]].rep_id),
                 "why": self._get_why(row, suggestions[row["id"]]),
             }
             for number, row in enumerate(wanting)
@@ -394,6 +414,52 @@ class KeyAccountAssignment(models.TransientModel):
     # -------------------------------------------------------------------------
     # In words
     # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_standings(self, company, members, user_id=None):
+        """Return ``{user id: seniority and attainment}`` in words; one query.
+
+        :param members: what :meth:`_get_members` returned
+        :param user_id: of this user alone; None: of all members
+        """
+        user_ids = list(members) if user_id is None else [user_id]
+        this_month = clock.get_today(company).replace(day=1)
+        months = [
+            this_month - relativedelta(months=number + 1)
+            for number in range(ATTAINMENT_MONTHS)
+        ]
+        # sudo: whoever assigns may know how much they make of what is planned
+        rows = (
+            self.env["key.account.visit.figures"]
+            .sudo()
+            ._read_group(
+                [
+                    ("company_id", "=", company.id),
+                    ("user_id", "in", user_ids),
+                    ("month", "in", months),
+                ],
+                ["user_id"],
+                ["credited_count:sum", "planned_count:sum"],
+            )
+        )
+        shares = {
+            user.id: 100 * credited / planned
+            for user, credited, planned in rows
+            if planned
+        }
+        return {
+            user_id: ", ".join(
+                filter(
+                    None,
+                    (
+                        user_id in members
+                        and self._get_seniority_name(members[user_id]),
+                        user_id in shares and f"{shares[user_id]:.0f} %",
+                    ),
+                )
+            )
+            for user_id in user_ids
+        }
 
     def _get_seniority_name(self, seniority):
         field = self.env["crm.team.member"]._fields["seniority"]
