@@ -795,6 +795,7 @@ class TestMigrations(KeyAccountCommon):
         self.assertEqual(favourites[3].domain, '[("code", "=", "A")]')
         self.assertEqual(self.rep.action_id.id, visits.id)
         self.assertEqual(menu.action, visits)
+
     def test_19_0_1_7_0_executive(self):
         """Lines that came with the addon escalate, unless somebody changed them."""
         lines = self.env["key.account.cadence"].union(

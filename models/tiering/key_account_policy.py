@@ -681,8 +681,8 @@ class KeyAccountPolicy(models.Model):
         branches = company._get_key_account_branches()
         self = self.with_context(allowed_company_ids=branches.ids)
         today = today or clock.get_today(company)
-        # How an account trades follows its documents alone, unlike margins, which follow
-        # costs of products too: whoever runs all accounts needs it of those that changed.
+        # How an account trades follows its documents alone, unlike margins, which
+        # follow the costs of products: a run of all needs it of those that changed.
         traded = touched
         if touched is None:
             traded = self._get_touched_ids(company, today)
