@@ -8,6 +8,7 @@
     "depends": ["crm", "sale_crm", "sale_margin"],
     "data": [
         "security/ir.model.access.csv",
+        "security/key_account_features_security.xml",
         "security/key_account_security.xml",
         "security/key_account_plan_security.xml",
         "data/mail_activity_type_data.xml",

@@ -3,9 +3,10 @@ from datetime import date, datetime
 from pathlib import Path
 
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, convert_file
 from odoo.tools.sql import column_exists
 
+from ..models.account import features
 from .common import KeyAccountCommon
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -696,3 +697,101 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.6.0/post-lead-company.py")
         self.assertFalse(lead.account_tier_id)
         self.assertEqual(lead.relationship_level, "transactional")
+
+    def _get_switches(self):
+        sales = self.env.ref("sales_team.group_sale_salesman")
+        return {
+            switch
+            for switch in features.SWITCHES
+            if self.env.ref(switch) in sales.all_implied_ids
+        }
+
+    def test_19_0_1_7_0_features(self):
+        """Who serves whom stays on where it was used."""
+        sales = self.env.ref("sales_team.group_sale_salesman")
+        sales._remove_group(self.env.ref(features.ASSIGNMENT))
+        self.env["crm.team.member"].search([]).seniority = "regular"
+        self.env["key.account.effort.suggestion"].search([]).unlink()
+        before = self._get_switches()
+        self._migrate("19.0.1.7.0/post-features.py")
+        self.assertEqual(self._get_switches(), before)
+        self.team.crm_team_member_ids[0].seniority = "trainee"
+        self._migrate("19.0.1.7.0/post-features.py")
+        self.assertEqual(self._get_switches(), {*before, features.ASSIGNMENT})
+
+    def test_19_0_1_7_0_new_switches(self):
+        """Where they are new, by installation or update, the first two are on; then an
+        update leaves them as the settings say."""
+        sales = self.env.ref("sales_team.group_sale_salesman")
+        path = "security/key_account_features_security.xml"
+        first = {features.EVIDENCE, features.BUYING_CENTER}
+        for switch in features.SWITCHES:
+            sales._remove_group(self.env.ref(switch))
+        args = (self.env, "crm_key_account", path, {})
+        convert_file(*args, mode="update", noupdate=True)
+        self.assertFalse(self._get_switches())
+        for mode in ("update", "init"):
+            self.env["ir.model.data"].search(
+                [("module", "=", "crm_key_account"), ("name", "=like", "group_use_%")]
+            ).filtered(lambda each: "account_plan" not in each.name).unlink()
+            self.env.registry.clear_cache()
+            convert_file(*args, mode=mode, noupdate=True)
+            self.env.registry.clear_all_caches()
+            self.assertEqual(self._get_switches(), first)
+
+    def test_19_0_1_7_0_menus(self):
+        """Favourites, home actions and own menus go on with what came after."""
+        visits = self.env.ref("crm_key_account.key_account_visit_action")
+        old = visits.copy({"name": "Visits to Report", "path": False})
+        tiers = self.env["ir.actions.act_window"].create(
+            {"name": "Tiers", "res_model": "key.account.tier"}
+        )
+        for action, name in (
+            (old, "key_account_visit_action_to_report"),
+            (tiers, "key_account_tier_action"),
+        ):
+            self.env["ir.model.data"].create(
+                {
+                    "module": "crm_key_account",
+                    "name": name,
+                    "model": action._name,
+                    "res_id": action.id,
+                }
+            )
+        favourites = self.env["ir.filters"].create(
+            [
+                {
+                    "name": f"Favourite {number}",
+                    "model_id": action.res_model,
+                    "action_id": action.id,
+                    "domain": domain,
+                }
+                for number, (action, domain) in enumerate(
+                    (
+                        (old, "[]"),
+                        (old, " [ ] "),
+                        (old, '["|", ("user_id", "=", uid), ("team_id", "=", False)]'),
+                        (tiers, '[("code", "=", "A")]'),
+                    )
+                )
+            ]
+        )
+        self.rep.sudo().action_id = old.id
+        menu = self.env["ir.ui.menu"].create(
+            {"name": "Ours", "action": f"ir.actions.act_window,{old.id}"}
+        )
+        for _ in range(2):
+            # a second time changes nothing
+            self._migrate("19.0.1.7.0/pre-menus.py")
+        self.assertEqual(favourites[:3].action_id.id, visits.id)
+        self.assertFalse(favourites[3].action_id)
+        done = "('state', '=', 'done'), ('report_date', '=', False)"
+        self.assertEqual(favourites[0].domain, f"[{done}]")
+        self.assertEqual(favourites[1].domain, f"[{done}]")
+        self.assertEqual(
+            favourites[2].domain,
+            f'[{done}, "|", ("user_id", "=", uid), ("team_id", "=", False)]',
+        )
+        self.assertEqual(favourites[3].domain, '[("code", "=", "A")]')
+        self.assertEqual(self.rep.action_id.id, visits.id)
+        self.assertEqual(menu.action, visits)

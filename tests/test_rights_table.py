@@ -184,9 +184,13 @@ OTHER_METHODS = {
 # Core's, with steps of ours before or after: core says who may.
 CORE_METHODS = {
     ("crm.lead", "action_set_lost"),
+    ("crm.lead", "fields_get"),
+    ("key.account", "fields_get"),
     ("key.account.policy", "copy_data"),
     ("key.account.visit", "load"),
     ("key.account.visit.file", "load"),
+    ("res.config.settings", "set_values"),
+    ("res.partner", "fields_get"),
     ("res.partner", "load"),
     ("res.users", "action_archive"),
 }

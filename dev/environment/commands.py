@@ -49,7 +49,7 @@ WELCOME = """
     login: kate     password: kate     (a rep; also matteo, ingrid, dana)
     login: helen    password: helen    (their team leader)
 
-    Look first at CRM > Key Accounts: tiers from the posted invoices, overdue visits
+    Look first at CRM > Accounts: tiers from the posted invoices, overdue visits
     in red. Then CRM > Visits as kate. The README tells the story of the demo.
     Log: {log}
     Ctrl-C stops the server and everything started with it.

@@ -9,7 +9,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_date, formatLang, html2plaintext
 
 from ...const import LEVEL_NUMBERS
-from ..account import clock
+from ..account import clock, features
 from .actuals import get_months
 
 # The trade of a year beside that of the year before.
@@ -59,6 +59,7 @@ class KeyAccountProfile(models.AbstractModel):
         parts = {
             "people": self._get_people(brief._get_contacts(accounts)),
             "ladder": self._get_ladder(rows),
+            "coverage": self._get_coverage(rows),
             "visits": self._get_visits(accounts),
             "trade": self._get_trade(rows),
             "open": brief._get_documents(accounts),
@@ -72,6 +73,7 @@ class KeyAccountProfile(models.AbstractModel):
             values = {name: part.get(account) for name, part in parts.items()}
             result[account] = {
                 **values,
+                "has_roles": features.is_used(self.env, features.BUYING_CENTER),
                 "name": account.display_name,
                 "tier": account.account_tier_id.sudo().name,
                 "company": self.env.company,
@@ -158,8 +160,8 @@ class KeyAccountProfile(models.AbstractModel):
     @api.model
     def _get_ladder(self, rows):
         """Return {account: level, what supports it, and the criteria up to the next
-        one}."""
-        if not rows:
+        one}; nothing where levels aren't used."""
+        if not rows or not features.is_used(self.env, features.EVIDENCE):
             return {}
         self.env.flush_all()
         company = self.env.company
@@ -216,6 +218,18 @@ class KeyAccountProfile(models.AbstractModel):
                     # up to the step that comes next
                     if LEVEL_NUMBERS[level] <= self._get_reach(row) + 1
                 ],
+            }
+            for row in rows
+        }
+
+    @api.model
+    def _get_coverage(self, rows):
+        """Return {account: how many of the required contacts were met, and by how many
+        of us}; nothing where the buying centre isn't used."""
+        if not features.is_used(self.env, features.BUYING_CENTER):
+            return {}
+        return {
+            row.partner_id: {
                 "coverage": row.required_count
                 and self.env._(
                     "%(covered)s of %(required)s required contacts met",
@@ -241,10 +255,12 @@ class KeyAccountProfile(models.AbstractModel):
         :param dict contacts: contacts by account
         """
         result = {}
+        has_roles = features.is_used(self.env, features.BUYING_CENTER)
         for account, people in contacts.items():
             placed = people.sorted(
                 lambda contact: (
-                    not (contact.buying_role_ids or contact.decision_level),
+                    has_roles
+                    and not (contact.buying_role_ids or contact.decision_level),
                     # the latest first
                     -(contact.last_met_date or date.min).toordinal(),
                     contact.name or "",
@@ -255,9 +271,11 @@ class KeyAccountProfile(models.AbstractModel):
                     {
                         "name": contact.name,
                         "function": contact.function,
-                        "roles": ", ".join(contact.buying_role_ids.mapped("name")),
-                        "level": self._get_label(contact, "decision_level"),
-                        "stance": self._get_label(contact, "stance"),
+                        "roles": has_roles
+                        and ", ".join(contact.buying_role_ids.mapped("name")),
+                        "level": has_roles
+                        and self._get_label(contact, "decision_level"),
+                        "stance": has_roles and self._get_label(contact, "stance"),
                         "met": contact.last_met_date
                         and format_date(self.env, contact.last_met_date),
                     }
@@ -400,9 +418,15 @@ class KeyAccountProfile(models.AbstractModel):
         if row.is_lost:
             risks.append(self.env._("Lost on %s", format_date(self.env, row.lost_date)))
         single = row._fields["is_single_threaded"]._description_string(self.env)
-        if row.is_single_threaded and single not in (row.risk_text or ""):
+        if (
+            row.is_single_threaded
+            and single not in (row.risk_text or "")
+            and features.is_used(self.env, features.BUYING_CENTER)
+        ):
             risks.append(self.env._("Single-threaded: %s", row._get_thread_text()))
-        if row.relationship_direction == "demotion":
+        if row.relationship_direction == "demotion" and features.is_used(
+            self.env, features.EVIDENCE
+        ):
             risks.append(
                 self.env._(
                     "The evidence supports a lower level: %s",

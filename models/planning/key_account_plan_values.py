@@ -10,7 +10,7 @@ from odoo.tools import SQL, format_date, mute_logger
 
 from ...engine import buying_center
 from ...engine import cadence as engine
-from ..account import clock
+from ..account import clock, features
 from .key_account_cadence import TRACK_MODES
 
 _logger = logging.getLogger(__name__)
@@ -82,7 +82,10 @@ class KeyAccountPlanValues(models.AbstractModel):
     @api.model
     def _choose_targets(self, company, plans):
         """Name in ``plans`` whom to see: the required cell of the tier that was seen
-        longest ago, and its contact. A fixed number of queries."""
+        longest ago, and its contact. A fixed number of queries; none where the buying
+        centre isn't used."""
+        if not features.is_used(self.env, features.BUYING_CENTER):
+            return
         tiers = self.env["key.account.tier"].sudo()
         cells_by_tier = {
             tier.id: [

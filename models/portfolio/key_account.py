@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, Query
 
+from ..account import features
 from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 # From where on an account shrinks or grows, in percent of the window before.
@@ -227,9 +228,10 @@ class KeyAccount(models.Model):
             name: self._fields[name]._description_string(self.env) for name in flags
         }
         upper = self._get_tier_ids("upper")
+        has_roles = features.is_used(self.env, features.BUYING_CENTER)
         for account in self:
             risks = [labels[name] for name in flags if account[name]]
-            if account.is_single_threaded and account.tier_id.id in upper:
+            if has_roles and account.is_single_threaded and account.tier_id.id in upper:
                 label = self._fields["is_single_threaded"]._description_string(self.env)
                 risks.append(label)
             if account.complaint_count:

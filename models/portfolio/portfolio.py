@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, float_round
 
 from ...const import NO_RANK, RELATIONSHIP_LEVELS
-from ..account import bounds
+from ..account import bounds, features
 from .period import get_figures_sql, get_moves_sql, get_period
 
 # What the pyramid lays side by side, of a tier and of all
@@ -51,7 +51,8 @@ class KeyAccountPortfolio(models.AbstractModel):
             policy's window, whose figures the last run has measured
         :param date_to: last day of the period
         :return: a dictionary, amounts untaxed and in the currency of the company:
-            ``state`` (``ok``, ``elsewhere``, ``never_run``, ``empty``), ``company``,
+            ``state`` (``ok``, ``elsewhere``, ``never_run``, ``empty``), ``lists`` that
+            have no menu of their own, or not for everybody, ``company``,
             what there is to choose from (``companies``, ``teams``, ``users``),
             ``period``, ``context`` of what is opened, and, if ``state`` is ``ok``,
             ``total``, ``tiers``, ``curve``, ``effort``, ``load``, ``moves``
@@ -66,6 +67,7 @@ class KeyAccountPortfolio(models.AbstractModel):
             "policy_id": False,
             "can_configure": self.env.user.has_group("sales_team.group_sale_manager"),
             "has_risk": "key.account.risk" in self.env,
+            "lists": self._get_lists(),
         }
         if not company:
             home = self.env.company._get_key_account_home().sudo()
@@ -124,6 +126,26 @@ class KeyAccountPortfolio(models.AbstractModel):
     @api.model
     def _sees_all(self):
         return self.env.user.has_group("sales_team.group_sale_salesman_all_leads")
+
+    @api.model
+    def _get_lists(self):
+        """Return what is opened from here: ``[{"action": external id, "name"}]``."""
+        lists = {
+            "key_account_visit_figures_action": self.env._("Visit Figures"),
+            "key_account_risk_action": self.env._("Risk and Growth"),
+            "key_account_effort_action": self.env._("Effort and Value Type"),
+            "key_account_tier_change_action": self.env._("Tier Changes"),
+            "key_account_loss_action": self.env._("Lost Accounts"),
+        }
+        if features.is_used(self.env, features.EVIDENCE):
+            lists["key_account_action_level"] = self.env._("Relationships")
+        if features.is_used(self.env, features.ASSIGNMENT):
+            name = self.env._("Next Visit Hour")
+            lists["key_account_effort_suggestion_action_open"] = name
+        return [
+            {"action": f"crm_key_account.{action}", "name": name}
+            for action, name in lists.items()
+        ]
 
     @api.model
     def _get_companies(self):
@@ -419,13 +441,15 @@ class KeyAccountPortfolio(models.AbstractModel):
             .sudo()
             .browse(row["partner_id"] for row in points)
         }
+        has_levels = features.is_used(self.env, features.EVIDENCE)
         levels = dict(
             self.env["key.account"]
             ._fields["relationship_level"]
             ._description_selection(self.env)
         )
+        shown = [[key, levels[key]] for key, _ in RELATIONSHIP_LEVELS]
         return {
-            "levels": [[key, levels[key]] for key, _ in RELATIONSHIP_LEVELS],
+            "levels": shown if has_levels else [[False, self.env._("Accounts")]],
             "count": averages["count"],
             "average_revenue": revenue,
             "average_visits": visits,
@@ -433,7 +457,7 @@ class KeyAccountPortfolio(models.AbstractModel):
                 {
                     "id": row["id"],
                     "name": names[row["partner_id"]],
-                    "level": row["level"],
+                    "level": has_levels and row["level"],
                     "revenue": row["revenue"],
                     "visits": row["visits"],
                     "fit": row["fit"] or False,

@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import bounds, clock
+from ..account import bounds, clock, features
 from .period import Period, get_sales_sql
 
 # How many groups are named, those beyond the limit aside
@@ -293,13 +293,14 @@ class KeyAccountRisk(models.AbstractModel):
             for name in accounts._get_risk_flags()
             if name != "is_concentrated"
         }
-        return lists | {
-            "single_threaded": (
+        if features.is_used(self.env, features.BUYING_CENTER):
+            lists["single_threaded"] = (
                 "risk",
                 "is_single_threaded",
                 Domain("is_single_threaded", "=", True)
                 & Domain("tier_id", "in", upper),
-            ),
+            )
+        return lists | {
             "complaints": (
                 "risk",
                 "complaint_count",

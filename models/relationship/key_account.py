@@ -2,9 +2,27 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ...const import QUIET_DAYS, RELATIONSHIP_LEVELS
-from ..account import clock
+from ..account import clock, features
 from .coverage import update_coverage
 from .ladder import get_silent_ladder, update_levels
+
+SWITCHED = {
+    features.EVIDENCE: {
+        "date_lapse",
+        "is_evidence_fallen",
+        "relationship_direction",
+        "relationship_level",
+        "suggested_relationship_level",
+    },
+    features.BUYING_CENTER: {
+        "coverage",
+        "covered_count",
+        "is_single_threaded",
+        "met_contact_count",
+        "met_user_count",
+        "required_count",
+    },
+}
 
 
 class KeyAccount(models.Model):
@@ -68,6 +86,12 @@ class KeyAccount(models.Model):
     _company_lapse_idx = models.Index(
         "(company_id, date_lapse) WHERE date_lapse IS NOT NULL"
     )
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
 
     @api.depends("relationship_gap")
     @api.depends_context("lang")
@@ -176,6 +200,8 @@ class KeyAccount(models.Model):
 
     @api.model
     def _get_histories(self):
+        if not features.is_used(self.env, features.EVIDENCE):
+            return super()._get_histories()
         return super()._get_histories() | {
             "relationship_level": (
                 "key.account.relationship.change",
@@ -189,26 +215,36 @@ class KeyAccount(models.Model):
     # -------------------------------------------------------------------------
 
     @api.model
-    def _get_watched_records(self, company):
+    def _get_used_criteria(self, company):
+        """Return the criteria that are asked for in ``company``: none where the ladder
+        isn't used."""
         criteria = self.env["key.account.relationship.criterion"]
+        if not features.is_used(self.env, features.EVIDENCE):
+            return criteria
+        return criteria._get_criteria(company)
+
+    @api.model
+    def _get_watched_records(self, company):
         return [
             *super()._get_watched_records(company),
-            criteria._get_criteria(company),
+            self._get_used_criteria(company),
         ]
 
     @api.model
     def _get_watched_months(self, company):
         sold, closed = super()._get_watched_months(company)
-        criteria = self.env["key.account.relationship.criterion"]
-        for measure in criteria._get_criteria(company)._get_measures():
+        for measure in self._get_used_criteria(company)._get_measures():
             sold.update(measure.get_sale_months())
             closed.update(measure.get_lead_months())
         return sold, closed
 
     @api.model
     def _get_touched_sql(self, company, today):
+        queries = super()._get_touched_sql(company, today)
+        if not features.is_used(self.env, features.EVIDENCE):
+            return queries
         return [
-            *super()._get_touched_sql(company, today),
+            *queries,
             SQL(
                 """
                 SELECT partner_id
@@ -236,9 +272,8 @@ class KeyAccount(models.Model):
 
     @api.model
     def _get_silent_values(self, company):
-        criteria = self.env["key.account.relationship.criterion"]._get_criteria(company)
         return super()._get_silent_values(company) | {
-            **get_silent_ladder(criteria),
+            **get_silent_ladder(self._get_used_criteria(company)),
             "covered_count": SQL("0"),
             "met_contact_count": SQL("0"),
             "met_user_count": SQL("0"),
@@ -256,7 +291,10 @@ class KeyAccount(models.Model):
     def _refresh_relationships(self, partner_ids):
         """Bring coverage and ladder of these customers up to date, in every company
         where they are accounts."""
-        if not partner_ids:
+        is_used = features.is_any_used(
+            self.env, features.BUYING_CENTER, features.EVIDENCE
+        )
+        if not partner_ids or not is_used:
             return
         self.flush_model()
         rows = self.env.execute_query(
@@ -275,6 +313,7 @@ class KeyAccount(models.Model):
     def _update_relationships(self, company, partner_ids=None, today=None):
         """Note whom we met at the customers, and which level of
         relationship the evidence supports; propose to go down where it has lapsed.
+        Of these, what the database uses.
 
         A fixed number of statements, whatever the number of customers. Doesn't commit.
 
@@ -283,16 +322,22 @@ class KeyAccount(models.Model):
         :param date today: default: today in the time zone of the company's calendar
         """
         self = self.sudo()
+        uses_people = features.is_used(self.env, features.BUYING_CENTER)
+        uses_ladder = features.is_used(self.env, features.EVIDENCE)
+        if not uses_people and not uses_ladder:
+            return
         company = company.sudo()
         today = today or clock.get_today(company)
         self.env.flush_all()
         scope = SQL("card.company_id = %s", company.id)
         if partner_ids is not None:
             scope = SQL("%s AND card.partner_id = ANY(%s)", scope, list(partner_ids))
-        update_coverage(self.env, company, scope, today, partner_ids)
-        update_levels(self.env, company, scope, today, partner_ids)
-        self.env["key.account.relationship.change"]._propose_demotions(
-            company, today, partner_ids
-        )
+        if uses_people:
+            update_coverage(self.env, company, scope, today, partner_ids)
+        if uses_ladder:
+            update_levels(self.env, company, scope, today, partner_ids)
+            self.env["key.account.relationship.change"]._propose_demotions(
+                company, today, partner_ids
+            )
         self.invalidate_model()
         self.env["res.partner"]._forget_key_accounts()

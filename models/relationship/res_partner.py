@@ -3,10 +3,27 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ...const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ..account import features
 from ..account.key_account_mixin import INDIRECT_OPERATORS
 from ..account.res_partner import LOWEST_LEVEL
 
 SALES = "sales_team.group_sale_salesman"
+SWITCHED = {
+    features.EVIDENCE: {
+        "relationship_direction",
+        "relationship_level",
+        "suggested_relationship_level",
+    },
+    features.BUYING_CENTER: {
+        "buying_role_ids",
+        "decision_level",
+        "key_account_coverage",
+        "key_account_is_single_threaded",
+        "key_account_required_count",
+        "left_company_date",
+        "stance",
+    },
+}
 
 
 class ResPartner(models.Model):

@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...const import DECISION_LEVELS, STANCES
-from ..account import bounds, clock
+from ..account import bounds, clock, features
 from ..account.key_account import DEFAULT_MONTHS
 
 SALES = "sales_team.group_sale_salesman"
@@ -263,6 +263,10 @@ class ResPartner(models.Model):
 
     def _enter_buying_center(self):
         """Keep accounts in step with new contacts that have a place in the map."""
+        if not features.is_any_used(
+            self.env, features.BUYING_CENTER, features.EVIDENCE
+        ):
+            return
         placed = (
             self.filtered("parent_id")
             .sudo()

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from ...const import SENIORITIES
 from ..account import bounds
@@ -74,10 +75,32 @@ class KeyAccountTier(models.Model):
         "salespeople train here and are suggested first. Leave empty for anybody.",
     )
 
+    is_best = fields.Boolean(
+        string="Best Tier",
+        compute="_compute_is_best",
+        search="_search_is_best",
+        help="The first tier of its policy: its accounts are the key accounts.",
+    )
+
     _code_uniq = models.Constraint(
         "UNIQUE(policy_id, code)",
         "Two tiers of a policy can't have the same code: change one of them.",
     )
+
+    @api.depends("policy_id.tier_ids.sequence")
+    def _compute_is_best(self):
+        for tier in self:
+            policy = tier.policy_id
+            tier.is_best = bool(policy) and tier == policy._get_tiers()[:1]
+
+    def _search_is_best(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        # sudo: few policies; whoever may read the tier may know its place
+        policies = self.env["key.account.policy"].sudo()
+        policies = policies.with_context(active_test=False).search(Domain.TRUE)
+        best = [policy._get_tiers()[:1].id for policy in policies]
+        return Domain("id", "in", best)
 
     @api.model_create_multi
     def create(self, vals_list):

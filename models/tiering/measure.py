@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS, NO_AMOUNT
-from ..account import clock
+from ..account import clock, features
 from ..account.books import get_invoices_sql, get_orders_sql
 from ..account.outsiders import get_outsiders_sql
 from ..account.trial import is_trial
@@ -472,14 +472,15 @@ class Measurement:
         with their tier and all that is true of an account of which nothing else is
         known: most are such, and aren't looked at again then."""
         silent = self.env["key.account"]._get_silent_values(self.company)
+        required = SQL("SELECT NULL::int, 0 WHERE FALSE")
+        if features.is_used(self.env, features.BUYING_CENTER):
+            required = SQL(
+                "SELECT tier_id, COUNT(*) FROM key_account_tier_cell GROUP BY tier_id"
+            )
         self.env.cr.execute(
             SQL(
                 """
-                WITH required AS (
-                    SELECT tier_id, COUNT(*) AS cells
-                      FROM key_account_tier_cell
-                     GROUP BY tier_id
-                )
+                WITH required (tier_id, cells) AS (%(required)s)
                 INSERT INTO key_account (
                        partner_id, company_id, tier_id, tier_since, coverage,
                        required_count, %(silent)s, %(columns)s, %(trade_columns)s)
@@ -507,6 +508,7 @@ class Measurement:
                 columns=SQL(", ").join(map(SQL.identifier, COLUMNS)),
                 trade_columns=SQL(", ").join(map(SQL.identifier, TRADE_COLUMNS)),
                 traded=get_kept_sql("measure"),
+                required=required,
                 silent=SQL(", ").join(map(SQL.identifier, silent)),
                 values=SQL(", ").join(silent.values()),
                 company=self.company.id,

@@ -15,6 +15,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import fields
 from odoo.tools import SQL
 
+from ..account import features
 from ..account.books import get_invoices_sql
 from ..account.outsiders import get_outsiders_sql
 from .measure import get_leads_sql
@@ -89,16 +90,21 @@ def _get_run_key(policy, company):
     """Return a digest of the configuration that figures and evidence depend on."""
     policy = policy.sudo()
     books = company._get_key_account_branches().ids
+    used = [
+        switch for switch in features.SWITCHES if features.is_used(policy.env, switch)
+    ]
     records = [
         policy,
         policy.tier_ids,
-        policy.tier_ids.cell_ids,
         policy.criterion_ids,
         *policy.env["key.account"]._get_watched_records(company),
     ]
+    if features.BUYING_CENTER in used:
+        records.append(policy.tier_ids.cell_ids)
     text = repr(
         [
             VERSION,
+            used,
             books,
             has_payments(policy.env, books),
             *(

@@ -11,12 +11,13 @@ from odoo.fields import Domain
 
 from odoo.addons.mail.tools.discuss import Store
 
-from ..account import bounds
+from ..account import bounds, features
 from ..account.crm_lead import FOLLOWING_FIELDS, NAMED_FIELDS
 from ..account.hidden import search_shown
 from ..account.key_account import DECISIONS, TIER_DECISIONS
 from ..account.res_partner import GUARDED_FIELDS
 from ..planning.res_users import SALES_FIELDS
+from ..relationship.res_partner import SWITCHED
 
 # Set by the addon alone: they decide who reads an activity.
 LINK_FIELDS = {"key_account_company_id", "key_account_role", "key_account_visit_id"}
@@ -65,6 +66,13 @@ class KeyAccountActivityMixin(models.AbstractModel):
 class ResPartner(models.Model):
     _name = "res.partner"
     _inherit = ["key.account.activity.mixin", "res.partner"]
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches, groups or exports by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
 
     @api.model
     def default_get(self, fields):
@@ -222,6 +230,15 @@ class MergePartnerAutomatic(models.TransientModel):
 class CrmLead(models.Model):
     _name = "crm.lead"
     _inherit = ["key.account.activity.mixin", "crm.lead"]
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """See the one of customers."""
+        return features.hide(
+            self.env,
+            super().fields_get(allfields, attributes),
+            {features.EVIDENCE: {"relationship_level"}},
+        )
 
     @api.model
     def default_get(self, fields):

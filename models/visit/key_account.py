@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import clock
+from ..account import clock, features
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 
 
@@ -82,7 +82,10 @@ class KeyAccount(models.Model):
     def _get_met_sql(self, last_day, today):
         """Return the condition on a visit that it came into what is counted, or left
         it."""
-        tiers = self.env["key.account.tier"].sudo().search(Domain.TRUE)
+        periods = {0, EFFORT_MONTHS}
+        if features.is_used(self.env, features.BUYING_CENTER):
+            tiers = self.env["key.account.tier"].sudo().search(Domain.TRUE)
+            periods.update([DEFAULT_MONTHS, *tiers.mapped("coverage_months")])
         return SQL(" OR ").join(
             SQL(
                 "date_done + make_interval(months => %s) > %s "
@@ -92,9 +95,7 @@ class KeyAccount(models.Model):
                 months,
                 today,
             )
-            for months in sorted(
-                {0, DEFAULT_MONTHS, EFFORT_MONTHS, *tiers.mapped("coverage_months")}
-            )
+            for months in sorted(periods)
         )
 
     @api.model

@@ -9,7 +9,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, format_date, formatLang
 
 from ...engine import buying_center
-from ..account import clock
+from ..account import clock, features
 from ..account.key_account import DEFAULT_MONTHS
 
 # What fits on a phone: the rest is counted.
@@ -67,7 +67,9 @@ class KeyAccountVisitBrief(models.AbstractModel):
         }
         commitments = self._get_commitments(accounts, leads, parts["last"])
         complaints = self._get_complaints(accounts, leads, parts["last"])
-        items = self.env["key.account.checklist.item"]._get_items(self.env.company)
+        items = self.env["key.account.checklist.item"]
+        if features.is_used(self.env, features.BUYING_CENTER):
+            items = items._get_items(self.env.company)
         result = {}
         for visit in visits:
             record = (visit.partner_id or visit.lead_id)._origin
@@ -164,8 +166,9 @@ class KeyAccountVisitBrief(models.AbstractModel):
         tier = account.account_tier_id.sudo()
         months = tier.coverage_months or DEFAULT_MONTHS
         gap = []
+        has_roles = features.is_used(self.env, features.BUYING_CENTER)
         # Who sees own documents only doesn't see all the visits to a colleague's.
-        if account and account._is_own_account():
+        if has_roles and account and account._is_own_account():
             gap = self._get_gap(tier.cell_ids, contacts, months)
         cells = [key for key, _name in gap]
         target = visit.target_contact_id._origin
@@ -179,7 +182,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
             lambda contact: (
                 contact != target,
                 not is_missing(contact),
-                not (contact.buying_role_ids or contact.decision_level),
+                has_roles and not (contact.buying_role_ids or contact.decision_level),
                 contact.last_met_date or date.min,
             )
         )
@@ -188,8 +191,8 @@ class KeyAccountVisitBrief(models.AbstractModel):
             to_see = visit.env["key.account.tier.cell"]._get_target_text(
                 # while a visit is edited, a client can name any contact
                 target if target and visit._is_shown(target) else target.browse(),
-                visit.target_role_id,
-                visit.target_level,
+                visit.target_role_id if has_roles else visit.target_role_id.browse(),
+                has_roles and visit.target_level,
             )
         values = {
             "to_see": to_see,
@@ -240,18 +243,20 @@ class KeyAccountVisitBrief(models.AbstractModel):
         met = self.env._("never met")
         if contact.last_met_date:
             met = self.env._("met %s", format_date(self.env, contact.last_met_date))
-        facts = [
-            *contact.buying_role_ids.mapped("name"),
-            levels.get(contact.decision_level),
-            contact.function,
-            met,
-        ]
+        facts = [contact.function, met]
+        has_roles = features.is_used(self.env, features.BUYING_CENTER)
+        if has_roles:
+            facts = [
+                *contact.buying_role_ids.mapped("name"),
+                levels.get(contact.decision_level),
+                *facts,
+            ]
         return {
             "url": f"/odoo/res.partner/{contact.id}",
             "name": contact.name,
             "phone": contact.phone,
             "is_target": is_target,
-            "stance": stances.get(contact.stance),
+            "stance": has_roles and stances.get(contact.stance),
             "stance_class": STANCE_BADGES.get(contact.stance),
             "facts": " · ".join(fact for fact in facts if fact),
         }
@@ -568,7 +573,12 @@ class KeyAccountVisitBrief(models.AbstractModel):
 
     @api.model
     def _get_ladder(self, accounts):
-        """Return {account: what the relationship still needs}."""
+        """Return {account: what the relationship still needs}, as far as levels and the
+        buying centre are used."""
+        has_levels = features.is_used(self.env, features.EVIDENCE)
+        has_roles = features.is_used(self.env, features.BUYING_CENTER)
+        if not has_levels and not has_roles:
+            return {}
         cards = self._search_readable(
             "key.account",
             Domain("partner_id", "in", accounts.ids)
@@ -589,18 +599,19 @@ class KeyAccountVisitBrief(models.AbstractModel):
         )
         result = {}
         for card in cards:
-            supported = False
-            if card.relationship_direction:
-                supported = levels.get(card.suggested_relationship_level)
-            threads = card.is_single_threaded and self.env._(
-                "Single-threaded: %s", card._get_thread_text()
-            )
-            if supported or threads or card.relationship_gap_text:
+            supported = gap = threads = False
+            if has_levels:
+                gap = card.relationship_gap_text
+                if card.relationship_direction:
+                    supported = levels.get(card.suggested_relationship_level)
+            if has_roles and card.is_single_threaded:
+                threads = self.env._("Single-threaded: %s", card._get_thread_text())
+            if supported or threads or gap:
                 result[card.partner_id] = {
-                    "level": levels.get(card.relationship_level),
+                    "level": has_levels and levels.get(card.relationship_level),
                     "supported": supported,
                     "direction": card.relationship_direction,
-                    "gap": card.relationship_gap_text,
+                    "gap": gap,
                     "threads": threads,
                 }
         return result

@@ -3,6 +3,8 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ..account import features
+
 
 class KeyAccountVisitFollow(models.AbstractModel):
     """Visits follow their customers, leads, contacts and salespersons when these
@@ -276,18 +278,14 @@ class KeyAccountVisitFollow(models.AbstractModel):
 
         :param domain: limits the visits
         """
+        targets = Domain("target_contact_id", "!=", False)
+        if features.is_used(self.env, features.BUYING_CENTER):
+            targets |= Domain("target_role_id", "!=", False)
+            targets |= Domain("target_level", "!=", False)
         visits = (
             self.env["key.account.visit"]
             .with_context(active_test=False)
-            .search(
-                Domain("state", "=", "planned")
-                & (
-                    Domain("target_contact_id", "!=", False)
-                    | Domain("target_role_id", "!=", False)
-                    | Domain("target_level", "!=", False)
-                )
-                & Domain(domain)
-            )
+            .search(Domain("state", "=", "planned") & targets & Domain(domain))
         )
         visits = visits.filtered(lambda visit: not self._is_target_right(visit))
         for company, group in visits.grouped("company_id").items():

@@ -4,6 +4,7 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..account import features
 from ..account.attempts import do_each
 from ..planning.pages import take_page
 
@@ -207,13 +208,15 @@ class KeyAccountVisitRepair(models.AbstractModel):
     @api.model
     def _get_salesperson_copies(self):
         """Return {model: its stored copy of the customer's salesperson}."""
-        return {
+        copies = {
             "key.account": "user_id",
             "key.account.visit": "account_user_id",
             "key.account.tier.change": "partner_user_id",
-            "key.account.relationship.change": "partner_user_id",
-            "key.account.relationship.evidence": "partner_user_id",
         }
+        if features.is_used(self.env, features.EVIDENCE):
+            copies["key.account.relationship.change"] = "partner_user_id"
+            copies["key.account.relationship.evidence"] = "partner_user_id"
+        return copies
 
     @api.model
     def _copy_salespeople(self, company):

@@ -9,7 +9,7 @@ from odoo.exceptions import AccessError, ConcurrencyError, UserError, Validation
 from odoo.fields import Domain
 from odoo.tools import format_date, mute_logger
 
-from ..account import bounds, clock
+from ..account import bounds, clock, features
 from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
@@ -724,13 +724,14 @@ class KeyAccountVisit(models.Model):
             ["name", "function", "decision_level", "buying_role_ids"],
             order="name, id",
         )
+        has_roles = features.is_used(self.env, features.BUYING_CENTER)
         levels = dict(
             Partners._fields["decision_level"]._description_selection(self.env)
         )
         rows = []
         for contact in contacts:
-            place = contact.buying_role_ids.mapped("name")
-            if contact.decision_level:
+            place = contact.buying_role_ids.mapped("name") if has_roles else []
+            if has_roles and contact.decision_level:
                 place.append(levels[contact.decision_level])
             rows.append(
                 {

@@ -3,6 +3,7 @@ from datetime import date, timedelta
 from unittest.mock import patch
 
 from freezegun import freeze_time
+from lxml import etree
 from psycopg2.errors import UniqueViolation
 
 from odoo import Command
@@ -273,8 +274,11 @@ class TestGenerator(KeyAccountCommon):
         visit = self.Visit._generate()
         self.assertFalse(visit.user_id)
         self.assertFalse(visit.activity_id.user_id)
-        action = self.env.ref("crm_key_account.key_account_visit_action_unassigned")
-        listed = self.Visit.with_user(self.manager).search(literal_eval(action.domain))
+        view = self.env.ref("crm_key_account.key_account_visit_view_search")
+        (found,) = etree.fromstring(view.arch).xpath("//filter[@name='unassigned']")
+        listed = self.Visit.with_user(self.manager).search(
+            literal_eval(found.get("domain"))
+        )
         self.assertIn(visit, listed)
 
     def test_team_leader_of_the_latest_document(self):

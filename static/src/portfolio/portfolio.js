@@ -645,6 +645,8 @@ export class Portfolio extends Component {
         const {effort} = this.data;
         const {points, count, groups, average_revenue, average_visits} = effort;
         const names = Object.fromEntries(effort.levels);
+        // one for all: the company doesn't use levels
+        const hasLevels = effort.levels.length > 1;
         const fits = {too_little: _t("Too little"), too_much: _t("Too much")};
         const levels = effort.levels.filter(([key]) =>
             points.some(({level}) => level === key)
@@ -704,7 +706,7 @@ export class Portfolio extends Component {
                     {label: _t("Account")},
                     {label: _t("Revenue"), isNumber: true},
                     {label: _t("Visits"), isNumber: true},
-                    {label: _t("Relationship")},
+                    ...(hasLevels ? [{label: _t("Relationship")}] : []),
                     {label: _t("Effort")},
                 ],
                 rows: points.map((point) => ({
@@ -714,7 +716,7 @@ export class Portfolio extends Component {
                         point.name,
                         this.formatMoney(point.revenue),
                         formatInteger(point.visits),
-                        names[point.level] || "",
+                        ...(hasLevels ? [names[point.level] || ""] : []),
                         fits[point.fit] || "",
                     ],
                 })),

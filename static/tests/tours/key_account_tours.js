@@ -147,7 +147,7 @@ registry.category("web_tour.tours").add("key_account_admin", {
         {
             content: "See the accounts",
             trigger:
-                ".o_nav_entry:contains('Key Accounts'), .o_menu_sections .dropdown-item:contains('Key Accounts'), .o_menu_sections a:contains('Key Accounts')",
+                ".o_nav_entry:contains('Accounts'), .o_menu_sections .dropdown-item:contains('Accounts'), .o_menu_sections a:contains('Accounts')",
             run: "click",
         },
         {
