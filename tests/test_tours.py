@@ -162,6 +162,118 @@ class TestPhoneTours(TourCommon):
 
 
 @tagged("post_install", "-at_install")
+class TestThumbTours(TourCommon):
+    """How many taps it takes: the tours count them."""
+
+    browser_size = "390x844"
+    touch_enabled = True
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.partner = cls._create_partner("Tour Customer")
+        cls.contact = cls.env["res.partner"].create(
+            {"name": "Tour Contact", "parent_id": cls.partner.id}
+        )
+        cls.today = clock.get_today(cls.company, cls.rep)
+
+    def _plan_today(self):
+        self._set_tier(self.partner, self.tier_a)
+        self.Visit._generate()
+        visit = self._get_planned(self.partner)
+        visit.date_planned = self.today
+        return visit
+
+    def _plan_call(self):
+        line = self.env["key.account.cadence"].search([("active", "=", True)])
+        line.write({"track": "contact", "interval_unit": "month"})
+        self._set_tier(self.partner, self.tier_a)
+        self.Visit._generate()
+        call = self._get_planned(self.partner, "contact") or self.Visit.create(
+            {"partner_id": self.partner.id, "user_id": self.rep.id, "track": "contact"}
+        )
+        call.date_planned = self.today
+        return call
+
+    def _log(self, tour):
+        """Log from My Day, as it is without a visit."""
+        self._set_tier(self.partner, self.tier_a)
+        self.Card._ensure(self.partner.ids, self.company)
+        self.start_tour("/odoo/my-day", tour, login="ka_rep")
+        self.env.invalidate_all()
+        return self.Visit.search(
+            [("partner_id", "=", self.partner.id), ("state", "=", "done")]
+        )
+
+    def test_my_day(self):
+        """From CRM, which a phone opens by its icon: with that tap, three. From
+        elsewhere in Odoo the app has to be chosen first."""
+        self._plan_today()
+        for url, tour in (
+            (
+                "/odoo/action-crm.crm_lead_action_my_activities",
+                "key_account_taps_my_day",
+            ),
+            ("/odoo/discuss", "key_account_taps_from_another_app"),
+        ):
+            self.start_tour(url, tour, login="ka_rep")
+
+    def test_report(self):
+        visit = self._plan_today()
+        self.start_tour("/odoo/my-day", "key_account_taps_report", login="ka_rep")
+        self._check_next(visit)
+        self.assertEqual(visit.contact_ids, self.contact)
+        self.assertEqual(visit.objective_reached, "reached")
+
+    def test_nobody(self):
+        visit = self._plan_today()
+        self.start_tour("/odoo/my-day", "key_account_taps_nobody", login="ka_rep")
+        self._check_next(visit)
+        self.assertTrue(visit.is_nobody_met)
+
+    def test_unplanned(self):
+        visit = self._log("key_account_taps_unplanned")
+        self.assertTrue(visit.report_date)
+        self.assertEqual(visit.track, "visit")
+
+    def test_call(self):
+        """It is logged, and fulfils the one that is due; its report can wait."""
+        call = self._plan_call()
+        visit = self._log("key_account_taps_call")
+        self.assertEqual((visit.track, visit.mode), ("contact", "phone"))
+        self.assertFalse(call.exists())
+        self.assertTrue(self._get_planned(self.partner, "contact"))
+
+    def test_due_call(self):
+        call = self._plan_call()
+        self.start_tour("/odoo/my-day", "key_account_taps_due_call", login="ka_rep")
+        self.env.invalidate_all()
+        self.assertEqual((call.state, call.track), ("done", "contact"))
+
+    def test_cancel(self):
+        visit = self._plan_today()
+        self.start_tour("/odoo/my-day", "key_account_taps_cancel", login="ka_rep")
+        self.env.invalidate_all()
+        self.assertEqual(visit.state, "cancelled")
+        day = self._get_planned(self.partner).date_planned
+        self.assertLessEqual(abs((day - self.today).days - 7), 2)
+
+    def test_photo(self):
+        visit = self._plan_today()
+        self.start_tour("/odoo/my-day", "key_account_photo_phone", login="ka_rep")
+        self._check_next(visit)
+        self.assertEqual(visit.attachment_ids.name, "shelf.jpg")
+
+    def test_draft(self):
+        """What was typed is there again, until the report is saved or discarded."""
+        visit = self._log("key_account_draft_phone")
+        self.assertEqual(visit.next_step, "Send the offer")
+        self.assertEqual(
+            sorted(visit.contact_ids.mapped("name")), ["Tour Newcomer", "Tour Stranger"]
+        )
+
+
+@tagged("post_install", "-at_install")
 class TestPlanTours(KeyAccountCommon, HttpCase):
     @classmethod
     def setUpClass(cls):
