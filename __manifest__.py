@@ -32,6 +32,7 @@
         "wizard/relationship/key_account_relationship_decide_views.xml",
         "wizard/relationship/key_account_relationship_set_views.xml",
         "wizard/account/key_account_loss_set_views.xml",
+        "wizard/account/key_account_receiving_set_views.xml",
         "wizard/tiering/key_account_tier_preview_views.xml",
         "wizard/tiering/key_account_tier_set_views.xml",
         "wizard/tiering/key_account_tier_undo_views.xml",

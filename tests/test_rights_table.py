@@ -61,6 +61,9 @@ SYSTEM = {"key.account.night"}
 DIALOGS = {
     "key.account.assignment": "-aa",
     "key.account.loss.set": "aaa",
+    "key.account.receiving.set": "aaa",
+    "key.account.receiving.set.closing": "aaa",
+    "key.account.receiving.set.line": "aaa",
     "key.account.relationship.decide": "--a",
     "key.account.relationship.set": "aaa",
     "key.account.tier.preview": "--a",
@@ -88,6 +91,7 @@ SALES_METHODS = {
     ("res.partner", "action_log_key_account_visit"),
     ("res.partner", "action_open_key_account_loss"),
     ("res.partner", "action_set_account_tier"),
+    ("res.partner", "action_open_key_account_receiving"),
     ("res.partner", "action_view_buying_center"),
     ("res.partner", "action_view_key_account_losses"),
     ("res.partner", "action_view_key_account_plans"),
@@ -167,6 +171,7 @@ OTHER_METHODS = {
     ("key.account.loss.set", "action_set"): "portal internal own",
     ("key.account.relationship.set", "action_set"): "portal internal own",
     ("res.partner", "action_key_account_return"): "portal internal own",
+    ("key.account.receiving.set", "action_set"): "portal internal own",
     ("key.account.tier.set", "action_set"): "portal internal own all",
     # a leader's team alone is led by those who see all documents here
     ("key.account.plan", "action_approve"): "portal internal own other branch",
@@ -558,6 +563,7 @@ class TestRightsTable(TableCommon):
             "key.account.relationship.decide": {
                 "change_ids": [Command.set(changes.ids)]
             },
+            "key.account.receiving.set": {"partner_id": self.others.id},
             "key.account.relationship.set": {
                 "partner_id": self.others.id,
                 "level": "preferred_supplier",
