@@ -61,7 +61,14 @@ DUE_FIELDS = {
     "track",
 }
 # What coverage and the relationship ladder read off visits.
-RELATIONSHIP_FIELDS = {"company_id", "contact_ids", "date_done", "partner_id", "state"}
+RELATIONSHIP_FIELDS = {
+    "company_id",
+    "contact_ids",
+    "date_done",
+    "participant_ids",
+    "partner_id",
+    "state",
+}
 # What a planned visit's activity says
 CARRIED_FIELDS = {
     "company_id",
@@ -88,6 +95,7 @@ REPORT_FIELDS = {
     "objections",
     "objective",
     "objective_reached",
+    "participant_ids",
     "service_attitude",
     "service_speed",
     "support_needed",
@@ -216,6 +224,19 @@ class KeyAccountVisit(models.Model):
         context={"active_test": False},
         domain=CONTACT_DOMAIN,
         help="Counts for the coverage of the buying centre once the visit is done.",
+    )
+    participant_ids = fields.Many2many(
+        "res.users",
+        "key_account_visit_participant_rel",
+        "visit_id",
+        "user_id",
+        string="Came Along",
+        copy=False,
+        context={"active_test": False},
+        domain="[('share', '=', False), ('company_ids', '=', company_id),"
+        " ('id', '!=', user_id)]",
+        help="Colleagues who were there too. They count for who knows whom; the visit "
+        "counts for its salesperson.",
     )
     cadence_id = fields.Many2one(
         "key.account.cadence",
@@ -565,6 +586,20 @@ class KeyAccountVisit(models.Model):
                 raise ValidationError(
                     self.env._("%s has left: choose another salesperson.", user.name)
                 )
+
+    @api.constrains("participant_ids", "company_id")
+    def _check_participants(self):
+        for visit in self.filtered("participant_ids"):
+            for user in visit.participant_ids.sudo():
+                if user.share or visit.company_id not in user.company_ids:
+                    raise ValidationError(
+                        self.env._(
+                            "%(user)s doesn't work for %(company)s: only colleagues "
+                            "come along.",
+                            user=user.name,
+                            company=visit.company_id.name,
+                        )
+                    )
 
     @api.constrains("state", "partner_id")
     def _check_partner_active(self):
