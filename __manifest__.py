@@ -37,6 +37,7 @@
         "wizard/tiering/key_account_tier_set_views.xml",
         "wizard/tiering/key_account_tier_undo_views.xml",
         "wizard/visit/key_account_visit_cancel_views.xml",
+        "wizard/visit/key_account_visit_substitute_views.xml",
         "views/tiering/key_account_policy_views.xml",
         "views/tiering/key_account_tier_change_views.xml",
         "views/tiering/key_account_tier_views.xml",

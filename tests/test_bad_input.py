@@ -133,6 +133,8 @@ class TestBadInput(KeyAccountCommon):
             }
         )
         samples += [dialog.line_ids, dialog.closing_ids]
+        substitute = {"substitute_id": self.rep2.id, "date_to": TODAY}
+        samples.append(env["key.account.visit.substitute"].create(substitute))
         return {sample._name: sample for sample in samples}
 
     def _check_all_goes_on(self):

@@ -73,6 +73,7 @@ DIALOGS = {
     "key.account.tier.undo": "--a",
     "key.account.tier.set": "--a",
     "key.account.visit.cancel": "aaa",
+    "key.account.visit.substitute": "aaa",
 }
 
 # Every public method, by who mustn't call it.
@@ -90,8 +91,8 @@ SALES_METHODS = {
     ("res.partner", "action_change_relationship_level"),
     ("res.partner", "action_log_key_account_visit"),
     ("res.partner", "action_open_key_account_loss"),
-    ("res.partner", "action_set_account_tier"),
     ("res.partner", "action_open_key_account_receiving"),
+    ("res.partner", "action_set_account_tier"),
     ("res.partner", "action_view_buying_center"),
     ("res.partner", "action_view_key_account_losses"),
     ("res.partner", "action_view_key_account_plans"),
@@ -169,13 +170,14 @@ ADMINISTRATOR_METHODS = {
 OTHER_METHODS = {
     # other companies decide about a shared customer for themselves
     ("key.account.loss.set", "action_set"): "portal internal own",
+    ("key.account.receiving.set", "action_set"): "portal internal own",
     ("key.account.relationship.set", "action_set"): "portal internal own",
     ("res.partner", "action_key_account_return"): "portal internal own",
-    ("key.account.receiving.set", "action_set"): "portal internal own",
     ("key.account.tier.set", "action_set"): "portal internal own all",
     # a leader's team alone is led by those who see all documents here
     ("key.account.plan", "action_approve"): "portal internal own other branch",
     # names nothing of theirs
+    ("key.account.visit.substitute", "action_give"): "portal internal own",
     ("key.account.relationship.decide", "action_decide"): "portal internal own all",
     ("key.account.tier.preview", "action_view_moves"): "portal internal own all",
     ("key.account.tier.preview.line", "action_back"): "portal internal own all",
@@ -560,10 +562,10 @@ class TestRightsTable(TableCommon):
                 "partner_id": self.others.id,
                 "reason_id": reason.id,
             },
+            "key.account.receiving.set": {"partner_id": self.others.id},
             "key.account.relationship.decide": {
                 "change_ids": [Command.set(changes.ids)]
             },
-            "key.account.receiving.set": {"partner_id": self.others.id},
             "key.account.relationship.set": {
                 "partner_id": self.others.id,
                 "level": "preferred_supplier",
@@ -579,6 +581,12 @@ class TestRightsTable(TableCommon):
             "key.account.tier.undo": {
                 "change_id": self._get_subject("key.account.tier.change").id,
                 "reason": "x",
+            },
+            "key.account.visit.substitute": {
+                "user_id": self.rep2.id,
+                "substitute_id": self.rep.id,
+                "date_from": "2030-01-01",
+                "date_to": "2030-01-08",
             },
             "key.account.visit.cancel": {
                 "visit_id": visit.id,

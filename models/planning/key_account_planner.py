@@ -69,6 +69,7 @@ class KeyAccountPlanner(models.AbstractModel):
         attempts(self.env["key.account.due"]._refresh, company, planning=True)
         attempts(self.env["key.account.target"]._freeze, company)
         attempts(self.env["key.account"]._update_engagement_stages, company)
+        attempts(self.env["key.account.visit.follow"]._end_substitutions, company)
         for revise in (
             self.env["key.account.visit.repair"]._heal,
             revision._mark_missed,
@@ -101,7 +102,6 @@ class KeyAccountPlanner(models.AbstractModel):
             planning._plan(company, TRACK_KEYS, partners.ids, [], horizon=False)
 
     @api.model
-    @api.model
     def _plan_received(self, partners, company):
         """Plan for ``partners`` by the hours at which they receive now: what can't be
         on its day any more goes on another one, however far away, and what waited
@@ -131,6 +131,7 @@ class KeyAccountPlanner(models.AbstractModel):
         if waiting:
             planning._plan_due(company, TRACK_KEYS, waiting.ids, [])
 
+    @api.model
     def _plan_next(self, visits):
         """Plan what follows done visits, however far away it is."""
         for (company, track), group in visits.grouped(
@@ -149,6 +150,7 @@ class KeyAccountPlanner(models.AbstractModel):
         self.env["key.account"].sudo()._update_engagement_stages(company, partner_ids)
         revision = self.env["key.account.plan.revision"]
         if partner_ids is None:
+            self.env["key.account.visit.follow"]._end_substitutions(company, today)
             self.env["key.account.visit.repair"]._heal(company)
         revision._mark_missed(company, partner_ids, today)
         revision._close_outdated(company, partner_ids)
@@ -347,9 +349,9 @@ class KeyAccountPlanner(models.AbstractModel):
         for user_id, last in rooms.items():
             slots = agendas[user_id].place(by_user[user_id], waiting[user_id], last)
             days.update((key, slot.day) for key, slot in slots.items() if slot.day)
+            closed.update(key for key, slot in slots.items() if slot.reason == "closed")
         if routed:
             placed = [row for row in wanted if row.due.key in days]
-            closed.update(key for key, slot in slots.items() if slot.reason == "closed")
             for row in candidates._add_areas(placed):
                 agendas[row.user_id].anchor(row.due, days[row.due.key])
             nearby = candidates._get_nearby(company, tracks, agendas, todays)
