@@ -107,6 +107,7 @@ SALES_METHODS = {
 }
 # Also another company and branch, and with own documents a colleague's.
 ACCOUNT_METHODS = {
+    ("calendar.event", "action_decline_key_account_visit"),
     ("calendar.event", "action_report_key_account_visit"),
     ("key.account", "action_accept_level"),
     ("key.account", "action_open_partner"),

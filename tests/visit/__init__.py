@@ -3,6 +3,7 @@ from . import test_brief
 from . import test_calendar_meeting
 from . import test_figures
 from . import test_hand_made
+from . import test_meeting_offer
 from . import test_participants
 from . import test_night
 from . import test_report
