@@ -1,4 +1,4 @@
-"""When a customer receives visitors: weekdays and hours, and days on which it is closed.
+"""When a customer receives visitors: weekdays, hours, and days when it is closed.
 
 It is written as one line of text, in the manner of OpenStreetMap's opening hours::
 

@@ -115,8 +115,9 @@ def _get_met_sql(env, scope, partner_ids):
               LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
              WHERE %(scope)s
         ), met AS (
-            SELECT accounts.id AS card_id, accounts.tier_id, visit.user_id,
-                   visit.id AS visit_id, contact.id AS contact_id, contact.decision_level
+            SELECT accounts.id AS card_id, accounts.tier_id,
+                   visit.id AS visit_id, visit.user_id,
+                   contact.id AS contact_id, contact.decision_level
               FROM accounts
               JOIN todays ON todays.company_id = accounts.company_id
               JOIN key_account_visit visit

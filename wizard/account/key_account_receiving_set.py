@@ -26,7 +26,7 @@ class KeyAccountReceivingSet(models.TransientModel):
         ondelete="cascade",
     )
     line_ids = fields.One2many(
-        "key.account.receiving.set.line", "set_id", string="Receives"
+        "key.account.receiving.set.line", "set_id", string="Hours"
     )
     closing_ids = fields.One2many(
         "key.account.receiving.set.closing", "set_id", string="Closed"
@@ -92,13 +92,13 @@ class KeyAccountReceivingSetLine(models.TransientModel):
     set_id = fields.Many2one(
         "key.account.receiving.set", required=True, index=True, ondelete="cascade"
     )
-    mon = fields.Boolean("Mon", default=True)
-    tue = fields.Boolean("Tue", default=True)
-    wed = fields.Boolean("Wed", default=True)
-    thu = fields.Boolean("Thu", default=True)
-    fri = fields.Boolean("Fri", default=True)
-    sat = fields.Boolean("Sat")
-    sun = fields.Boolean("Sun")
+    mon = fields.Boolean(default=True)
+    tue = fields.Boolean(default=True)
+    wed = fields.Boolean(default=True)
+    thu = fields.Boolean(default=True)
+    fri = fields.Boolean(default=True)
+    sat = fields.Boolean()
+    sun = fields.Boolean()
     hour_from = bounds.Float("From", default=9.0, bounds=(0.0, 24.0))
     hour_to = bounds.Float("To", default=17.0, bounds=(0.0, 24.0))
     words = fields.Char(compute="_compute_words")
