@@ -26,6 +26,8 @@ STAGE_NUMBERS = {
 }
 # Without a tier or a stage: after all others.
 NO_RANK = 1000
+# How somebody is met without going there
+CALL_MODES = ("phone", "mail")
 # Least experienced first.
 SENIORITIES = [
     ("trainee", "Trainee"),

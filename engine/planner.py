@@ -11,6 +11,9 @@ little time. A visit that is placed comes back one interval later, and so does o
 was planned before: the time that these will need is left free for them when they are
 more urgent by then. Otherwise a salesperson's days would be filled, two weeks ahead,
 with visits that can wait, before the weekly ones are due again.
+
+Where a customer receives on some days only, the others are none for that visit, and no
+time is kept free for it there.
 """
 
 from collections import defaultdict
@@ -20,6 +23,7 @@ from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
 
 from .cadence import choose_day, tolerance_days
+from .receiving import ALWAYS, Receiving
 
 VISIT_LOAD = 4
 CALL_LOAD = 1
@@ -45,6 +49,7 @@ class Due(NamedTuple):
     :param bool on_route: no special trip is made for it
     :param bool on_site: somebody goes there; a call is no trip, and no reason to plan
         others nearby
+    :param receiving: the days on which it may be placed
     """
 
     key: tuple
@@ -56,6 +61,7 @@ class Due(NamedTuple):
     on_route: bool = False
     area: Area = NOWHERE
     on_site: bool = True
+    receiving: Receiving = ALWAYS
 
 
 class Booked(NamedTuple):
@@ -73,10 +79,12 @@ class Booked(NamedTuple):
     on_site: bool = True
     tier: int = 0
     stage: int = 0
+    receiving: Receiving = ALWAYS
 
 
 class Slot(NamedTuple):
-    """A day, or the reason why there is none: ``capacity``, ``away`` or ``route``."""
+    """A day, or the reason why there is none: ``capacity``, ``away``, ``route``, or
+    ``closed``: there is room, but on days on which nobody is received."""
 
     day: date | None
     reason: str | None = None
@@ -127,6 +135,7 @@ class _Kind(NamedTuple):
     tier: int
     stage: int
     load: int
+    receiving: Receiving
 
 
 class _Waiting(NamedTuple):
@@ -138,7 +147,7 @@ class _Waiting(NamedTuple):
 
 def _wait(queues, item):
     due = item.due
-    kind = _Kind(due.days, due.tier, due.stage, due.load)
+    kind = _Kind(due.days, due.tier, due.stage, due.load, due.receiving)
     heappush(queues[kind], _Waiting(due.date_due, due.key, item.is_real, item))
 
 
@@ -169,7 +178,7 @@ class Agenda:
         self.open_days = sorted(
             day for day, load in capacity.items() if day >= today and load > 0
         )
-        self._days = set(self.open_days)
+        self._days = {ALWAYS: set(self.open_days)}
         # all days are taken by meetings, or there are none
         self.is_there = any(day >= today for day in capacity)
         self.anchors = defaultdict(list)
@@ -205,6 +214,12 @@ class Agenda:
         """Return why a visit that needs no route has no day."""
         return "capacity" if self.is_there else "away"
 
+    def _get_days(self, receiving):
+        """Return the open days on which somebody is received."""
+        if receiving not in self._days:
+            self._days[receiving] = set(filter(receiving.receives, self.open_days))
+        return self._days[receiving]
+
     def get_last_day(self, due):
         """Return the last day that will do, None if there is no open day at all."""
         window = self._get_window(due)
@@ -217,7 +232,8 @@ class Agenda:
         """Return the nearest open day to the due date, and the last one that will do;
         None if there is no open day far and wide. Who comes back from a leave after the
         window has the horizon from that day on."""
-        target = choose_day(due.date_due, due.days, self.today, self._days)
+        days = self._get_days(due.receiving)
+        target = choose_day(due.date_due, due.days, self.today, days)
         if not target:
             return None
         last = max(
@@ -237,19 +253,41 @@ class Agenda:
             to be placed, or visits on a route follow
         :return: {key: :class:`Slot`}
         """
-        items, result = [], {}
-        for due in sorted(dues):
-            result[due.key] = Slot(None, self.get_reason())
+        dues = sorted(dues)
+        items = []
+        for due in dues:
             if window := self._get_window(due):
                 items.append(_Item(due, *window, True))
         ends = [item.last for item in items] + ([end] if end else [])
-        if not ends:
-            return result
-        placed = self._go_through_days(items, waiting, max(ends))
-        for item in items:
-            if day := placed.get(item.due.key):
-                result[item.due.key] = Slot(day)
-        return result
+        placed = {}
+        if ends:
+            placed = self._go_through_days(items, waiting, max(ends))
+        return {
+            due.key: Slot(placed[due.key])
+            if due.key in placed
+            else Slot(None, "closed" if self.is_closed(due) else self.get_reason())
+            for due in dues
+        }
+
+    def is_closed(self, due):
+        """Return whether nobody is received on the days on which a visit would go:
+        there is room on others of its window, or none of them is one to receive."""
+        if due.receiving == ALWAYS:
+            return False
+        window = self._get_window(due._replace(receiving=ALWAYS))
+        if not window:
+            return False
+        earliest, last = self._get_earliest(due), window[1]
+        days = {
+            day
+            for day in self.open_days
+            if earliest <= day <= last
+            and (not due.on_route or self._is_near(due.area, day))
+        }
+        others = days - self._get_days(due.receiving)
+        return any(self._fits(day, due.load) for day in others) or bool(
+            days and days == others
+        )
 
     def _go_through_days(self, items, waiting, end):
         """Return {key: day} of the real items that found one."""
@@ -263,7 +301,13 @@ class Agenda:
             if visit.days and not visit.on_route:
                 back = max(visit.day, self.today) + timedelta(days=visit.days)
                 due = Due(
-                    visit.key, back, visit.days, visit.tier, visit.stage, visit.load
+                    visit.key,
+                    back,
+                    visit.days,
+                    visit.tier,
+                    visit.stage,
+                    visit.load,
+                    receiving=visit.receiving,
                 )
                 _release(releases, due, back, end)
         placed = {}
@@ -308,6 +352,8 @@ class Agenda:
             _, kind = heappop(heads)
             if not self._fits(day, kind.load):
                 continue
+            if day not in self._get_days(kind.receiving):
+                continue
             queue = queues[kind]
             item = heappop(queue).item
             # else it went on an earlier day
@@ -326,8 +372,13 @@ class Agenda:
         """Return the latest open day before ``day`` on which the visit isn't too early:
         a few days early is better than late."""
         earliest = self._get_earliest(item.due)
+        days = self._get_days(item.due.receiving)
         for earlier in reversed(self.open_days):
-            if earliest <= earlier < day and self._fits(earlier, item.due.load):
+            if (
+                earliest <= earlier < day
+                and earlier in days
+                and self._fits(earlier, item.due.load)
+            ):
                 return earlier
         return None
 
@@ -349,7 +400,9 @@ class Agenda:
         dues = sorted(dues, key=lambda due: _get_urgency(due, self.today))
         least = min((due.load for due in dues), default=0)
         anchored = {
-            day for day in self._days & self.anchors.keys() if self._fits(day, least)
+            day
+            for day in self._days[ALWAYS] & self.anchors.keys()
+            if self._fits(day, least)
         }
         placed = {}
         for due in dues:
@@ -360,8 +413,9 @@ class Agenda:
                 continue
             target = max(due.date_due, self.today)
             earliest, last = self._get_earliest(due), window[1]
+            days = anchored & self._get_days(due.receiving)
             for day in sorted(
-                (day for day in anchored if earliest <= day <= last),
+                (day for day in days if earliest <= day <= last),
                 key=lambda day: (abs((day - target).days), day),
             ):
                 if self._fits(day, due.load) and self._is_near(due.area, day):
@@ -376,11 +430,16 @@ class Agenda:
         return any(self.nearness.is_near(area, other) for other in self.anchors[day])
 
     def _get_route_reason(self, due):
+        if self.is_closed(due):
+            return "closed"
         window = self._get_window(due)
         if not window:
             return self.get_reason()
         earliest, last = self._get_earliest(due), window[1]
-        days = [day for day in self.open_days if earliest <= day <= last]
+        days = self._get_days(due.receiving)
+        days = [
+            day for day in self.open_days if earliest <= day <= last and day in days
+        ]
         fitting = any(self._fits(day, due.load) for day in days)
         return "route" if fitting or not days else "capacity"
 

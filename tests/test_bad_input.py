@@ -4,7 +4,7 @@ import traceback
 
 from freezegun import freeze_time
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
@@ -125,6 +125,16 @@ class TestBadInput(KeyAccountCommon):
         )
         objective = plan.objective_ids.create({"plan_id": plan.id, "name": "Grow"})
         samples += [plan, objective]
+        dialog = env["key.account.receiving.set"].create(
+            {
+                "partner_id": self.partner.id,
+                "line_ids": [Command.create({})],
+                "closing_ids": [Command.create({"date_from": TODAY})],
+            }
+        )
+        samples += [dialog.line_ids, dialog.closing_ids]
+        substitute = {"substitute_id": self.rep2.id, "date_to": TODAY}
+        samples.append(env["key.account.visit.substitute"].create(substitute))
         return {sample._name: sample for sample in samples}
 
     def _check_all_goes_on(self):

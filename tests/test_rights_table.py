@@ -61,6 +61,9 @@ SYSTEM = {"key.account.night"}
 DIALOGS = {
     "key.account.assignment": "-aa",
     "key.account.loss.set": "aaa",
+    "key.account.receiving.set": "aaa",
+    "key.account.receiving.set.closing": "aaa",
+    "key.account.receiving.set.line": "aaa",
     "key.account.relationship.decide": "--a",
     "key.account.relationship.set": "aaa",
     "key.account.tier.preview": "--a",
@@ -70,6 +73,7 @@ DIALOGS = {
     "key.account.tier.undo": "--a",
     "key.account.tier.set": "--a",
     "key.account.visit.cancel": "aaa",
+    "key.account.visit.substitute": "aaa",
 }
 
 # Every public method, by who mustn't call it.
@@ -88,6 +92,7 @@ SALES_METHODS = {
     ("res.partner", "action_change_relationship_level"),
     ("res.partner", "action_log_key_account_visit"),
     ("res.partner", "action_open_key_account_loss"),
+    ("res.partner", "action_open_key_account_receiving"),
     ("res.partner", "action_set_account_tier"),
     ("res.partner", "action_view_buying_center"),
     ("res.partner", "action_view_key_account_losses"),
@@ -103,6 +108,7 @@ SALES_METHODS = {
 }
 # Also another company and branch, and with own documents a colleague's.
 ACCOUNT_METHODS = {
+    ("calendar.event", "action_decline_key_account_visit"),
     ("calendar.event", "action_report_key_account_visit"),
     ("key.account", "action_accept_level"),
     ("key.account", "action_open_partner"),
@@ -166,12 +172,14 @@ ADMINISTRATOR_METHODS = {
 OTHER_METHODS = {
     # other companies decide about a shared customer for themselves
     ("key.account.loss.set", "action_set"): "portal internal own",
+    ("key.account.receiving.set", "action_set"): "portal internal own",
     ("key.account.relationship.set", "action_set"): "portal internal own",
     ("res.partner", "action_key_account_return"): "portal internal own",
     ("key.account.tier.set", "action_set"): "portal internal own all",
     # a leader's team alone is led by those who see all documents here
     ("key.account.plan", "action_approve"): "portal internal own other branch",
     # names nothing of theirs
+    ("key.account.visit.substitute", "action_give"): "portal internal own",
     ("key.account.relationship.decide", "action_decide"): "portal internal own all",
     ("key.account.tier.preview", "action_view_moves"): "portal internal own all",
     ("key.account.tier.preview.line", "action_back"): "portal internal own all",
@@ -560,6 +568,7 @@ class TestRightsTable(TableCommon):
                 "partner_id": self.others.id,
                 "reason_id": reason.id,
             },
+            "key.account.receiving.set": {"partner_id": self.others.id},
             "key.account.relationship.decide": {
                 "change_ids": [Command.set(changes.ids)]
             },
@@ -578,6 +587,12 @@ class TestRightsTable(TableCommon):
             "key.account.tier.undo": {
                 "change_id": self._get_subject("key.account.tier.change").id,
                 "reason": "x",
+            },
+            "key.account.visit.substitute": {
+                "user_id": self.rep2.id,
+                "substitute_id": self.rep.id,
+                "date_from": "2030-01-01",
+                "date_to": "2030-01-08",
             },
             "key.account.visit.cancel": {
                 "visit_id": visit.id,

@@ -8,6 +8,7 @@ from .attempts import do_each
 from .engagement_stages import update_engagement_stages
 from .key_account_engagement import VALUE_TYPES
 from .outsiders import get_outsiders_sql
+from .receiving import ReceivingHours, get_words
 
 # How far back a met contact counts for accounts without a tier.
 DEFAULT_MONTHS = 6
@@ -22,6 +23,7 @@ DECISIONS = {
     "account_value_type": "value_type",
     "executive_sponsor_id": "executive_sponsor_id",
     "visit_interval_days": "visit_interval_days",
+    "key_account_receiving_hours": "receiving_hours",
     "key_account_is_excluded": "is_excluded",
     "key_account_group_id": "chosen_group_id",
     "key_account_wallet": "wallet",
@@ -131,6 +133,11 @@ class KeyAccount(models.Model):
         bounds=(0, bounds.MAX_DAYS),
         help="Visits are planned every so many days; 0: by the cadence.",
     )
+    receiving_hours = ReceivingHours(
+        readonly=True,
+        help="Weekdays, hours and closing days as in "
+        "“Mo-We,Fr 08:00-12:00; closed 2026-08-01/2026-08-31”; empty: always.",
+    )
     is_excluded = fields.Boolean(
         string="Not an Account",
         readonly=True,
@@ -180,6 +187,10 @@ class KeyAccount(models.Model):
         "A customer is one account per company.",
     )
     _company_excluded_idx = models.Index("(company_id) WHERE is_excluded")
+    # Whom planning has to treat apart; no row where nobody uses it.
+    _company_receiving_idx = models.Index(
+        "(company_id) WHERE receiving_hours IS NOT NULL"
+    )
     # Few accounts are above the lowest level, and those are looked for.
     _company_level_idx = models.Index(
         "(company_id, relationship_level) WHERE relationship_level != 'transactional'"
@@ -503,6 +514,7 @@ class KeyAccount(models.Model):
                     )
                 ),
                 (["visit_interval_days"], others.filtered("visit_interval_days")),
+                (["receiving_hours"], others.filtered("receiving_hours")),
                 (["wallet"], others.filtered("wallet")),
                 (["chosen_group_id"], others.filtered("chosen_group_id")),
                 # one who left isn't accepted any more
@@ -541,6 +553,33 @@ class KeyAccount(models.Model):
                     accounts.ids,
                 )
             )
+
+    @api.model
+    def _get_receiving_hours(self, keys):
+        """Return {(partner id, company id): text of the receiving hours} of accounts
+        that have some. One query.
+
+        :param keys: pairs of a partner's id and a company's
+        """
+        keys = set(keys)
+        # sudo: whoever may read what is planned may know when they receive
+        accounts = self.sudo().search_fetch(
+            [
+                ("partner_id", "in", [partner_id for partner_id, _ in keys]),
+                ("company_id", "in", list({company_id for _, company_id in keys})),
+                ("receiving_hours", "!=", False),
+            ],
+            ["partner_id", "company_id", "receiving_hours"],
+        )
+        return {
+            (account.partner_id.id, account.company_id.id): account.receiving_hours
+            for account in accounts
+        }
+
+    @api.model
+    def _get_receiving_words(self, text):
+        """Return receiving hours in the user's language, see :func:`get_words`."""
+        return get_words(self.env, text, fields.Date.context_today(self))
 
     @api.model
     def _provide(self, partner_ids, company):

@@ -8,6 +8,7 @@ from .hidden import search_shown
 from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
 from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
+from .receiving import ReceivingHours
 
 # What salespeople decide about their own accounts. The interval isn't among them: who
 # may write the customer may say how often to go there.
@@ -19,6 +20,7 @@ GUARDED_FIELDS = {
     "account_buying_process",
     "account_quality_standards",
     "key_account_group_id",
+    "key_account_receiving_hours",
     "key_account_wallet",
     "relationship_level",
 }
@@ -161,6 +163,26 @@ class ResPartner(models.Model):
         "whom. Empty: the topmost of the parent companies. Choose the customer itself "
         "if it stands alone although it has a parent company.",
     )
+    # One text: it is imported and exported as it is. People see it in words.
+    key_account_receiving_hours = ReceivingHours(
+        string="Receiving Hours",
+        compute="_compute_decisions",
+        compute_sudo=True,
+        readonly=False,
+        search="_search_key_account_receiving_hours",
+        groups="sales_team.group_sale_salesman",
+        copy=False,
+        help="When the customer receives visitors, as in “Mo-We,Fr 08:00-12:00; closed "
+        "2026-08-01/2026-08-31”. Visits are planned on these days alone. Empty: "
+        "always.",
+    )
+    key_account_receiving_text = fields.Char(
+        string="Receives",
+        compute="_compute_key_account_receiving_text",
+        compute_sudo=True,
+        groups="sales_team.group_sale_salesman",
+        exportable=False,
+    )
     # Money, and so of own accounts alone. Not Monetary, see the figures below it.
     key_account_wallet = bounds.Float(
         string="Purchase Potential",
@@ -217,6 +239,16 @@ class ResPartner(models.Model):
                 partner[name] = account[DECISIONS[name]]
             if not account:
                 partner.relationship_level = LOWEST_LEVEL
+
+    @api.depends("key_account_receiving_hours")
+    @api.depends_context("company", "lang", "tz")
+    def _compute_key_account_receiving_text(self):
+        accounts = self.env["key.account"]
+        for partner in self:
+            text = partner.key_account_receiving_hours
+            partner.key_account_receiving_text = text and accounts._get_receiving_words(
+                text
+            )
 
     @api.depends("key_account_id", "parent_id")
     @api.depends_context("company", "uid")
@@ -337,6 +369,9 @@ class ResPartner(models.Model):
 
     def _search_key_account_group_id(self, operator, value):
         return self._search_decision("key_account_group_id", operator, value)
+
+    def _search_key_account_receiving_hours(self, operator, value):
+        return self._search_decision("key_account_receiving_hours", operator, value)
 
     def _search_key_account_wallet(self, operator, value):
         return self._search_decision("key_account_wallet", operator, value)
@@ -669,6 +704,23 @@ class ResPartner(models.Model):
             "type": "ir.actions.act_window",
             "name": self.env._("Mark as Lost"),
             "res_model": "key.account.loss.set",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_id": self.commercial_partner_id.id},
+        }
+
+    def action_open_key_account_receiving(self):
+        """Open the dialog that says when the account receives visitors.
+
+        :raise AccessError: if it is a colleague's, for those who see their own
+            documents only
+        """
+        self._check_opens_account()
+        self._check_own_account()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("When They Receive"),
+            "res_model": "key.account.receiving.set",
             "view_mode": "form",
             "target": "new",
             "context": {"default_partner_id": self.commercial_partner_id.id},

@@ -15,6 +15,7 @@ from ...engine import cadence as engine
 from ...engine import planner
 from ..account import bounds, clock
 from ..account.key_account_mixin import get_account_key
+from ..account.receiving import get_receiving
 
 # How much of a day's capacity a visit takes: four calls are as long as a visit.
 MODE_LOADS = {
@@ -434,11 +435,15 @@ class KeyAccountAgenda(models.AbstractModel):
                        visit.date_done, visit.mode, visit.engagement_stage,
                        COALESCE(due.days, 0) AS days,
                        COALESCE(line.on_route, FALSE) AS on_route,
-                       COALESCE(tier.sequence, %s) AS tier_rank
+                       COALESCE(tier.sequence, %s) AS tier_rank,
+                       card.receiving_hours
                   FROM key_account_visit visit
                   LEFT JOIN key_account_tier tier ON tier.id = visit.tier_id
                   LEFT JOIN key_account_cadence line ON line.id = visit.cadence_id
                   LEFT JOIN key_account_due due ON due.visit_id = visit.id
+                  LEFT JOIN key_account card
+                         ON card.partner_id = visit.partner_id
+                        AND card.company_id = visit.company_id
                  WHERE visit.user_id = ANY(%s)
                    AND (visit.state = 'planned'
                         OR visit.state = 'done' AND visit.date_done >= %s)
@@ -471,6 +476,7 @@ class KeyAccountAgenda(models.AbstractModel):
                     row["mode"] == "on_site",
                     row["tier_rank"],
                     STAGE_NUMBERS.get(row["engagement_stage"], NO_RANK),
+                    get_receiving(row["receiving_hours"], row["mode"]),
                 )
             )
         return booked

@@ -188,6 +188,7 @@ class KeyAccountDue(models.Model):
             ("capacity", "No capacity left"),
             ("away", "No working day"),
             ("route", "Not on a route"),
+            ("closed", "They don't receive then"),
             ("refused", "Refused"),
             ("data", "Interval or amounts to correct"),
         ],

@@ -10,6 +10,7 @@ from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
 from ..account.key_account_mixin import get_account_key
+from ..account.receiving import get_receiving
 from .key_account_agenda import MODE_LOADS
 from .key_account_cadence import TRACK_MODES
 
@@ -37,6 +38,7 @@ class Group(NamedTuple):
     latest: date
     last: date
     earliest: date
+    is_limited: bool  # their customers receive on some days only
 
     @property
     def load(self):
@@ -73,9 +75,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 """
                 SELECT due.id, due.user_id, due.partner_id, due.lead_id, due.company_id,
                        due.track, due.date_due, due.days, due.on_route,
-                       due.engagement_stage, COALESCE(tier.sequence, %s) AS tier_rank
+                       due.engagement_stage, COALESCE(tier.sequence, %s) AS tier_rank,
+                       card.receiving_hours
                   FROM %s
                   LEFT JOIN key_account_tier tier ON tier.id = due.tier_id
+                  LEFT JOIN key_account card ON card.id = due.account_id
                  WHERE %s
                 """,
                 NO_RANK,
@@ -98,6 +102,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 MODE_LOADS[mode],
                 row["on_route"],
                 on_site=mode == "on_site",
+                receiving=get_receiving(row["receiving_hours"], mode),
             )
             wanted.append(Wanted(row["id"], row["user_id"], due))
         return wanted
@@ -158,16 +163,17 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 SELECT due.company_id, NULLIF(COALESCE(due.user_id, 0), 0) AS user_id,
                        due.on_route, due.days, due.track = ANY(%(remote)s) AS is_call,
                        COUNT(*) AS count, MAX(date_due) AS latest, picks.last,
-                       MIN(date_due) AS earliest
+                       MIN(date_due) AS earliest, %(limited)s AS is_limited
                   FROM key_account_due due
                   JOIN picks
                     ON picks.company_id = due.company_id
                    AND COALESCE(picks.user_id, 0) = COALESCE(due.user_id, 0)
                    AND due.date_due <= picks.last
                  WHERE due.visit_id IS NULL AND %(plannable)s
-                 GROUP BY 1, 2, 3, 4, 5, picks.last
+                 GROUP BY 1, 2, 3, 4, 5, picks.last, is_limited
                 """,
                 picks=SQL(", ").join(picks),
+                limited=self._get_limited_sql(),
                 plannable=PLANNABLE,
                 remote=[
                     track for track, mode in TRACK_MODES.items() if mode == "phone"
@@ -179,19 +185,24 @@ class KeyAccountPlanCandidates(models.AbstractModel):
     @api.model
     def _get_earliest(self, groups, agendas, rooms):
         """Return the rows of each group that are due first, as many as there is room
-        for until the end of the longest window; of equal due dates all.
+        for until the end of the longest window; of equal due dates all. Of customers
+        who receive on some days only, as many of each who receive on the same ones:
+        whoever is in front may not be able to take the room.
 
         :param dict rooms: {user id: end of the longest window}
         """
-        picks, unassigned = [], []
+        picks, unassigned = {False: [], True: []}, []
         for group in groups:
             end = rooms.get(group.user_id)
             agenda = agendas[group.user_id]
+            if end and group.is_limited:
+                # their windows may begin after all others'
+                end = date.max
             number = min(end and agenda.get_room(group.load, end) or 0, group.count)
             if number and not group.user_id:
                 unassigned.append(group)
             elif number:
-                picks.append(
+                picks[group.is_limited].append(
                     SQL(
                         "(%s, %s, %s, %s, %s, %s::date)",
                         group.company_id,
@@ -204,9 +215,16 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 )
         wanted = []
         remote = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
-        if picks:
-            wanted = self._execute_wanted(
-                self._get_picked_sql(picks, remote), SQL("TRUE")
+        any_limited = any(group.is_limited for group in groups)
+        if picks[False]:
+            others = SQL("NOT %s", self._get_limited_sql()) if any_limited else None
+            wanted += self._execute_wanted(
+                self._get_picked_sql(picks[False], remote, others), SQL("TRUE")
+            )
+        if picks[True]:
+            wanted += self._execute_wanted(
+                self._get_limited_picked_sql(picks[True], remote),
+                SQL("due.place <= due.number"),
             )
         for group in unassigned:
             wanted += self._execute_wanted(
@@ -216,6 +234,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                     due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
                     AND due.days = %s AND (due.track = ANY(%s)) = %s
                     AND due.date_due <= %s AND due.visit_id IS NULL AND %s
+                    AND %s = %s
                     """,
                     group.company_id,
                     group.days,
@@ -223,14 +242,61 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                     group.is_call,
                     group.last,
                     PLANNABLE,
+                    self._get_limited_sql(),
+                    group.is_limited,
                 ),
             )
         return wanted
 
     @api.model
-    def _get_picked_sql(self, picks, remote):
+    def _get_limited_sql(self):
+        """Return the condition on a row ``due`` that its customer receives on some days
+        only. Few do, or none: PostgreSQL looks them up once."""
+        return SQL(
+            """
+            (due.account_id IN (SELECT id FROM key_account
+                                 WHERE receiving_hours IS NOT NULL)) IS TRUE
+            """
+        )
+
+    @api.model
+    def _get_limited_picked_sql(self, picks, remote):
+        """Return the FROM clause of the rows ``due`` of customers who receive on some
+        days only, those first that are due first; see :meth:`_get_picked_sql`."""
+        return SQL(
+            """
+            (SELECT due.*, pick.number,
+                    RANK() OVER (
+                        PARTITION BY due.company_id, due.user_id, due.days,
+                                     pick.is_call, card.receiving_hours
+                        ORDER BY due.date_due) AS place
+               FROM key_account card
+               JOIN key_account_due due ON due.account_id = card.id
+               JOIN (VALUES %(picks)s)
+                    AS pick (company_id, user_id, days, is_call, number, last)
+                 ON due.company_id = pick.company_id
+                AND due.user_id = pick.user_id
+                AND NOT due.on_route
+                AND due.days = pick.days
+                AND (due.track = ANY(%(remote)s)) = pick.is_call
+                AND due.date_due <= pick.last
+                AND due.visit_id IS NULL
+                AND %(plannable)s
+              WHERE card.receiving_hours IS NOT NULL
+            ) AS due
+            """,
+            picks=SQL(", ").join(picks),
+            plannable=PLANNABLE,
+            remote=remote,
+        )
+
+    @api.model
+    def _get_picked_sql(self, picks, remote, condition=None):
         """Return the FROM clause of the rows ``due`` that are due first in each of
-        ``picks``: rows of a VALUES list, a salesperson, a load and an interval each."""
+        ``picks``: rows of a VALUES list, a salesperson, a load and an interval each.
+
+        :param condition: what else is asked of a row
+        """
         return SQL(
             """
             (VALUES %(picks)s)
@@ -246,12 +312,14 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                    AND date_due <= pick.last
                    AND visit_id IS NULL
                    AND %(plannable)s
+                   AND %(condition)s
                  ORDER BY date_due
                  FETCH FIRST pick.number ROWS WITH TIES
             ) AS due
             """,
             picks=SQL(", ").join(picks),
             plannable=PLANNABLE,
+            condition=condition or SQL("TRUE"),
             remote=remote,
         )
 
@@ -411,10 +479,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         rows.filtered(lambda row: row.reason != reason).reason = reason
 
     @api.model
-    def _note_reasons(self, company, tracks, agendas, todays, plans):
+    def _note_reasons(self, company, tracks, agendas, todays, plans, closed):
         """Note why what is due within the horizon has no day. One statement.
 
         :param plans: ids of the rows that have one now
+        :param closed: ids of the rows whose customers don't receive when there is room
         """
         users, free = [], [SQL("(NULL::int, NULL::date, NULL::boolean)")]
         for user_id, agenda in agendas.items():
@@ -447,7 +516,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 users=SQL(", ").join(users),
                 free=SQL(", ").join(free),
                 windows=self._get_windows_sql(company, tracks),
-                reasons=self._get_reasons_sql(company, tracks),
+                reasons=self._get_reasons_sql(company, tracks, closed),
                 plans=list(plans),
             )
         )
@@ -501,8 +570,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         )
 
     @api.model
-    def _get_reasons_sql(self, company, tracks):
-        """Return the expression ``reasons``: what each row is to say."""
+    def _get_reasons_sql(self, company, tracks, closed):
+        """Return the expression ``reasons``: what each row is to say.
+
+        :param closed: see :meth:`_note_reasons`
+        """
         return SQL(
             """
             reasons AS (
@@ -518,7 +590,8 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                    AND due.reason IS NOT NULL
                  UNION ALL
                 SELECT windows.id, windows.old_reason,
-                       CASE WHEN spans.fits OR spans.is_empty THEN 'route'
+                       CASE WHEN windows.id = ANY(%(closed)s) THEN 'closed'
+                            WHEN spans.fits OR spans.is_empty THEN 'route'
                             ELSE windows.reason END AS reason
                   FROM windows
                   LEFT JOIN spans
@@ -530,5 +603,6 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             """,
             horizon=company.key_account_horizon_days,
             company=company.id,
+            closed=list(closed),
             tracks=list(tracks),
         )

@@ -9,6 +9,7 @@ from ...engine import planner
 from ..account import clock
 from ..account.attempts import do_each
 from ..account.outsiders import get_outsiders_sql
+from ..account.receiving import get_receiving
 from .pages import take_page
 
 
@@ -248,6 +249,39 @@ class KeyAccountPlanRevision(models.AbstractModel):
         self.env["key.account.visit"].browse(ids).invalidate_recordset(
             ["engagement_stage"]
         )
+
+    @api.model
+    def _close_not_received(self, company, partner_ids):
+        """Close visits that were planned for days on which, as somebody has just said,
+        these customers receive nobody. The planner looks for other days. What a person
+        moved stays.
+
+        :return: the visits
+        """
+        visits = self.env["key.account.visit"].search(
+            [
+                ("company_id", "=", company.id),
+                ("partner_id", "in", partner_ids),
+                ("state", "=", "planned"),
+                # generated: a cadence line asked for it
+                ("date_due", "!=", False),
+                ("is_date_fixed", "=", False),
+            ]
+        )
+        hours = self.env["key.account"]._get_receiving_hours(
+            (visit.partner_id.id, company.id) for visit in visits
+        )
+        kept_out = visits.filtered(
+            lambda visit: (
+                visit.date_planned >= visit._get_today()
+                and not get_receiving(
+                    hours.get((visit.partner_id.id, company.id)), visit.mode
+                ).receives(visit.date_planned)
+            )
+        )
+        reason = self.env._("They don't receive on that day")
+        do_each(kept_out, lambda each: each._close(reason))
+        return kept_out
 
     @api.model
     def _close_off_route(self, company, partner_ids=None, today=None, after=None):

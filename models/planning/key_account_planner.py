@@ -69,6 +69,7 @@ class KeyAccountPlanner(models.AbstractModel):
         attempts(self.env["key.account.due"]._refresh, company, planning=True)
         attempts(self.env["key.account.target"]._freeze, company)
         attempts(self.env["key.account"]._update_engagement_stages, company)
+        attempts(self.env["key.account.visit.follow"]._end_substitutions, company)
         for revise in (
             self.env["key.account.visit.repair"]._heal,
             revision._mark_missed,
@@ -101,6 +102,36 @@ class KeyAccountPlanner(models.AbstractModel):
             planning._plan(company, TRACK_KEYS, partners.ids, [], horizon=False)
 
     @api.model
+    def _plan_received(self, partners, company):
+        """Plan for ``partners`` by the hours at which they receive now: what can't be
+        on its day any more goes on another one, however far away, and what waited
+        looks for a day again."""
+        if not company.key_account_planning:
+            return
+        planning = self.sudo()
+        visits = planning.env["key.account.plan.revision"]._close_not_received(
+            company, partners.ids
+        )
+        # closing has brought up to date what is due
+        moved = visits.partner_id
+        waiting = (
+            planning.env["key.account.due"]
+            .search(
+                [
+                    ("company_id", "=", company.id),
+                    ("partner_id", "in", (partners - moved).ids),
+                    ("visit_id", "=", False),
+                    ("reason", "!=", False),
+                ]
+            )
+            .partner_id
+        )
+        if moved:
+            planning._plan_due(company, TRACK_KEYS, moved.ids, [], horizon=False)
+        if waiting:
+            planning._plan_due(company, TRACK_KEYS, waiting.ids, [])
+
+    @api.model
     def _plan_next(self, visits):
         """Plan what follows done visits, however far away it is."""
         for (company, track), group in visits.grouped(
@@ -119,6 +150,7 @@ class KeyAccountPlanner(models.AbstractModel):
         self.env["key.account"].sudo()._update_engagement_stages(company, partner_ids)
         revision = self.env["key.account.plan.revision"]
         if partner_ids is None:
+            self.env["key.account.visit.follow"]._end_substitutions(company, today)
             self.env["key.account.visit.repair"]._heal(company)
         revision._mark_missed(company, partner_ids, today)
         revision._close_outdated(company, partner_ids)
@@ -190,7 +222,9 @@ class KeyAccountPlanner(models.AbstractModel):
         agendas = None
         if partner_ids is None and lead_ids is None:
             self.env["key.account.due"]._log_invalid(company)
-            days, agendas, todays = self._choose_days_for_all(company, tracks, today)
+            days, agendas, todays, closed = self._choose_days_for_all(
+                company, tracks, today
+            )
         else:
             scope = self.env["key.account.due"]._get_scope_sql(partner_ids, lead_ids)
             days = self._choose_days(company, tracks, scope, today, horizon)
@@ -200,7 +234,7 @@ class KeyAccountPlanner(models.AbstractModel):
         if agendas:
             # last: people who work on what waits would wait for all of the above
             self.env["key.account.plan.candidates"]._note_reasons(
-                company, tracks, agendas, todays, days
+                company, tracks, agendas, todays, days, closed
             )
         return plans
 
@@ -280,8 +314,9 @@ class KeyAccountPlanner(models.AbstractModel):
 
     @api.model
     def _choose_days_for_all(self, company, tracks, today=None):
-        """Return {id of a row of what is due: its day}, and the agendas and today's
-        days of the salespersons, by which is noted why the others have none. It looks
+        """Return {id of a row of what is due: its day}; the agendas and today's days
+        of the salespersons, and the rows whose customers don't receive when there is
+        room, by which is noted why the others have none. It looks
         at as many of each salesperson, load and interval as there is room for, the
         earliest due first: whatever comes behind them can neither have a day nor take
         one from others."""
@@ -297,7 +332,7 @@ class KeyAccountPlanner(models.AbstractModel):
             }
         )
         if not groups:
-            return {}, None, None
+            return {}, None, None, []
         routed = any(group.on_route for group in groups)
         end = max(todays.values()) + horizon_days
         agendas = agenda_model._get_agendas(company, users, todays, end, routed)
@@ -310,10 +345,11 @@ class KeyAccountPlanner(models.AbstractModel):
             agendas, rooms, todays, company, others=True
         )
         by_user = _group_by_user(wanted)
-        days = {}
+        days, closed = {}, set()
         for user_id, last in rooms.items():
             slots = agendas[user_id].place(by_user[user_id], waiting[user_id], last)
             days.update((key, slot.day) for key, slot in slots.items() if slot.day)
+            closed.update(key for key, slot in slots.items() if slot.reason == "closed")
         if routed:
             placed = [row for row in wanted if row.due.key in days]
             for row in candidates._add_areas(placed):
@@ -321,9 +357,20 @@ class KeyAccountPlanner(models.AbstractModel):
             nearby = candidates._get_nearby(company, tracks, agendas, todays)
             wanted += nearby
             for user_id, asked in _group_by_user(nearby).items():
-                days.update(agendas[user_id].place_nearby(asked))
+                slots = agendas[user_id].place_nearby(asked)
+                days.update(slots)
+                closed.update(
+                    due.key
+                    for due in asked
+                    if due.key not in slots and agendas[user_id].is_closed(due)
+                )
         chosen = {row.id: days[row.due.key] for row in wanted if row.due.key in days}
-        return chosen, agendas, todays
+        return (
+            chosen,
+            agendas,
+            todays,
+            [row.id for row in wanted if row.due.key in closed],
+        )
 
     @api.model
     def _get_rooms(self, groups, agendas, todays):

@@ -12,7 +12,16 @@ COUNTS = SQL(
     threads AS (
         SELECT card_id, COUNT(DISTINCT contact_id) AS contacts,
                COUNT(DISTINCT user_id) AS users
-          FROM met
+          FROM (
+                SELECT card_id, contact_id, user_id
+                  FROM met
+                 UNION ALL
+                -- who came along was there
+                SELECT met.card_id, met.contact_id, rel.user_id
+                  FROM met
+                  JOIN key_account_visit_participant_rel rel
+                    ON rel.visit_id = met.visit_id
+               ) AS people
          GROUP BY card_id
     ), covered AS (
         SELECT card_id, COUNT(DISTINCT cell.id) AS cells
@@ -106,7 +115,8 @@ def _get_met_sql(env, scope, partner_ids):
               LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
              WHERE %(scope)s
         ), met AS (
-            SELECT accounts.id AS card_id, accounts.tier_id, visit.user_id,
+            SELECT accounts.id AS card_id, accounts.tier_id,
+                   visit.id AS visit_id, visit.user_id,
                    contact.id AS contact_id, contact.decision_level
               FROM accounts
               JOIN todays ON todays.company_id = accounts.company_id

@@ -155,8 +155,8 @@ def _get_contacts_met_sql(env, scope):
     return SQL(
         """
         SELECT visit.partner_id, visit.company_id, visit.date_done AS day,
-               visit.user_id, contact.id AS contact_id, contact.decision_level,
-               todays.today
+               visit.user_id, visit.id AS visit_id, contact.id AS contact_id,
+               contact.decision_level, todays.today
           FROM key_account_visit visit
           JOIN todays ON todays.company_id = visit.company_id
           JOIN key_account_visit_contact_rel rel ON rel.visit_id = visit.id
@@ -177,7 +177,8 @@ class ExecutiveMeeting(Measure):
     key = "executive_meeting"
     label = "Executive met"
     help = (
-        "Executive met: somebody of the top level was met by an executive of ours. "
+        "Executive met: somebody of the top level was met by an executive of ours, who "
+        "may have come along. "
         "Executives are the executive sponsors of customers and the leaders of sales "
         "teams, who stand in for them."
     )
@@ -202,7 +203,20 @@ class ExecutiveMeeting(Measure):
                                 WHERE team.user_id = met.user_id
                                   AND team.active
                                   AND COALESCE(%(home)s, met.company_id)
-                                      = met.company_id))
+                                      = met.company_id)
+                    -- or one of them came along
+                    OR EXISTS (SELECT FROM key_account_visit_participant_rel rel
+                                WHERE rel.visit_id = met.visit_id
+                                  AND (EXISTS (SELECT FROM key_account card
+                                                WHERE card.executive_sponsor_id
+                                                      = rel.user_id
+                                                  AND card.company_id = met.company_id)
+                                       OR EXISTS (SELECT FROM crm_team team
+                                                   WHERE team.user_id = rel.user_id
+                                                     AND team.active
+                                                     AND COALESCE(%(home)s,
+                                                                  met.company_id)
+                                                         = met.company_id))))
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),

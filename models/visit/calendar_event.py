@@ -1,9 +1,16 @@
 from datetime import timedelta
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.fields import Command, Domain
 
+from ..account import clock
 from ..account.hidden import search_shown
+
+# So long after it was held a meeting is offered as a visit to report.
+OFFER_DAYS = 7
+# More than anybody holds in that time
+MAX_OFFERS = 100
 
 
 class CalendarEvent(models.Model):
@@ -21,6 +28,29 @@ class CalendarEvent(models.Model):
         groups="sales_team.group_sale_salesman",
         copy=False,
     )
+
+    # Who said that the meeting was no visit
+    key_account_declined_ids = fields.Many2many(
+        "res.users",
+        "key_account_meeting_declined_rel",
+        "event_id",
+        "user_id",
+        groups=fields.NO_ACCESS,
+        copy=False,
+    )
+    key_account_is_offered = fields.Boolean(
+        compute="_compute_key_account_is_offered",
+        groups="sales_team.group_sale_salesman",
+        exportable=False,
+        help="Held by the user with a customer's contact, and no visit so far.",
+    )
+
+    @api.depends_context("uid", "company")
+    def _compute_key_account_is_offered(self):
+        saved = self._origin
+        offers = saved._get_key_account_offers() if saved else {}
+        for event in self:
+            event.key_account_is_offered = event._origin in offers
 
     def _search_key_account_visit_ids(self, operator, value):
         return search_shown("key_account_visit_ids", operator, value)
@@ -64,14 +94,219 @@ class CalendarEvent(models.Model):
     def _free_key_account_visits(self):
         self._get_key_account_visits()._release_meetings(self)
 
+    @api.model
+    def _get_key_account_offers(self):
+        """Return {meeting: customer} of what the user has held in the last days with
+        contacts of accounts, and nobody has reported as a visit: the user's own
+        meetings alone, among these if there are any, and none that is private. A fixed
+        number of queries.
+        """
+        me, company = self.env.user, self.env.company._get_key_account_home()
+        now = fields.Datetime.now()
+        domain = (
+            Domain("stop", "<", now)
+            & Domain("start", ">=", now - timedelta(days=OFFER_DAYS))
+            & (
+                Domain("user_id", "=", me.id)
+                | Domain("partner_ids", "in", me.partner_id.ids)
+            )
+            & Domain("privacy", "!=", "private")
+        )
+        if self:
+            domain &= Domain("id", "in", self.ids)
+        held = self.search(domain, order="start desc, id", limit=MAX_OFFERS)
+        if not held:
+            return {}
+        # sudo: of the user's own meetings, which the rules have let through
+        held = held.sudo().filtered(
+            lambda event: (
+                event.effective_privacy != "private"
+                and me not in event.key_account_declined_ids
+                and not event._is_declined_by(me)
+            )
+        )
+        guests = held._get_guests()
+        accounts = self._get_met_accounts(guests, company)
+        offers = {}
+        for event in held:
+            account = guests[event].commercial_partner_id & accounts
+            if account:
+                offers[event] = account[:1]
+        taken = self._get_visited_days(offers, company)
+        return {
+            event.with_env(self.env): account.with_env(self.env)
+            for event, account in offers.items()
+            if (account.id, event._get_held_day(company, me)) not in taken
+        }
+
+    def _is_declined_by(self, user):
+        return any(
+            attendee.partner_id == user.partner_id and attendee.state == "declined"
+            for attendee in self.attendee_ids
+        )
+
+    def _get_guests(self):
+        """Return {meeting: who attends it, but colleagues and who declined}."""
+        colleagues = (
+            self.env["res.users"]
+            .with_context(active_test=False)
+            .search_fetch(
+                [("partner_id", "in", self.partner_ids.ids), ("share", "=", False)],
+                ["partner_id"],
+            )
+            .partner_id
+        )
+        return {
+            event: event.partner_ids
+            - colleagues
+            - event.attendee_ids.filtered(
+                lambda attendee: attendee.state == "declined"
+            ).partner_id
+            for event in self
+        }
+
+    @api.model
+    def _get_met_accounts(self, guests, company):
+        """Return the accounts of the guests in ``company``, of those that are for the
+        user's eyes.
+
+        :param dict guests: partners by meeting
+        """
+        partners = self.env["res.partner"].union(*guests.values())
+        rows = (
+            self.env["key.account"]
+            .with_user(self.env.user)
+            .search_fetch(
+                [
+                    ("partner_id", "in", partners.commercial_partner_id.ids),
+                    ("company_id", "=", company.id),
+                    ("is_excluded", "!=", True),
+                    "|",
+                    ("is_account", "=", True),
+                    ("tier_id", "!=", False),
+                ],
+                ["partner_id"],
+            )
+        )
+        return rows.sudo().partner_id.filtered("active")
+
+    @api.model
+    def _get_visited_days(self, offers, company):
+        """Return pairs of an account's id and a day on which somebody visited it; of
+        meetings that are visits the days of these meetings."""
+        partners = self.env["res.partner"].union(*offers.values())
+        visits = (
+            self.env["key.account.visit"]
+            .sudo()
+            .search_fetch(
+                Domain("company_id", "=", company.id)
+                & Domain("partner_id", "in", partners.ids)
+                & (
+                    Domain("calendar_event_id", "in", [event.id for event in offers])
+                    | Domain("state", "=", "done")
+                    & Domain(
+                        "date_done",
+                        ">=",
+                        fields.Date.today() - timedelta(days=OFFER_DAYS + 2),
+                    )
+                ),
+                ["partner_id", "date_done", "calendar_event_id"],
+            )
+        )
+        held = {
+            event.id: event._get_held_day(company, self.env.user) for event in offers
+        }
+        return {
+            (visit.partner_id.id, day)
+            for visit in visits
+            for day in (visit.date_done, held.get(visit.calendar_event_id.id))
+            if day
+        }
+
+    def _get_held_day(self, company, user):
+        """Return the day of the meeting where ``user`` is."""
+        tz = clock.get_timezone(company, user)
+        agenda = self.env["key.account.agenda"]
+        return agenda._get_event_period(self.sudo(), tz)[0].date()
+
+    def action_decline_key_account_visit(self):
+        """Note that the meeting was no visit: it isn't offered to the user any more.
+
+        :raise AccessError: if it isn't offered
+        """
+        self._check_offered()
+        # sudo: it is nobody's but the user's
+        self.sudo().key_account_declined_ids = [Command.link(self.env.uid)]
+        return True
+
+    @api.model
+    def _get_key_account_offer_rows(self):
+        """Return what is shown of the meetings that are offered, the latest first."""
+        return [
+            {
+                "id": event.id,
+                "name": event.name,
+                "customer": account.display_name,
+                "date": fields.Date.to_string(
+                    event._get_held_day(self.env.company, self.env.user)
+                ),
+            }
+            for event, account in self.browse()._get_key_account_offers().items()
+        ]
+
+    def _check_offered(self):
+        """Return the customer with whom the meeting was held.
+
+        :raise AccessError: if it isn't offered to the user
+        """
+        self.ensure_one()
+        self.env["key.account.visit"].check_access("create")
+        account = self._get_key_account_offers().get(self)
+        if not account:
+            raise AccessError(
+                self.env._("This meeting is no visit of yours: refresh the page.")
+            )
+        return account
+
+    def _report_offered_visit(self):
+        """Open the report of a visit with what the meeting tells."""
+        account = self._check_offered()
+        action = self.env["key.account.visit"]._get_log_action(account)
+        event, company = self.sudo(), self.env.company._get_key_account_home()
+        guests = event._get_guests()[event].filtered(
+            lambda partner: (
+                partner.commercial_partner_id == account
+                and not partner.is_company
+                and partner.type == "contact"
+            )
+        )
+        colleagues = event.partner_ids.user_ids.filtered(
+            lambda user: (
+                not user.share
+                and company in user.company_ids
+                and not event._is_declined_by(user)
+            )
+        )
+        action["context"] = {
+            **action.get("context", {}),
+            "default_date_visited": self._get_held_day(company, self.env.user),
+            "default_contact_ids": guests.ids,
+            "default_participant_ids": (colleagues - self.env.user).ids,
+            "default_mode": "online" if event.videocall_location else "on_site",
+        }
+        return action
+
     def action_report_key_account_visit(self):
         """Open the report of the visit that this meeting is, or the visit, if it was
-        reported or cancelled.
+        reported or cancelled; of a meeting that was held with a customer that of a new
+        visit.
 
         :raise AccessError: if it is none that the user may read
         """
         self.ensure_one()
         visit = self.key_account_visit_ids[:1]
+        if not visit and self.key_account_is_offered:
+            return self._report_offered_visit()
         if not visit:
             raise AccessError(
                 self.env._("This meeting is no visit of yours: refresh the page.")

@@ -43,6 +43,9 @@ class KeyAccount(models.Model):
                 planner._plan_now(same.partner_id, company)
         if "executive_sponsor_id" in columns:
             self.env["key.account.visit.follow"]._follow_sponsor(self)
+        if "receiving_hours" in columns:
+            for company, same in self.grouped("company_id").items():
+                self.env["key.account.planner"]._plan_received(same.partner_id, company)
         return res
 
     def _stop_excluded_visits(self):

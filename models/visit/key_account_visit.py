@@ -61,7 +61,14 @@ DUE_FIELDS = {
     "track",
 }
 # What coverage and the relationship ladder read off visits.
-RELATIONSHIP_FIELDS = {"company_id", "contact_ids", "date_done", "partner_id", "state"}
+RELATIONSHIP_FIELDS = {
+    "company_id",
+    "contact_ids",
+    "date_done",
+    "participant_ids",
+    "partner_id",
+    "state",
+}
 # What a planned visit's activity says
 CARRIED_FIELDS = {
     "company_id",
@@ -89,6 +96,7 @@ REPORT_FIELDS = {
     "objections",
     "objective",
     "objective_reached",
+    "participant_ids",
     "service_attitude",
     "service_speed",
     "support_needed",
@@ -220,6 +228,28 @@ class KeyAccountVisit(models.Model):
         domain=CONTACT_DOMAIN,
         help="Counts for the coverage of the buying centre once the visit is done.",
     )
+    participant_ids = fields.Many2many(
+        "res.users",
+        "key_account_visit_participant_rel",
+        "visit_id",
+        "user_id",
+        string="Came Along",
+        copy=False,
+        context={"active_test": False},
+        domain="[('share', '=', False), ('company_ids', '=', company_id),"
+        " ('id', '!=', user_id)]",
+        help="Colleagues who were there too. They count for who knows whom; the visit "
+        "counts for its salesperson.",
+    )
+    substituted_user_id = fields.Many2one(
+        "res.users",
+        string="Instead Of",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="Whose visit it is: it comes back after the last day away.",
+    )
+    substituted_until = fields.Date(string="Until", readonly=True, copy=False)
     cadence_id = fields.Many2one(
         "key.account.cadence",
         readonly=True,
@@ -514,6 +544,27 @@ class KeyAccountVisit(models.Model):
         day = self.date_due or self.date_planned
         return self.state == "planned" and bool(day) and day < today
 
+    def _is_movable(self):
+        """Return whether the cadence chose the day: it has a window, and no person
+        said otherwise."""
+        return bool(self.date_due and self.date_latest and not self.is_date_fixed)
+
+    def _give_to_substitute(self, user, day):
+        """Give the visits to ``user`` until ``day``, included; see
+        :meth:`key.account.visit.follow._end_substitutions`."""
+        for previous, visits in self.grouped("user_id").items():
+            # who has it as a substitute gives on another one's
+            owners = {visit: visit.substituted_user_id or previous for visit in visits}
+            visits.write({"user_id": user.id})
+            for visit, owner in owners.items():
+                # sudo: planning alone writes whose it is
+                visit.sudo().write(
+                    {
+                        "substituted_user_id": owner.id if owner != user else False,
+                        "substituted_until": day if owner != user else False,
+                    }
+                )
+
     def _get_window_end(self):
         tolerance = self.date_latest - self.date_due
         return max(self.date_due, self.date_planned) + tolerance
@@ -568,6 +619,20 @@ class KeyAccountVisit(models.Model):
                 raise ValidationError(
                     self.env._("%s has left: choose another salesperson.", user.name)
                 )
+
+    @api.constrains("participant_ids", "company_id")
+    def _check_participants(self):
+        for visit in self.filtered("participant_ids"):
+            for user in visit.participant_ids.sudo():
+                if user.share or visit.company_id not in user.company_ids:
+                    raise ValidationError(
+                        self.env._(
+                            "%(user)s doesn't work for %(company)s: only colleagues "
+                            "come along.",
+                            user=user.name,
+                            company=visit.company_id.name,
+                        )
+                    )
 
     @api.constrains("state", "partner_id")
     def _check_partner_active(self):
@@ -772,6 +837,10 @@ class KeyAccountVisit(models.Model):
             vals["closed_at"] = vals["state"] != "planned" and datetime.now()
         if "date_planned" in vals:
             vals.setdefault("is_date_fixed", True)
+        if "user_id" in vals:
+            # whoever gives it to somebody decides anew
+            vals.setdefault("substituted_user_id", False)
+            vals.setdefault("substituted_until", False)
         if "complaint" in vals and not vals["complaint"]:
             vals["date_resolved"] = False
         if vals.get("is_nobody_met"):

@@ -3,7 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..account import features
+from ..account import clock, features
 
 
 class KeyAccountVisitFollow(models.AbstractModel):
@@ -230,6 +230,41 @@ class KeyAccountVisitFollow(models.AbstractModel):
         for (user_id, team_id), group in self._group_by_responsible(visits).items():
             if user_id in users.ids:
                 group.write({"user_id": user_id, "team_id": team_id})
+
+    @api.model
+    def _end_substitutions(self, company, today=None):
+        """Give planned visits back whose salespeople are there again: to them, or to
+        whoever serves the account by now.
+
+        :param date today: default: today where the substitute is
+        """
+        visits = self.env["key.account.visit"].search(
+            [
+                ("company_id", "=", company.id),
+                ("state", "=", "planned"),
+                ("substituted_until", "<", today or clock.get_latest_today()),
+            ]
+        )
+        if not visits:
+            return
+        visits = visits.filtered(
+            lambda visit: visit.substituted_until < (today or visit._get_today())
+        )
+        companies = visits.substituted_user_id._get_sales_companies()
+        back = visits.filtered(
+            lambda visit: (
+                company in companies.get(visit.substituted_user_id, ())
+                and (
+                    visit.account_user_id == visit.substituted_user_id
+                    or not visit.cadence_id
+                )
+            )
+        )
+        for user, group in back.grouped("substituted_user_id").items():
+            group.write({"user_id": user.id})
+        others = visits - back
+        self._assign_responsibles(others)
+        others.write({"substituted_user_id": False, "substituted_until": False})
 
     @api.model
     def _assign_responsibles(self, visits):

@@ -9,12 +9,15 @@ from odoo.fields import Command
 from odoo.tools import clean_context, format_date, format_time, groupby
 from odoo.tools.intervals import Intervals
 
+from ...engine.receiving import ALWAYS
 from ..account import bounds, clock
+from ..account.receiving import get_receiving
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
 # So far an overdue visit moves to become a meeting.
 LOOK_AHEAD_DAYS = 14
+ALL_DAY = ALWAYS.get_hours(bounds.FIRST_DAY)
 
 
 class KeyAccountVisit(models.Model):
@@ -42,6 +45,17 @@ class KeyAccountVisit(models.Model):
         compute="_compute_place",
         compute_sudo=True,
         help="A link to the customer's address on a map; opened by a tap only.",
+    )
+    receiving_text = fields.Char(
+        string="Receives",
+        compute="_compute_receiving",
+        compute_sudo=True,
+        help="When the customer receives visitors.",
+    )
+    is_not_received = fields.Boolean(
+        compute="_compute_receiving",
+        compute_sudo=True,
+        help="Planned for a day on which the customer receives nobody.",
     )
 
     @api.depends(
@@ -71,6 +85,33 @@ class KeyAccountVisit(models.Model):
                 visit.map_url = "https://maps.google.com/maps?" + urlencode(
                     {"q": place}
                 )
+
+    @api.depends("partner_id", "company_id", "date_planned", "mode", "state")
+    @api.depends_context("lang", "tz")
+    def _compute_receiving(self):
+        hours = self._get_receiving_hours()
+        words = {
+            text: self.env["key.account"]._get_receiving_words(text)
+            for text in set(hours.values())
+        }
+        for visit in self:
+            text = hours.get(visit)
+            visit.receiving_text = text and words[text]
+            visit.is_not_received = bool(
+                text
+                and visit.state == "planned"
+                and visit.date_planned
+                and not get_receiving(text, visit.mode).receives(visit.date_planned)
+            )
+
+    def _get_receiving_hours(self):
+        """Return {visit: text} of those whose customers have receiving hours, by one
+        query."""
+        texts = self.env["key.account"]._get_receiving_hours(
+            (visit.partner_id.id, visit.company_id.id) for visit in self
+        )
+        keys = {visit: (visit.partner_id.id, visit.company_id.id) for visit in self}
+        return {visit: texts[key] for visit, key in keys.items() if key in texts}
 
     # -------------------------------------------------------------------------
     # Actions
@@ -199,6 +240,8 @@ class KeyAccountVisit(models.Model):
         """Return when the salesperson has time on the planned day, in their time zone:
         within working hours, not in the past; over lunch where nothing else is long
         enough. If that day has passed, on the first day from today that has room.
+        Within the hours at which the customer receives, by the salesperson's clock; on
+        a day without any that somebody chose, these don't count.
         """
         user, company, day = self.user_id, self.company_id, self.date_planned
         first = last = max(day, self._get_today())
@@ -211,23 +254,44 @@ class KeyAccountVisit(models.Model):
         busy = self.env["key.account.agenda"]._get_busy_intervals(
             user, company, first, last, own_visits=True
         )
-        for _day, slots in groupby(work.slots, lambda slot: slot[0].date()):
+        text = self._get_receiving_hours().get(self)
+        receiving = get_receiving(text, self.mode)
+        for here, slots in groupby(work.slots, lambda slot: slot[0].date()):
+            open_hours = receiving.get_hours(here)
+            if not open_hours and here == day:
+                open_hours = ALL_DAY
+            hours = Intervals(
+                (*self._get_moments(here, span, work.tz), self.browse())
+                for span in open_hours
+            )
             over_lunch = [(slots[0][0], slots[-1][1])]
             for spans in (slots, over_lunch):
-                free = Intervals((*span, self.browse()) for span in spans)
+                free = Intervals((*span, self.browse()) for span in spans) & hours
                 for begin, end, _ in free - busy.get(user.id, Intervals()):
                     begin = self._round_up(max(begin, now))
                     if begin + duration <= end:
                         return begin
-        raise UserError(
-            self.env._(
-                "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
-                "another day.",
-                user=user.name,
-                hours=f"{duration / timedelta(hours=1):g}",
-                day=format_date(self.env, first),
-            )
+        problem = self.env._(
+            "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
+            "another day.",
+            user=user.name,
+            hours=f"{duration / timedelta(hours=1):g}",
+            day=format_date(self.env, first),
         )
+        if text:
+            problem = f"{problem} {self._get_receiving_note(text)}"
+        raise UserError(problem)
+
+    @api.model
+    def _get_receiving_note(self, text):
+        words = self.env["key.account"]._get_receiving_words(text)
+        return self.env._("They receive: %s.", words)
+
+    @api.model
+    def _get_moments(self, day, minutes, tz):
+        """Return the moments so many minutes after a day began, by the clock."""
+        midnight = datetime.combine(day, datetime.min.time())
+        return [tz.localize(midnight + timedelta(minutes=number)) for number in minutes]
 
     def _round_up(self, moment):
         rest = timedelta(

@@ -4,10 +4,10 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import format_date
 
+from ...const import CALL_MODES
 from ...engine import cadence as engine
 from ..account import clock
 
-CALL_MODES = ("phone", "mail")
 # For visits that no cadence line asked for.
 FOLLOW_UP_DAYS = 2
 

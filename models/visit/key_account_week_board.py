@@ -8,7 +8,9 @@ from odoo.tools.misc import get_lang
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine.planner import VISIT_LOAD
 from ..account import bounds, clock
+from ..account.receiving import get_receiving
 from ..planning.key_account_agenda import MODE_LOADS, WEEKDAYS
+from ..planning.key_account_cadence import TRACK_MODES
 
 WEEK_DAYS = 7
 # More than anybody drags: the list shows the rest.
@@ -59,7 +61,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
         waiting = domain & Domain("is_waiting", "=", True)
         # who isn't a member of a team, but has visits, is there too
         users |= (visits | overdue).user_id
-        cards = self._get_cards(visits, today)
+        cards = self._get_cards(visits, today, days)
         unassigned = see_all and any(not visit.user_id for visit in visits)
         rows = self._get_rows(users, days, unassigned)
         return {
@@ -71,11 +73,12 @@ class KeyAccountWeekBoard(models.AbstractModel):
             "teams": [{"id": team.id, "name": team.name} for team in teams],
             "rows": rows,
             "visits": cards,
-            "overdue": self._get_cards(overdue, today),
+            "overdue": self._get_cards(overdue, today, days),
             "backlog": self._get_backlog_cards(
                 dues.search(
                     waiting, limit=SHOWN_BACKLOG, order="overdue_ratio desc, id"
-                )
+                ),
+                days,
             ),
             "backlog_count": dues.search_count(waiting),
         }
@@ -224,8 +227,30 @@ class KeyAccountWeekBoard(models.AbstractModel):
         return rows
 
     @api.model
-    def _get_cards(self, visits, today):
-        """Return what the board shows of visits, the most important first."""
+    def _get_closed(self, text, mode, days):
+        """Return what a card says about when the customer receives: nothing of those
+        who always do.
+
+        :param text: the receiving hours, if the customer has some
+        """
+        if not text:
+            return {}
+        receiving = get_receiving(text, mode)
+        return {
+            "receiving": self.env["key.account"]._get_receiving_words(text),
+            "closed": [
+                fields.Date.to_string(day)
+                for day in days
+                if not receiving.receives(day)
+            ],
+        }
+
+    @api.model
+    def _get_cards(self, visits, today, days):
+        """Return what the board shows of visits, the most important first.
+
+        :param days: those of the week
+        """
         # sudo: whoever may read the visit may read its tier, and when its meeting is
         visits = visits.sudo()
 
@@ -241,6 +266,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
             )
 
         tracks = dict(visits._fields["track"]._description_selection(self.env))
+        hours = visits._get_receiving_hours()
         return [
             {
                 "id": visit.id,
@@ -261,12 +287,13 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 "is_fixed": visit.is_date_fixed,
                 "is_overdue": visit._is_overdue_on(today),
                 "meeting": visit._get_meeting_hour(),
+                **self._get_closed(hours.get(visit), visit.mode, days),
             }
             for visit in visits.sorted(get_key)
         ]
 
     @api.model
-    def _get_backlog_cards(self, rows):
+    def _get_backlog_cards(self, rows, days):
         """Return what the board shows of the backlog."""
         # sudo: whoever may read the row may read its tier
         rows = rows.sudo()
@@ -286,6 +313,9 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 "date_due": fields.Date.to_string(row.date_due),
                 "overdue_ratio": round(row.overdue_ratio, 2),
                 "reason": reasons.get(row.reason, False),
+                **self._get_closed(
+                    row.account_id.receiving_hours, TRACK_MODES[row.track], days
+                ),
             }
             for row in rows
         ]

@@ -205,6 +205,29 @@ describe("desktop", () => {
         ]);
     });
 
+    test("a day on which nobody receives is asked about", async () => {
+        onRpc("key.account.visit", "action_move", ({args}) => {
+            expect.step(["move", args]);
+            return true;
+        });
+        data.visits[2].closed = ["2026-06-17"];
+        data.visits[2].receiving = "Tue 9:00 – 11:00";
+        await openBoard();
+        await contains(card("Modern")).dragAndDrop(group(KATE, 17));
+        await animationFrame();
+        expect(".modal-body").toHaveText(/Modern receives nobody.*Tue 9:00 – 11:00/);
+        await contains(".modal-footer .btn-secondary").click();
+        expect(`${group(KATE, 16)} ${card("Modern")}`).toHaveCount(1);
+        await contains(card("Modern")).dragAndDrop(group(KATE, 17));
+        await contains(".modal-footer .btn-primary").click();
+        await animationFrame();
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["move", [[3], "2026-06-17", KATE]],
+            ["get", false, false, false],
+        ]);
+    });
+
     test("what isn't planned, and the backlog as a target, don't move", async () => {
         onRpc("key.account.visit", "action_move", () => expect.step("move"));
         await openBoard();

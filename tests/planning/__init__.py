@@ -5,9 +5,11 @@ from . import test_deputies
 from . import test_due
 from . import test_engine
 from . import test_engine_effort
+from . import test_engine_receiving
 from . import test_engine_who
 from . import test_planner
 from . import test_planning
+from . import test_receiving
 from . import test_time_zones
 from . import test_working_times
 from . import test_year

@@ -58,6 +58,41 @@ class TestAssignment(KeyAccountCommon):
         self._create_account("Trainee at low value", self.tier_c, user_id=self.rep2.id)
         self.assertFalse(self._open())
 
+    def test_attainment_beside_seniority(self):
+        """Of the last three full months, of whoever is named."""
+        served = self._create_account("Served")
+        self._create_account("Nobody's", user_id=False)
+        for month, planned in (("2026-02-01", 4), ("2025-11-01", 100)):
+            self.env["key.account.target"].sudo().create(
+                {
+                    "month": month,
+                    "company_id": self.company.id,
+                    "partner_id": served.id,
+                    "track": "visit",
+                    "user_id": self.rep.id,
+                    "planned_count": planned,
+                }
+            )
+        for date_done in ("2026-02-03", "2026-02-10"):
+            self.env["key.account.visit"].create(
+                {
+                    "partner_id": served.id,
+                    "user_id": self.rep.id,
+                    "state": "done",
+                    "date_done": date_done,
+                }
+            )
+        self.env.flush_all()
+        line = self._open()
+        self.assertEqual(line.suggested_user_id, self.rep)
+        self.assertEqual(line.standing, "Senior, 50 %")
+        line.suggested_user_id = self.rep2
+        self.assertEqual(line.standing, "Trainee")
+        line.suggested_user_id = self.rep
+        self.assertEqual(line.standing, "Senior, 50 %")
+        with self.assertRaises(AccessError):
+            line.standing = "Best"
+
     def test_nobody(self):
         account = self._create_account("Nobody's", user_id=False)
         line = self._open()

@@ -7,6 +7,7 @@ from odoo.tests import BaseCase, tagged
 
 from ...engine import planner
 from ...engine.planner import NOWHERE, Area, Booked, Due, Nearness, Slot
+from ...engine.receiving import ALWAYS, Receiving, parse
 
 TODAY = date(2026, 3, 16)  # a Monday
 HORIZON = 14
@@ -18,6 +19,8 @@ RELAXED = settings(
 )
 VIENNA = Area(48.2082, 16.3738, 1, "1010", "Wien")
 GRAZ = Area(47.0707, 15.4395, 1, "8010", "Graz")
+TUESDAYS = parse("Tu 09:00-12:00")
+HOLIDAYS = parse("closed 2026-03-10/2026-04-07")
 
 
 def week(capacity=4, weeks=20):
@@ -37,6 +40,14 @@ def agendas(draw):
     load = st.sampled_from([planner.VISIT_LOAD, planner.CALL_LOAD])
     interval = st.sampled_from([1, 5, 7, 14, 30, 90])
     key = st.tuples(st.integers(1, 15), st.sampled_from(["visit", "contact"]))
+    receiving = st.sampled_from(
+        [
+            *(ALWAYS, ALWAYS, TUESDAYS, HOLIDAYS),
+            parse("Mo,Th-Su; closed 2026-03-23/2026-03-27"),
+            # nobody comes in there before long
+            Receiving(closed=((day(-90), day(90)),)),
+        ]
+    )
     dues = draw(
         st.lists(
             st.builds(
@@ -50,6 +61,7 @@ def agendas(draw):
                 st.booleans(),
                 area,
                 st.booleans(),
+                receiving,
             ),
             max_size=25,
         )
@@ -65,6 +77,7 @@ def agendas(draw):
                 st.booleans(),
                 area,
                 st.booleans(),
+                receiving=receiving,
             ),
             max_size=12,
             unique_by=lambda visit: visit.key,
@@ -93,11 +106,44 @@ class TestPlanner(BaseCase):
         slots = self._plan(dues, booked, capacity)
         # never two for one account and track: one slot per key
         self.assertEqual(set(slots), {due.key for due in dues})
-        for slot in slots.values():
+        for key, slot in slots.items():
             if slot.day:
                 self.assertIsNone(slot.reason)
             else:
-                self.assertIn(slot.reason, ("capacity", "away", "route"))
+                self.assertIn(slot.reason, ("capacity", "away", "route", "closed"))
+                if slot.reason == "closed":
+                    limits = {due.receiving for due in dues if due.key == key}
+                    self.assertNotEqual(limits, {ALWAYS})
+
+    @RELAXED
+    @given(agendas())
+    def test_never_where_nobody_receives(self, agenda):
+        """Nor is a day refused for that where they do."""
+        dues, booked, capacity = self._make_unique(*agenda)
+        slots = self._plan(dues, booked, capacity)
+        for due in dues:
+            if slots[due.key].day:
+                self.assertTrue(due.receiving.receives(slots[due.key].day))
+            if slots[due.key].reason == "closed":
+                self.assertTrue(
+                    any(not due.receiving.receives(day_) for day_ in capacity)
+                )
+
+    @RELAXED
+    @given(agendas())
+    def test_who_always_receives_is_planned_as_ever(self, agenda):
+        """Every day of the week is as good as nothing said."""
+        dues, booked, capacity = agenda
+        every_day = parse("Mo-Su 08:00-09:00")
+        plans = [
+            self._plan(
+                [due._replace(receiving=limits) for due in dues],
+                [visit._replace(receiving=limits) for visit in booked],
+                capacity,
+            )
+            for limits in (ALWAYS, every_day)
+        ]
+        self.assertEqual(*plans)
 
     @RELAXED
     @given(agendas())
@@ -239,6 +285,7 @@ class TestPlanner(BaseCase):
                         due.on_site,
                         due.tier,
                         due.stage,
+                        due.receiving,
                     )
                 )
         self.assertEqual(self._plan(dues, booked, capacity), slots)
@@ -253,8 +300,9 @@ class TestPlanner(BaseCase):
     @settings(RELAXED, max_examples=200)
     @given(agendas(), st.lists(st.integers(-60, 45), max_size=40))
     def test_what_finds_no_room_can_be_left_out(self, agenda, offsets):
-        """Of each load and length of interval, as many as there is room for until the
-        end of the longest window, the earliest due first: all others change nothing."""
+        """Of each load, length of interval and days to receive, as many as there is
+        room for until the end of the longest window, the earliest due first: all others
+        change nothing."""
         dues, booked, capacity = self._make_unique(*agenda)
         dues += [
             Due((100 + number, "visit"), day(offset), (7, 30, 90)[number % 3])
@@ -267,10 +315,11 @@ class TestPlanner(BaseCase):
         groups = {}
         for due in sorted(dues, key=lambda due: due[1:2] + due[3:5] + due[:1]):
             if not due.on_route:
-                groups.setdefault((due.days, due.load), []).append(due)
+                key = (due.days, due.load, due.receiving)
+                groups.setdefault(key, []).append(due)
         chosen = [
             due
-            for (_, load), group in groups.items()
+            for (_, load, _), group in groups.items()
             for due in group[: agenda.get_room(load, end) if end else 0]
         ]
         placed = agenda.place(chosen, end=end)
@@ -292,6 +341,61 @@ class TestPlanner(BaseCase):
             booked,
             capacity,
         )
+
+    # --- when they receive ------------------------------------------------------------
+
+    def test_on_the_nearest_day_to_receive(self):
+        due = Due((1,), day(2), 14, receiving=TUESDAYS)
+        # Wednesday is as near to Tuesday before as it is early enough
+        self.assertEqual(self._plan([due])[1,].day, day(1))
+        self.assertEqual(
+            self._plan([due._replace(date_due=TODAY)])[1,].day,
+            day(1),
+        )
+
+    def test_after_the_holidays(self):
+        due = Due((1,), day(2), 7, receiving=HOLIDAYS)
+        self.assertEqual(self._plan([due])[1,].day, date(2026, 4, 8))
+
+    def test_nobody_receives_for_months(self):
+        closed = Receiving(closed=((day(0), day(130)),))
+        slots = self._plan([Due((1,), day(2), 7, receiving=closed)])
+        self.assertEqual(slots[1,], Slot(None, "closed"))
+
+    def test_room_on_other_days_alone(self):
+        """Others take the Tuesdays, which are the first ones of theirs."""
+        tuesdays = {day_: 0 for day_ in week() if day_.weekday() == 1}
+        slots = self._plan(
+            [Due((1,), day(2), 7, receiving=TUESDAYS), Due((2,), day(1), 7)],
+            capacity={**week(), **tuesdays},
+        )
+        self.assertEqual(slots[1,], Slot(None, "closed"))
+        self.assertTrue(slots[2,].day)
+
+    def test_too_little_time_is_not_the_customers(self):
+        due = Due((1,), day(2), 7, receiving=TUESDAYS)
+        slots = self._plan([due], capacity=week(capacity=0))
+        self.assertEqual(slots[1,].reason, "capacity")
+
+    def test_the_others_day_is_free_for_who_comes_any_day(self):
+        """No time is kept for those who don't receive then."""
+        booked = [
+            Booked((number,), day(number % 5), 7, receiving=TUESDAYS)
+            for number in range(5)
+        ]
+        slots = self._plan([Due((9,), day(7), 7)], booked)
+        self.assertEqual(slots[9,].day, day(7))
+
+    def test_near_anyway_but_closed(self):
+        trip = Booked((1,), day(2), area=VIENNA)
+        due = Due((2,), day(2), 30, on_route=True, area=VIENNA)
+        room = week(capacity=8)
+        self.assertEqual(self._plan([due], [trip], room)[2,].day, day(2))
+        due = due._replace(receiving=TUESDAYS)
+        slots = self._plan([due], [trip], room)
+        self.assertEqual(slots[2,], Slot(None, "closed"))
+        slots = self._plan([due], capacity=room)
+        self.assertEqual(slots[2,], Slot(None, "route"))
 
     # --- who comes first --------------------------------------------------------------
 

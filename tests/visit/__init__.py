@@ -3,11 +3,14 @@ from . import test_brief
 from . import test_calendar_meeting
 from . import test_figures
 from . import test_hand_made
+from . import test_meeting_offer
+from . import test_participants
 from . import test_night
 from . import test_report
 from . import test_sales_rights
 from . import test_settlement
 from . import test_thumb
+from . import test_substitute
 from . import test_twice
 from . import test_visits
 from . import test_week_board

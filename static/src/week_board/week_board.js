@@ -1,4 +1,5 @@
 import {Component, onWillStart, useEffect, useRef, useState} from "@odoo/owl";
+import {ConfirmationDialog} from "@web/core/confirmation_dialog/confirmation_dialog";
 import {Layout} from "@web/search/layout";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
@@ -31,6 +32,7 @@ export class WeekBoard extends Component {
         this.trackIcons = TRACK_ICONS;
         this.orm = useService("orm");
         this.action = useService("action");
+        this.dialog = useService("dialog");
         this.notification = useService("notification");
         this.ui = useState(useService("ui"));
         this.requestId = 0;
@@ -68,7 +70,7 @@ export class WeekBoard extends Component {
             onGroupLeave: ({removeClass, group}) => removeClass(group, "o_hover"),
             onDrop: ({element, group, parent}) => {
                 if (parent && parent !== group && parent.dataset.date) {
-                    this.move(element.dataset, parent.dataset);
+                    this.askToMove(element.dataset, parent.dataset);
                 }
             },
         });
@@ -158,6 +160,7 @@ export class WeekBoard extends Component {
             card.is_overdue && _t("Overdue"),
             card.is_fixed && _t("Moved by hand"),
             card.meeting && _t("Meeting at %s", card.meeting),
+            card.receiving && _t("Receives: %s", card.receiving),
         ]
             .filter(Boolean)
             .join("\n");
@@ -182,6 +185,30 @@ export class WeekBoard extends Component {
     async onTeamChange(ev) {
         this.state.teamId = parseInt(ev.target.value) || false;
         await this.load();
+    }
+
+    /** Ask first where the customer receives nobody on that day. */
+    askToMove(from, to) {
+        const lists = from.kind === "backlog" ? ["backlog"] : ["visits", "overdue"];
+        const card = lists
+            .flatMap((list) => this.data[list])
+            .find(({id}) => id === parseInt(from.id));
+        if (!card?.closed?.includes(to.date)) {
+            return this.move(from, to);
+        }
+        this.dialog.add(ConfirmationDialog, {
+            body: _t(
+                "%(name)s receives nobody on %(day)s (%(hours)s). Plan the visit anyway?",
+                {
+                    name: card.name,
+                    day: this.getDayName(to.date),
+                    hours: card.receiving,
+                }
+            ),
+            confirmLabel: _t("Plan Anyway"),
+            confirm: () => this.move(from, to),
+            cancel: () => {},
+        });
     }
 
     async move({kind, id}, {date, userId}) {

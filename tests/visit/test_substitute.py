@@ -1,0 +1,169 @@
+from datetime import datetime, timedelta
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import Form, tagged
+
+from ..common import TODAY
+from ..planning.test_planning import PlanningCommon, day
+
+
+@tagged("post_install", "-at_install")
+class TestSubstitute(PlanningCommon):
+    """Who is away names a substitute: what can't wait goes there and comes back."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.key_account_daily_capacity = 8
+        cls.partner, cls.other, cls.later = cls._create_accounts(3)
+        for partner in (cls.partner, cls.other):
+            cls._visit(partner, 7)
+        cls._set_tier(cls.later, cls.tier_b)
+        cls.env["key.account.cadence"].create(
+            {
+                "company_id": cls.company.id,
+                "tier_id": cls.tier_b.id,
+                "track": "visit",
+                "interval_count": 3,
+                "interval_unit": "month",
+            }
+        )
+        cls._visit(cls.later, 88)
+        cls.Visit._generate(company=cls.company)
+        cls.visits = cls.Visit.search(
+            [("company_id", "=", cls.company.id), ("state", "=", "planned")]
+        )
+
+    def _give(self, user=None, days=7, start=0, substitute=None, **values):
+        dialogs = self.env["key.account.visit.substitute"].with_user(user or self.rep)
+        dialog = dialogs.create(
+            {
+                "substitute_id": (substitute or self.rep2).id,
+                "date_from": day(start),
+                "date_to": day(days),
+                **values,
+            }
+        )
+        dialog.action_give()
+        return dialog
+
+    def test_there_and_back(self):
+        visit, later = self._get_planned(self.partner), self._get_planned(self.later)
+        self.assertTrue(visit and later)
+        # not for the eyes of a rep with own documents
+        with self.assertRaises(AccessError):
+            visit.with_user(self.rep2).read(["summary"])
+        self._give()
+        self.assertEqual(visit.user_id, self.rep2)
+        self.assertEqual(visit.activity_id.user_id, self.rep2)
+        self.assertEqual(visit.substituted_user_id, self.rep)
+        self.assertEqual(visit.substituted_until, day(7))
+        visit.with_user(self.rep2).read(["summary", "brief"])
+        # still the salesperson's to see
+        visit.with_user(self.rep).read(["summary"])
+        # its window ends when they are back
+        self.assertEqual(later.user_id, self.rep)
+        # planning goes on, and leaves it there
+        follow = self.env["key.account.visit.follow"].sudo()
+        self.Visit._generate(company=self.company)
+        follow._end_substitutions(self.company, day(7))
+        self.assertEqual(self._get_planned(self.partner).user_id, self.rep2)
+        follow._end_substitutions(self.company, day(8))
+        self.assertEqual(visit.user_id, self.rep)
+        self.assertFalse(visit.substituted_until)
+        with self.assertRaises(AccessError):
+            visit.invalidate_recordset()
+            visit.with_user(self.rep2).read(["summary"])
+
+    def test_done_by_the_substitute(self):
+        self._give()
+        visit = self._get_planned(self.partner)
+        visit.with_user(self.rep2).action_done()
+        self.assertEqual(visit.user_id, self.rep2)
+        # the next one is the salesperson's
+        self.assertEqual(self._get_planned(self.partner).user_id, self.rep)
+        self.env["key.account.visit.follow"].sudo()._end_substitutions(
+            self.company, day(30)
+        )
+        self.assertEqual(visit.user_id, self.rep2)
+
+    def test_a_meeting_goes_along(self):
+        visit = self._get_planned(self.partner)
+        visit.with_user(self.rep).action_schedule_meeting()
+        event = visit.calendar_event_id
+        self._give()
+        self.assertEqual(event.user_id, self.rep2)
+        self.env["key.account.visit.follow"].sudo()._end_substitutions(
+            self.company, day(8)
+        )
+        self.assertEqual(event.user_id, self.rep)
+        self.assertEqual(event.start, datetime(2026, 3, 18, 9))
+
+    def test_by_the_night(self):
+        self._give()
+        visit = self._get_planned(self.partner)
+        visit.sudo().substituted_until = TODAY - timedelta(days=1)
+        self.Visit._generate(company=self.company)
+        self.assertEqual(self._get_planned(self.partner).user_id, self.rep)
+
+    def test_the_account_went_to_somebody_else(self):
+        self._give(substitute=self.leader)
+        visit = self._get_planned(self.partner)
+        self.partner.user_id = self.rep2
+        self.assertEqual(visit.user_id, self.leader)
+        self.env["key.account.visit.follow"].sudo()._end_substitutions(
+            self.company, day(8)
+        )
+        self.assertEqual(visit.user_id, self.rep2)
+
+    def test_the_salesperson_left(self):
+        self._give()
+        visit = self._get_planned(self.partner)
+        self.rep.active = False
+        self.env["key.account.visit.follow"].sudo()._end_substitutions(
+            self.company, day(8)
+        )
+        self.assertEqual(visit.user_id, self.leader)
+        self.assertFalse(visit.substituted_until)
+
+    def test_taken_back_by_hand(self):
+        self._give()
+        visit = self._get_planned(self.partner)
+        visit.with_user(self.rep).user_id = self.rep
+        self.assertFalse(visit.substituted_user_id)
+
+    def test_the_form_shows_what_goes(self):
+        dialogs = self.env["key.account.visit.substitute"].with_user(self.rep)
+        with Form(dialogs) as form:
+            form.substitute_id = self.rep2
+            form.date_to = day(7)
+        names = form.record.visit_ids.partner_id
+        self.assertEqual(names, self.partner | self.other)
+
+    def test_refused(self):
+        for values, problem in (
+            ({"days": -1}, "last day away"),
+            ({"days": 1, "start": 3}, "last day away"),
+            ({"substitute": self.rep}, "somebody else"),
+            ({"days": 0}, "can wait"),
+        ):
+            with (
+                self.subTest(values=values),
+                self.assertRaisesRegex(UserError, problem),
+            ):
+                self._give(**values)
+        internal = self._create_user("ka_clerk", "base.group_user")
+        with self.assertRaisesRegex(UserError, "doesn't work in sales"):
+            self._give(substitute=internal)
+        # another one's visits
+        with self.assertRaises(AccessError):
+            self._give(self.rep2, user_id=self.rep.id)
+        self.assertEqual(self._get_planned(self.partner).user_id, self.rep)
+        # a leader may
+        self._give(self.leader, user_id=self.rep.id)
+        self.assertEqual(self._get_planned(self.partner).user_id, self.rep2)
+        # what planning writes, no client writes
+        with self.assertRaises(AccessError):
+            self._get_planned(self.partner).with_user(self.rep2).write(
+                {"substituted_until": day(90)}
+            )
