@@ -4,6 +4,7 @@ from datetime import date
 from odoo import Command
 from odoo.tests import tagged
 
+from ..models.account.decisions import JoinedAccount
 from ..models.visit import core_overrides
 from .common import KeyAccountCommon
 
@@ -36,7 +37,6 @@ OVERRIDDEN = {
         "write",
     },
     "res.partner": {
-        "_field_to_sql",
         "create",
         "default_get",
         "fields_get",
@@ -145,24 +145,34 @@ class TestCoreOverrides(KeyAccountCommon):
         self.assertEqual(group(), ["planned"])
 
     def test_columns(self):
-        """Core asks _field_to_sql for the column to filter, sort and group by."""
+        """Core asks a field for its column to filter, sort and group by, and each field
+        of conditions for these, also where it isn't stored."""
         partners = self.env["res.partner"]
-        core = type(partners)._field_to_sql
         asked = []
+        get_column = type(partners)._get_decision_sql
 
-        def ask(records, alias, field_expr, query=None):
-            asked.append(field_expr)
-            return core(records, alias, field_expr, query)
+        def ask(records, alias, name):
+            asked.append((name, isinstance(alias, JoinedAccount)))
+            return get_column(records, alias, name)
 
-        self.patch(type(partners), "_field_to_sql", ask)
-        for call in (
-            lambda: partners.search([("account_tier_id", "=", self.tier_a.id)]),
-            lambda: partners.search([], order="account_tier_locked_until", limit=1),
-            lambda: partners._read_group([], ["account_value_type"]),
+        self.patch(type(partners), "_get_decision_sql", ask)
+        for call, expected in (
+            (
+                lambda: partners.search([("account_tier_id", "=", self.tier_a.id)]),
+                ("account_tier_id", True),
+            ),
+            (
+                lambda: partners.search([], order="visit_interval_days", limit=1),
+                ("visit_interval_days", False),
+            ),
+            (
+                lambda: partners._read_group([], ["account_value_type"]),
+                ("account_value_type", False),
+            ),
         ):
             asked.clear()
             call()
-            self.assertTrue(core_overrides.DECISIONS.keys() & set(asked))
+            self.assertEqual(set(asked), {expected})
 
     def test_archived_records(self):
         """Core leaves the activities of archived customers and leads alone: those of

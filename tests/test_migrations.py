@@ -820,3 +820,13 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.7.0/post-executive.py")
         self.assertEqual(lines.mapped("escalate_after_days"), [0, 14, 14])
         self.assertEqual(own.escalate_after_days, 0)
+
+    def test_19_0_1_7_0_branch_criteria(self):
+        """Rules that a data file doesn't touch any more."""
+        rule = self.env.ref(
+            "crm_key_account.key_account_relationship_criterion_rule_company"
+        )
+        rule.perm_read = True
+        self._migrate("19.0.1.7.0/pre-branch-criteria.py")
+        self.assertFalse(rule.perm_read)
+        self.assertTrue(rule.perm_write)

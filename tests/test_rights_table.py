@@ -54,6 +54,8 @@ CONFIGURATION = {
 }
 # What is shared by all companies.
 SHARED = {"key.account.buying.role", "key.account.churn.reason"}
+# What is in force in a company's branches too, and read there.
+INHERITED = {"key.account.relationship.criterion"}
 # What goes on at night, for the system's administrators.
 SYSTEM = {"key.account.night"}
 # Who opens dialogs and what they make anew: own, all, administrators. Everybody sees
@@ -366,6 +368,8 @@ class TableCommon(RightsCommon):
         if records._name in CONFIGURATION:
             if records._name in SHARED and who in ("other", "branch"):
                 return records
+            if records._name in INHERITED and who == "branch":
+                return records if operation == "read" else nothing
             if who not in kinds:
                 return nothing
             return records if operation == "read" or who == "admin" else nothing

@@ -7,12 +7,26 @@ from odoo.tools import SQL
 def get_invoices_sql():
     """Return a query for customers' invoices, credit notes and receipts: the columns of
     ``account_move``, and ``firm_id``, the account that was invoiced. A customer that is
-    somebody's contact now belongs to that account with all its invoices."""
+    somebody's contact now belongs to that account with all its invoices.
+
+    What reverses an invoice of the same contact is of the firm that had been invoiced:
+    Odoo notes the one that the contact has gone to since.
+    """
     return SQL(
         """
         SELECT move.*, firm.commercial_partner_id AS firm_id
           FROM account_move move
           JOIN res_partner firm ON firm.id = move.commercial_partner_id
+         WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+           AND move.reversed_entry_id IS NULL
+         UNION ALL
+        SELECT move.*, firm.commercial_partner_id
+          FROM account_move move
+          JOIN account_move origin ON origin.id = move.reversed_entry_id
+          JOIN res_partner firm
+            ON firm.id = CASE WHEN origin.partner_id = move.partner_id
+                              THEN origin.commercial_partner_id
+                              ELSE move.commercial_partner_id END
          WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
         """
     )

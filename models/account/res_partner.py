@@ -3,7 +3,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from . import bounds
+from . import bounds, decisions
+from .decisions import JoinedAccount
 from .hidden import search_shown
 from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
@@ -33,8 +34,8 @@ class ResPartner(models.Model):
     """What customers, and their contacts, show of their account in the current company.
 
     Decisions about an account are columns of ``key.account``. The fields here are
-    computed from it, searched, sorted and grouped by it (:meth:`_field_to_sql`), and
-    what is written to them goes there: ``create`` and ``write`` hand it over, past
+    computed from it, searched, sorted and grouped by it (:mod:`.decisions`), and what
+    is written to them goes there: ``create`` and ``write`` hand it over, past
     core, which hides the fields of an inverse method from all that follows from it.
     Whoever may read the customer reads them; figures and dates follow the record
     rules of accounts.
@@ -59,7 +60,7 @@ class ResPartner(models.Model):
         groups="sales_team.group_sale_salesman",
         copy=False,
     )
-    account_value_type = fields.Selection(
+    account_value_type = decisions.Selection(
         VALUE_TYPES,
         string="Value Type",
         compute="_compute_decisions",
@@ -74,7 +75,7 @@ class ResPartner(models.Model):
         "Extrinsic: wants advice and added value; the sale is consultative.\n"
         "Strategic: shares competences with us, a relation between enterprises.",
     )
-    account_competition = fields.Selection(
+    account_competition = decisions.Selection(
         JUDGEMENTS,
         string="Competition",
         compute="_compute_decisions",
@@ -86,7 +87,7 @@ class ResPartner(models.Model):
         help="How strong others are with this customer in this company: "
         "low, medium or high.",
     )
-    account_accessibility = fields.Selection(
+    account_accessibility = decisions.Selection(
         JUDGEMENTS,
         string="Accessibility",
         compute="_compute_decisions",
@@ -97,7 +98,7 @@ class ResPartner(models.Model):
         copy=False,
         help="How far the customer accepts us and what we sell: low, medium or high.",
     )
-    account_buying_process = fields.Selection(
+    account_buying_process = decisions.Selection(
         JUDGEMENTS,
         string="Formal Buying Process",
         compute="_compute_decisions",
@@ -108,7 +109,7 @@ class ResPartner(models.Model):
         copy=False,
         help="How far a team decides by a regular process: low, medium or high.",
     )
-    account_quality_standards = fields.Selection(
+    account_quality_standards = decisions.Selection(
         JUDGEMENTS,
         string="Quality Standards",
         compute="_compute_decisions",
@@ -119,7 +120,7 @@ class ResPartner(models.Model):
         copy=False,
         help="How strict the customer is about quality: low, medium or high.",
     )
-    executive_sponsor_id = fields.Many2one(
+    executive_sponsor_id = decisions.Many2one(
         "res.users",
         compute="_compute_decisions",
         compute_sudo=True,
@@ -135,7 +136,7 @@ class ResPartner(models.Model):
         "the sponsor, who sees them also without sales rights, else to the leader of "
         "the sales team.",
     )
-    key_account_is_excluded = fields.Boolean(
+    key_account_is_excluded = decisions.Boolean(
         string="Not an Account",
         compute="_compute_decisions",
         compute_sudo=True,
@@ -148,7 +149,7 @@ class ResPartner(models.Model):
         "companies, whoever works here and the visitors of the website are no accounts "
         "anyway.",
     )
-    key_account_group_id = fields.Many2one(
+    key_account_group_id = decisions.Many2one(
         "res.partner",
         string="Corporate Group",
         compute="_compute_decisions",
@@ -184,7 +185,7 @@ class ResPartner(models.Model):
         exportable=False,
     )
     # Money, and so of own accounts alone. Not Monetary, see the figures below it.
-    key_account_wallet = bounds.Float(
+    key_account_wallet = decisions.Float(
         string="Purchase Potential",
         digits=(16, 2),
         compute="_compute_key_account_wallet",
@@ -295,30 +296,52 @@ class ResPartner(models.Model):
     # Searching, sorting and grouping by decisions
     # -------------------------------------------------------------------------
 
-    def _get_decision_sql(self, alias, name, query=None):
-        """Return what accounts of this company say in the field ``name``, as a column
-        of ``query``, else as a query of its own; see :meth:`_field_to_sql`."""
-        self._check_field_access(self._fields[name], "read")
-        Account = self.env["key.account"]
+    def _join_key_account(self, alias, query):
+        """Add the customer's account in this company to ``query``, and return its
+        alias; see :meth:`_get_decision_sql`."""
         company = self.env.company._get_key_account_home()
-        table = "key_account"
-        if query is not None:
-            table = query.make_alias(alias, f"key_account_{company.id}")
+        table = JoinedAccount(query.make_alias(alias, f"key_account_{company.id}"))
+        query.add_join(
+            "LEFT JOIN",
+            table,
+            "key_account",
+            self._get_same_account_sql(alias, table, company),
+        )
+        return table
 
-        def identify(column):
-            return SQL.identifier(table, column, to_flush=Account._fields[column])
-
-        value = identify(DECISIONS[name])
-        same = SQL(
+    def _get_same_account_sql(self, alias, table, company):
+        """Return the condition that ``table`` is the customer's account."""
+        columns = self.env["key.account"]._fields
+        return SQL(
             "%s = %s AND %s = %s",
-            identify("partner_id"),
-            self._field_to_sql(alias, "commercial_partner_id", query),
-            identify("company_id"),
+            SQL.identifier(table, "partner_id", to_flush=columns["partner_id"]),
+            self._field_to_sql(alias, "commercial_partner_id"),
+            SQL.identifier(table, "company_id", to_flush=columns["company_id"]),
             company.id,
         )
-        if query is not None:
-            query.add_join("LEFT JOIN", table, "key_account", same)
-        else:
+
+    def _get_decision_sql(self, alias, name):
+        """Return what the customer's account in this company says in the field
+        ``name``, as an SQL expression.
+
+        :param alias: of the customer, or of an account that the query has already
+            (:meth:`_join_key_account`)
+        """
+        is_joined = isinstance(alias, JoinedAccount)
+        table = alias if is_joined else "key_account"
+        columns = self.env["key.account"]._fields
+        column = DECISIONS[name]
+        value = SQL.identifier(table, column, to_flush=columns[column])
+        if name in MONEY_DECISIONS:
+            value = SQL(
+                "CASE WHEN %s IN %s THEN %s END",
+                SQL.identifier(table, "id"),
+                self._search_accounts(Domain.TRUE).subselect(),
+                value,
+            )
+        if not is_joined:
+            company = self.env.company._get_key_account_home()
+            same = self._get_same_account_sql(alias, table, company)
             value = SQL("(SELECT %s FROM key_account WHERE %s)", value, same)
         if name == "relationship_level":
             value = SQL("COALESCE(%s, %s)", value, LOWEST_LEVEL)
@@ -326,17 +349,10 @@ class ResPartner(models.Model):
             value = SQL("COALESCE(%s, 0)", value)
         elif name == "key_account_is_excluded":
             value = SQL("COALESCE(%s, FALSE)", value)
-        elif name in MONEY_DECISIONS:
-            value = SQL(
-                "CASE WHEN %s IN %s THEN %s END",
-                self._field_to_sql(alias, "commercial_partner_id", query),
-                self._search_accounts(Domain.TRUE).subselect("partner_id"),
-                value,
-            )
         return value
 
     # With a search method that gives back the same condition, domains treat a field as
-    # the column that _field_to_sql makes of it.
+    # the column that it is.
 
     def _search_key_account_ids(self, operator, value):
         return search_shown("key_account_ids", operator, value)

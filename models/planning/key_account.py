@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..account import columns
 from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 # Decisions that move a due date
@@ -24,8 +25,9 @@ class KeyAccount(models.Model):
         help="On a track the due date has passed, whether a visit is planned or not; "
         "or the day has of a visit that a person planned.",
     )
-    next_due_date = fields.Date(
+    next_due_date = columns.Date(
         string="Next Due",
+        sql="_get_next_due_date_sql",
         compute="_compute_next_due_date",
         search="_search_next_due_date",
         help="The earliest day that the cadence asks for, on any track.",
@@ -39,18 +41,14 @@ class KeyAccount(models.Model):
     def _search_next_due_date(self, operator, value):
         if operator in HIERARCHICAL_OPERATORS:
             return NotImplemented
-        # _field_to_sql makes a column of it
         return Domain("next_due_date", operator, value)
 
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr == "next_due_date":
-            self._check_field_access(self._fields["next_due_date"], "read")
-            return SQL(
-                "(SELECT MIN(due.date_due) FROM key_account_due due"
-                " WHERE due.account_id = %s)",
-                SQL.identifier(alias, "id"),
-            )
-        return super()._field_to_sql(alias, field_expr, query)
+    def _get_next_due_date_sql(self, alias, _name):
+        return SQL(
+            "(SELECT MIN(due.date_due) FROM key_account_due due"
+            " WHERE due.account_id = %s)",
+            SQL.identifier(alias, "id"),
+        )
 
     @api.depends("due_ids.date_due", "next_visit_date")
     @api.depends_context("tz")

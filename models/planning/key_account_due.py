@@ -15,7 +15,7 @@ from ...const import (
     NO_AMOUNT,
     RELATIONSHIP_LEVELS,
 )
-from ..account import bounds, clock
+from ..account import bounds, clock, columns
 from ..account.outsiders import get_outsiders_sql
 from .key_account_cadence import TRACK_MODES, TRACKS
 
@@ -162,9 +162,11 @@ class KeyAccountDue(models.Model):
         search="_search_is_overdue",
         help="The due date has passed, whether a visit is planned or not.",
     )
-    overdue_ratio = fields.Float(
+    # Lists are sorted by it, and groups have an average.
+    overdue_ratio = columns.Float(
         string="Overdue",
         digits=(16, 2),
+        sql="_get_overdue_ratio_sql",
         compute="_compute_overdue_ratio",
         aggregator="avg",
         help="Days since the last visit over the interval: 2 is twice as long as it "
@@ -253,17 +255,13 @@ class KeyAccountDue(models.Model):
         for row in self:
             row.overdue_ratio = 1 + (today - row.date_due).days / row.days
 
-    def _field_to_sql(self, alias, field_expr, query=None):
-        # Lists are sorted by it, and groups have an average.
-        if field_expr == "overdue_ratio":
-            self._check_field_access(self._fields["overdue_ratio"], "read")
-            return SQL(
-                "(1 + (%s - %s)::numeric / %s)",
-                fields.Date.context_today(self),
-                self._field_to_sql(alias, "date_due", query),
-                self._field_to_sql(alias, "days", query),
-            )
-        return super()._field_to_sql(alias, field_expr, query)
+    def _get_overdue_ratio_sql(self, alias, _name):
+        return SQL(
+            "(1 + (%s - %s)::numeric / %s)",
+            fields.Date.context_today(self),
+            self._field_to_sql(alias, "date_due"),
+            self._field_to_sql(alias, "days"),
+        )
 
     @api.depends("visit_id", "date_due", "company_id")
     def _compute_is_waiting(self):
@@ -478,13 +476,15 @@ class KeyAccountDue(models.Model):
         return SQL("(%s OR %s)", accounts, leads)
 
     @api.model
-    def _get_days_off_sql(self, company, today):
+    def _get_days_off_sql(self, here):
         """Return rows (user id, today) for a VALUES list of those whose day isn't the
-        company's; ``today`` given: of nobody."""
+        company's.
+
+        :param here: the company's day; None: nobody has another one
+        """
         nobody = SQL("(NULL::int, NULL::date)")
-        if today:
+        if not here:
             return nobody
-        here = clock.get_today(company)
         rows = self.env.execute_query(
             SQL(
                 """
@@ -522,8 +522,10 @@ class KeyAccountDue(models.Model):
         tomorrow gives the same one until it has passed. Once asked for, because it came
         within the horizon or a visit was planned, it stays, whatever the interval.
         """
-        days_off = self._get_days_off_sql(company, today)
-        today = today or clock.get_today(company)
+        here = clock.get_today(company)
+        # ``today`` given: it is everybody's
+        days_off = self._get_days_off_sql(None if today else here)
+        today = today or here
         return SQL(
             """
             WITH days_off (user_id, today) AS (VALUES %(days_off)s),
@@ -980,12 +982,13 @@ class KeyAccountDue(models.Model):
         :param asked: name of a query with ``partner_id``, ``lead_id``, ``track``,
             ``account_user_id`` and ``sponsor_id``
         """
+        books = company._get_key_account_branches().ids
         return SQL(
             "%s, %s, %s, %s, %s",
             self._get_salespeople_sql(company),
             self._get_chosen_sql(asked),
-            self._get_deputies_sql(company),
-            self._get_latest_teams_sql(company),
+            self._get_deputies_sql(books),
+            self._get_latest_teams_sql(company, books),
             self._get_chosen_or_deputies_sql(),
         )
 
@@ -1047,7 +1050,7 @@ class KeyAccountDue(models.Model):
         )
 
     @api.model
-    def _get_deputies_sql(self, company):
+    def _get_deputies_sql(self, books):
         """Return the expressions ``unserved``: customers that name no salesperson, and
         ``deputies``: the present salesperson of most of their contacts, else of their
         latest invoice."""
@@ -1089,11 +1092,11 @@ class KeyAccountDue(models.Model):
                  ORDER BY partner_id, place, weight DESC, present.id
                         )
             """,
-            books=company._get_key_account_branches().ids,
+            books=books,
         )
 
     @api.model
-    def _get_latest_teams_sql(self, company):
+    def _get_latest_teams_sql(self, company, books):
         """Return the expressions ``orphans``: accounts and leads for whom nobody is
         present and that have no team by their salesperson, and ``latest``: the team of
         their latest lead or order."""
@@ -1132,7 +1135,7 @@ class KeyAccountDue(models.Model):
                         )
             """,
             company=company.id,
-            books=company._get_key_account_branches().ids,
+            books=books,
         )
 
     @api.model

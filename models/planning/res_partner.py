@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from ..account import bounds
+from ..account import bounds, decisions
 
 # What moves a due date, or changes who is responsible
 DUE_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
@@ -12,7 +12,7 @@ class ResPartner(models.Model):
 
     _inherit = "res.partner"
 
-    visit_interval_days = bounds.Integer(
+    visit_interval_days = decisions.Integer(
         string="Own Visit Interval (days)",
         compute="_compute_decisions",
         compute_sudo=True,

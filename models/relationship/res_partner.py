@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ...const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
-from ..account import features
+from ..account import decisions, features
 from ..account.key_account_mixin import INDIRECT_OPERATORS
 from ..account.res_partner import LOWEST_LEVEL
 
@@ -32,7 +32,7 @@ class ResPartner(models.Model):
     # A file for each concern: in one, they would be more than anybody reads.
     _inherit = "res.partner"
 
-    relationship_level = fields.Selection(
+    relationship_level = decisions.Selection(
         RELATIONSHIP_LEVELS,
         compute="_compute_decisions",
         compute_sudo=True,

@@ -16,4 +16,6 @@ class AccountMove(models.Model):
     def _get_key_account_partners(self):
         """Return the partners of whose accounts the invoices, and the orders that they
         are of, can be."""
-        return self.commercial_partner_id | self.partner_id
+        # what is reversed says whose a credit note is
+        others = self.reversed_entry_id | self.reversal_move_ids
+        return (self | others).commercial_partner_id | self.partner_id

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..account import bounds
+from ..account import decisions
 from ..account.key_account import DECISIONS, TIER_DECISIONS
 
 # As files name them
@@ -14,7 +14,7 @@ class ResPartner(models.Model):
 
     _inherit = "res.partner"
 
-    account_tier_id = fields.Many2one(
+    account_tier_id = decisions.Many2one(
         "key.account.tier",
         compute="_compute_account_tier",
         compute_sudo=True,
@@ -30,7 +30,7 @@ class ResPartner(models.Model):
         aggregator=None,
         groups="sales_team.group_sale_salesman",
     )
-    account_tier_locked_until = bounds.Date(
+    account_tier_locked_until = decisions.Date(
         string="Tier Locked Until",
         compute="_compute_account_tier",
         compute_sudo=True,
@@ -40,7 +40,7 @@ class ResPartner(models.Model):
         copy=False,
         help="Until this day, included, the tiering run leaves the tier alone.",
     )
-    account_tier_lock_reason = bounds.Char(
+    account_tier_lock_reason = decisions.Char(
         string="Lock Reason",
         compute="_compute_account_tier",
         compute_sudo=True,

@@ -14,7 +14,7 @@ from odoo.addons.mail.tools.discuss import Store
 from ..account import bounds, features
 from ..account.crm_lead import FOLLOWING_FIELDS, NAMED_FIELDS
 from ..account.hidden import search_shown
-from ..account.key_account import DECISIONS, TIER_DECISIONS
+from ..account.key_account import TIER_DECISIONS
 from ..account.res_partner import GUARDED_FIELDS
 from ..planning.res_users import SALES_FIELDS
 from ..relationship.res_partner import SWITCHED
@@ -196,13 +196,6 @@ class ResPartner(models.Model):
             contacts._move_relationship_to_account()
             contacts._reject_tier_changes(self.env._("Now a contact"))
             contacts._take_back_decisions()
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        """Core asks here for the column to search, sort and group by: that of a
-        decision is the account's."""
-        if field_expr in DECISIONS:
-            return self._get_decision_sql(alias, field_expr, query)
-        return super()._field_to_sql(alias, field_expr, query)
 
 
 class MergePartnerAutomatic(models.TransientModel):
@@ -430,8 +423,10 @@ class MailActivity(models.Model):
             self = visits.with_context(calendar_event_meeting_update=True)
         res = super().write(vals)
         if {"active", "date_deadline", "user_id", "feedback"} & vals.keys():
-            visits._get_key_account_visits()._write_from_activities(vals)
-            self._get_key_account_commitments()._write_from_activities(vals)
+            if visits:
+                visits._get_key_account_visits()._write_from_activities(vals)
+            if commitments := self._get_key_account_commitments():
+                commitments._write_from_activities(vals)
         if "activity_type_id" in vals:
             self._become_visits()
         return res
@@ -440,8 +435,10 @@ class MailActivity(models.Model):
         visits = self._filter_key_account_role("visit")._get_key_account_visits()
         commitments = self._get_key_account_commitments()
         res = super().unlink()
-        visits._cancel_from_activities()
-        commitments._drop_from_activities()
+        if visits:
+            visits._cancel_from_activities()
+        if commitments:
+            commitments._drop_from_activities()
         return res
 
     def unlink_w_meeting(self):

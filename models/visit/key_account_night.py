@@ -89,7 +89,13 @@ class KeyAccountNight(models.Model):
         night that was interrupted or failed, unless the next one is due."""
         companies = self.env["res.company"].search(Domain.TRUE)
         companies = companies._get_key_account_keepers()
-        nights = self.search([("company_id", "in", companies.ids)])
+        nights = self.search(Domain.TRUE)
+        gone = nights.filtered(lambda night: night.company_id not in companies)
+        nights -= gone
+        # its accounts are another company's now: nothing is left to do
+        gone.filtered("phases").phases = False
+        for night in gone.filtered("failure_count"):
+            night._note_success()
         nights |= self.with_context(mail_create_nolog=True).create(
             [{"company_id": company.id} for company in companies - nights.company_id]
         )
@@ -219,9 +225,9 @@ class KeyAccountNight(models.Model):
                 user_id=user.id,
             )
 
-    def _note_success(self, _error):
-        """Forget what went wrong before."""
-        if self.failure_count:
+    def _note_success(self, _error=None):
+        """Forget what went wrong before, once all is done."""
+        if self.failure_count and not self.phases:
             self.write({"failure_count": 0, "date_retry": False, "error": False})
             self.activity_ids.unlink()
 

@@ -1285,6 +1285,7 @@ class KeyAccountVisit(models.Model):
         )
         users = self.env["res.users"].union(*(user for (user,) in candidates))
         template = self.env.ref("crm_key_account.mail_template_visit_digest")
+        notes = users._get_failed_digest_notes()
         cron = self.env["ir.cron"]
         cron._commit_progress(remaining=len(users))
         for user in users:
@@ -1292,11 +1293,13 @@ class KeyAccountVisit(models.Model):
                 with self.env.cr.savepoint():
                     if user._is_visit_digest_due():
                         user._send_visit_digest(template, companies)
+                        # what an administrator has closed meanwhile is gone
+                        notes[user].exists().unlink()
             except CONFLICTS as error:
                 # the next hour's digest meets nobody, or is told of
                 _logger.info("The visit digest of user %s waits: %s", user.id, error)
             except Exception as error:
                 _logger.exception("The visit digest of user %s failed", user.id)
-                user._tell_of_failed_digest(error)
+                user._tell_of_failed_digest(error, notes[user].exists())
             if not cron._commit_progress(1):
                 return

@@ -5,6 +5,7 @@ from odoo import fields, models
 from ..account import clock
 
 DIGEST_HOUR = 6
+WARNING = "mail.mail_activity_data_warning"
 
 
 class ResUsers(models.Model):
@@ -40,21 +41,46 @@ class ResUsers(models.Model):
         sent = self.key_account_digest_date
         return now.hour >= DIGEST_HOUR and (not sent or sent < now.date())
 
-    def _tell_of_failed_digest(self, error):
-        """Tell the administrators that the user gets no digest: once, until they have
-        closed the activity. It is tried again every hour."""
+    def _get_failed_digest_notes(self):
+        """Return {user: activities} by which the administrators know that a digest of
+        these users failed."""
+        users = self.sudo()
+        notes = users.env["mail.activity"].search(
+            [
+                ("res_model", "=", "res.partner"),
+                ("res_id", "in", users.partner_id.ids),
+                ("activity_type_id", "=", self.env.ref(WARNING).id),
+                ("automated", "=", True),
+            ]
+        )
+        return {
+            user: notes.filtered(
+                lambda note, user=user: (
+                    note.res_id == user.partner_id.id
+                    and note.summary == user._get_failed_digest_summary(note.user_id)
+                )
+            )
+            for user in self
+        }
+
+    def _get_failed_digest_summary(self, administrator):
+        texts = self.with_context(lang=administrator.lang).env
+        return texts._("Daily visit digest failed: %s", self.name)
+
+    def _tell_of_failed_digest(self, error, notes):
+        """Tell the administrators that the user gets no digest: once, until the next
+        one that doesn't fail. It is tried again every hour.
+
+        :param notes: those of :meth:`_get_failed_digest_notes`
+        """
         self.ensure_one()
         partner = self.partner_id.sudo()
-        warning = self.env.ref("mail.mail_activity_data_warning")
         administrators = self.company_id._get_key_account_administrators()
-        told = partner.activity_ids.filtered(
-            lambda activity: activity.automated and activity.activity_type_id == warning
-        ).user_id
-        for admin in administrators - told:
+        for admin in administrators - notes.user_id:
             texts = self.with_context(lang=admin.lang).env
             partner.activity_schedule(
-                "mail.mail_activity_data_warning",
-                summary=texts._("Daily visit digest failed: %s", self.name),
+                WARNING,
+                summary=self._get_failed_digest_summary(admin),
                 note=texts._(
                     "%s It is tried again every hour.",
                     (str(error).strip() or type(error).__name__)[:500],

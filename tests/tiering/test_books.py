@@ -81,6 +81,27 @@ class TestFirms(BooksCommon):
         )
         self._check_move(650, 0)
 
+    def test_a_reversal_is_of_the_firm_that_was_invoiced(self):
+        """Whether a part or all comes back, also when the contact has moved since."""
+        (move,) = self._create_invoices([(self.contact, 700, DAY)])
+        self._run()
+        self.contact.parent_id = self.new_firm
+        refund = move._reverse_moves([{"invoice_date": DAY}])
+        self.assertEqual(refund.commercial_partner_id, self.new_firm)
+        refund.invoice_line_ids.price_unit = 200
+        refund.action_post()
+        for incremental in (True, False):
+            self._run(incremental)
+            self.assertEqual(self._get_figures(), [500, 0])
+            self.assertFalse(self._get_card(self.new_firm).is_account)
+        # another contact that somebody names on it is meant
+        refund.button_draft()
+        refund.partner_id = self.new_firm
+        refund.action_post()
+        for incremental in (True, False):
+            self._run(incremental)
+            self.assertEqual(self._get_figures(), [700, -200])
+
     def test_archived_contact(self):
         self._create_invoices([(self.contact, 700, DAY)])
         self.contact.active = False

@@ -1,5 +1,5 @@
 from odoo import Command
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
 from ..common import TODAY, KeyAccountCommon
@@ -267,8 +267,17 @@ class TestBranches(KeyAccountCommon):
         said = {"partner_id": self.kiosk.id, "note": "Seen"}
         with self.assertRaises(UserError):
             evidence.create({**said, "criterion_id": others.id})
-        at_both = {"allowed_company_ids": [self.north.id, self.company.id]}
-        evidence.with_context(**at_both).create({**said, "criterion_id": own.id})
+        # who works in the branch alone vouches for what is asked for there
+        self.leader.write(
+            {
+                "company_id": self.north.id,
+                "company_ids": [Command.set(self.north.ids)],
+            }
+        )
+        self.assertEqual(env[criteria._name].search([]), own)
+        with self.assertRaises(AccessError):
+            own.with_env(env).name = "Asked by nobody"
+        evidence.create({**said, "criterion_id": own.id})
         kiosk = self.kiosk.with_env(env)
         self.assertEqual(kiosk.suggested_relationship_level, "preferred_supplier")
         card = self._get_card(self.kiosk, self.company)

@@ -175,6 +175,32 @@ class TestNight(KeyAccountCommon):
                 self.assertEqual(self._run_job(), 1)
                 self.assertGreater(self._get_night(self.other).date_start, first)
 
+    def test_what_was_told_goes_when_all_is_done(self):
+        """Not when another part is, but also where nothing is left to do."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.policy.branches_apart = True
+        with (
+            self._fail("_run_tiers", [UserError("bad")] * 100, company=branch),
+            mute_logger(NIGHT, "odoo.addons.base.models.ir_cron"),
+        ):
+            self.assertEqual(self._run_job(), 1)
+            night = self._get_night(branch)
+            self.assertTrue(night.activity_ids)
+            night.date_retry = fields.Datetime.now()
+            with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+                env = api.Environment(cr, SUPERUSER_ID, {})
+                env["key.account.planner"]._cron_generate()
+            self.env.invalidate_all()
+            self.assertTrue(night.activity_ids)
+        # its accounts are those of the company again
+        self.policy.branches_apart = False
+        self.assertEqual(self._run_job(), 0)
+        self.assertFalse(night.activity_ids)
+        self.assertFalse(night.phases)
+        self.assertFalse(night.failure_count)
+
     def test_a_killed_job_goes_on_where_it_was(self):
         self._run_job()
         self._get_night().phases = ["planning"]

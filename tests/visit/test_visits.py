@@ -1021,6 +1021,15 @@ class TestDigest(KeyAccountCommon):
         self.assertFalse(self.rep2.partner_id.activity_ids)
         self.assertEqual(str(self.rep2.key_account_digest_date), "2026-03-18")
         self.assertFalse(self.rep.key_account_digest_date)
+        # what another app says of the user is none of ours
+        other = self.rep.partner_id.activity_schedule(
+            "mail.mail_activity_data_warning", summary="Wrong address", user_id=admin.id
+        )
+        with freeze_time("2026-03-18 10:00:00"):
+            self._run_digest()
+        self.assertEqual(str(self.rep.key_account_digest_date), "2026-03-18")
+        self.assertFalse(activity.exists())
+        self.assertEqual(self.rep.partner_id.activity_ids, other)
 
     def _run_digest(self):
         with self.enter_registry_test_mode():
