@@ -134,6 +134,8 @@ ACCOUNT_METHODS = {
     ("key.account.visit", "action_report_later"),
     ("key.account.visit", "action_resolve"),
     ("key.account.visit", "action_schedule_meeting"),
+    ("key.account.visit", "action_undo_move"),
+    ("key.account.visit", "action_undo_plan"),
     ("key.account.visit.cancel", "action_cancel"),
     ("key.account.visit.figures", "action_open"),
     ("mail.activity", "action_report_key_account_visit"),
@@ -194,6 +196,7 @@ CRUD = {"create", "default_get", "onchange", "unlink", "write"}
 ARGUMENTS = {
     "action_move": ["2031-01-06", False],
     "action_plan": ["2031-01-06", False],
+    "action_undo_move": ["2031-01-06", False],
     "get_risk": [False],
     ("key.account.relationship.change", "action_reject"): ["No"],
     "move_in_buying_center": [False, False, False],
