@@ -1,10 +1,10 @@
 """The road: in which order the stops of a day are made.
 
-Who drives is to be back early: appointments are kept, the time between them is used, and
-the way is short. Distances are great circles: which order is short, they tell as well as
-roads do. Stops at a fixed hour stand; each other one goes where it costs least (cheapest
-insertion), then a part is turned round, or a stop moved, until neither makes it better
-(2-opt and or-opt; Croes 1958, Or 1976).
+Who drives is to be back early: appointments are kept, the time between them is used,
+and the way is short. Distances are great circles: which order is short, they tell as
+well as roads do. Stops at a fixed hour stand; each other one goes where it costs least
+(cheapest insertion), then a part is turned round, or a stop moved, until neither makes
+it better (2-opt and or-opt; Croes 1958, Or 1976).
 """
 
 from typing import NamedTuple

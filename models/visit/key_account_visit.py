@@ -776,6 +776,9 @@ class KeyAccountVisit(models.Model):
             vals["closed_at"] = vals["state"] != "planned" and datetime.now()
         if "date_planned" in vals:
             vals.setdefault("is_date_fixed", True)
+        if {"date_planned", "user_id"} & vals.keys():
+            # another day is another road
+            vals.setdefault("route_time", False)
         if "complaint" in vals and not vals["complaint"]:
             vals["date_resolved"] = False
         if "date_resolved" in vals:
