@@ -87,6 +87,7 @@
         "views/plan/res_partner_views.xml",
         "views/plan/res_config_settings_views.xml",
         "views/portfolio/key_account_portfolio_views.xml",
+        "views/visit/res_config_settings_views.xml",
     ],
     "demo": [
         "demo/product_product_demo.xml",
@@ -104,6 +105,7 @@
         "demo/key_account_visit_report_demo.xml",
         "demo/key_account_target_demo.xml",
         "demo/key_account_plan_demo.xml",
+        "demo/res_partner_place_demo.xml",
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {

@@ -47,6 +47,7 @@ MODELS = [
     "key.account.plan.member",
     "key.account.plan.objective",
     "key.account.plan.category",
+    "key.account.check.in",
 ]
 # Those that are about a customer: own and unassigned, all, of one's company.
 ACCOUNT_MODELS = [

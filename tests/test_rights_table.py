@@ -36,6 +36,7 @@ ACCOUNTS = {
     "key.account.visit": ("oaa", "oaa", "oaa", "--a"),
     "key.account.visit.figures": ("oaa", "---", "---", "---"),
     "key.account.effort.suggestion": ("oaa", "---", "---", "---"),
+    "key.account.check.in": ("oaa", "---", "---", "---"),
     # of visits; core makes others'
     "mail.activity": ("oaa", "oaa", None, "oaa"),
 }
@@ -89,6 +90,8 @@ SALES_METHODS = {
     ("key.account.effort.suggestion", "action_reckon"),
     ("key.account.visit", "action_log"),
     ("key.account.visit", "get_log_customers"),
+    ("key.account.visit", "action_route"),
+    ("key.account.visit", "get_my_day"),
     ("key.account.visit", "get_report_contacts"),
     ("key.account.visit", "get_week_board"),
     ("res.partner", "action_change_relationship_level"),
@@ -133,6 +136,7 @@ ACCOUNT_METHODS = {
     ("key.account.relationship.status", "action_confirm"),
     ("key.account.relationship.status", "action_withdraw"),
     ("key.account.visit", "action_cancel"),
+    ("key.account.visit", "action_check_in"),
     ("key.account.visit", "action_done"),
     ("key.account.visit", "action_move"),
     ("key.account.visit", "action_open_cancel"),
@@ -143,6 +147,9 @@ ACCOUNT_METHODS = {
     ("key.account.visit", "action_report_later"),
     ("key.account.visit", "action_resolve"),
     ("key.account.visit", "action_schedule_meeting"),
+    ("key.account.visit", "action_undo_check_in"),
+    ("key.account.visit", "action_undo_move"),
+    ("key.account.visit", "action_undo_plan"),
     ("key.account.visit.cancel", "action_cancel"),
     ("key.account.visit.figures", "action_open"),
     ("mail.activity", "action_report_key_account_visit"),
@@ -209,6 +216,7 @@ CRUD = {"create", "default_get", "onchange", "unlink", "write"}
 ARGUMENTS = {
     "action_move": ["2031-01-06", False],
     "action_plan": ["2031-01-06", False],
+    "action_undo_move": ["2031-01-06", False],
     "get_risk": [False],
     ("key.account.relationship.change", "action_reject"): ["No"],
     "move_in_buying_center": [False, False, False],
@@ -337,6 +345,18 @@ class TableCommon(RightsCommon):
             ),
         ):
             cls.env[model].create({"company_id": cls.company.id, **vals})
+        # nobody's visit is made by whoever is there
+        cls.env["key.account.check.in"].create(
+            [
+                {
+                    "visit_id": visit.id,
+                    "user_id": visit.user_id.id or cls.rep.id,
+                    "date": "2026-03-18 09:00:00",
+                }
+                for visit in cls.visits
+                if visit.state == "planned"
+            ]
+        )
         cls.env.flush_all()
 
     def _get_records(self, model):

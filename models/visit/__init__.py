@@ -14,9 +14,13 @@ from . import key_account_visit_task
 from . import key_account_visit_report
 from . import key_account_visit_meeting
 from . import key_account_week_board
+from . import key_account_my_day
+from . import key_account_check_in
 from . import key_account_visit_brief
 from . import mail_activity
 from . import mail_activity_type
+from . import res_company
+from . import res_config_settings
 from . import res_users
 from . import core_overrides
 from . import activity_mixin

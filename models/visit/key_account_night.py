@@ -61,6 +61,7 @@ class KeyAccountNight(models.Model):
         :param phases: names out of :data:`PHASES`; default: all
         """
         attempts = Attempts(self.env)
+        attempts(self.env["key.account.check.in"].sudo()._delete_old)
         nights = attempts(self.sudo()._begin, phases)
         attempts.remaining = len(nights)
         if not attempts.has_time:

@@ -336,6 +336,13 @@ class KeyAccountVisit(models.Model):
         help="Planned, and the due date has passed; the planned day of what a person "
         "planned without one.",
     )
+    days_overdue = fields.Integer(
+        string="Days Late",
+        compute="_compute_is_overdue",
+        aggregator="max",
+        help="Since the due date of a planned visit, whatever day it is planned for; "
+        "of what a person planned without one, since that day.",
+    )
     summary = bounds.Char(
         longest=bounds.LONGEST_TEXT,
         string="Reason",
@@ -538,11 +545,13 @@ class KeyAccountVisit(models.Model):
     def _compute_is_overdue(self):
         today = fields.Date.context_today(self)
         for visit in self:
-            visit.is_overdue = visit._is_overdue_on(today)
+            visit.days_overdue = visit._get_days_overdue(today)
+            visit.is_overdue = bool(visit.days_overdue)
 
-    def _is_overdue_on(self, today):
+    def _get_days_overdue(self, today):
+        """Return how many days late the visit is on the day ``today``."""
         day = self.date_due or self.date_planned
-        return self.state == "planned" and bool(day) and day < today
+        return max((today - day).days, 0) if self.state == "planned" and day else 0
 
     def _is_movable(self):
         """Return whether the cadence chose the day: it has a window, and no person
@@ -841,6 +850,9 @@ class KeyAccountVisit(models.Model):
             # whoever gives it to somebody decides anew
             vals.setdefault("substituted_user_id", False)
             vals.setdefault("substituted_until", False)
+        if {"date_planned", "user_id"} & vals.keys():
+            # another day is another road
+            vals.setdefault("route_time", False)
         if "complaint" in vals and not vals["complaint"]:
             vals["date_resolved"] = False
         if vals.get("is_nobody_met"):

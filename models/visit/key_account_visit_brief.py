@@ -80,8 +80,12 @@ class KeyAccountVisitBrief(models.AbstractModel):
             values = {
                 "reason": self._get_reason(visit),
                 "theme": last and last.next_theme,
-                # the switchboard; those who are to be seen have their own
-                "phone": record.phone,
+                # the switchboard; people and leads have their own
+                "place": {
+                    "phone": visit.partner_id and record.phone,
+                    "email": visit.partner_id and record.email,
+                    "map_url": visit.map_url,
+                },
                 "people": self._get_people(visit, people.get(record, accounts[:0])),
                 "lead": self._get_lead(record),
                 "open": parts["open"].get(record),
@@ -93,7 +97,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
             }
             tier = visit.tier_id or record.account_tier_id
             values["is_empty"] = not any(
-                values[key] for key in values.keys() - {"reason", "phone", "strategy"}
+                values[key] for key in values.keys() - {"reason", "place", "strategy"}
             )
             values["checklist"] = items._match(tier, visit.mode).mapped("name")
             result[visit.id] = values
@@ -152,7 +156,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
                 Domain("left_company_date", "=", False)
                 | Domain("left_company_date", ">", fields.Date.context_today(self))
             ),
-            ["name", "function", "phone", "decision_level", "stance"],
+            ["name", "function", "phone", "email", "decision_level", "stance"],
             order="name, id",
         )
         # An account that is a person is no contact of its own.
@@ -255,6 +259,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
             "url": f"/odoo/res.partner/{contact.id}",
             "name": contact.name,
             "phone": contact.phone,
+            "email": contact.email,
             "is_target": is_target,
             "stance": has_roles and stances.get(contact.stance),
             "stance_class": STANCE_BADGES.get(contact.stance),

@@ -15,6 +15,8 @@ from ..account.receiving import get_receiving
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
+# So long after it was planned on the week board, a visit goes back to the backlog.
+UNDO_TIME = timedelta(minutes=10)
 # So far an overdue visit moves to become a meeting.
 LOOK_AHEAD_DAYS = 14
 ALL_DAY = ALWAYS.get_hours(bounds.FIRST_DAY)
@@ -77,10 +79,7 @@ class KeyAccountVisit(models.Model):
             target = visit.target_contact_id
             if target.phone and visit._is_shown(target):
                 visit.phone = target.phone
-            parts = [record.street, record.zip, record.city]
-            if any(parts):
-                parts += [record.state_id.name, record.country_id.name]
-                place = ", ".join(part for part in parts if part)
+            if place := visit._get_address_line():
                 # As in the invitations of Odoo's own calendar and events.
                 visit.map_url = "https://maps.google.com/maps?" + urlencode(
                     {"q": place}
@@ -113,6 +112,28 @@ class KeyAccountVisit(models.Model):
         keys = {visit: (visit.partner_id.id, visit.company_id.id) for visit in self}
         return {visit: texts[key] for visit, key in keys.items() if key in texts}
 
+    def _get_address_line(self):
+        """Return the address of the customer or lead on one line, if there is any."""
+        record = self.partner_id or self.lead_id
+        parts = [record.street, record.zip, record.city]
+        if not any(parts):
+            return False
+        parts += [record.state_id.name, record.country_id.name]
+        return ", ".join(part for part in parts if part)
+
+    def _get_coordinates(self):
+        """Return latitude and longitude of the customer in degrees, if known."""
+        # sudo: whoever may read the visit may know where it is
+        partner = self.sudo().partner_id
+        place = (partner.partner_latitude, partner.partner_longitude)
+        return place if any(place) else False
+
+    def _get_place_text(self):
+        """Return where the visit is, as maps understand it."""
+        if place := self._get_coordinates():
+            return ",".join(f"{degrees:.6f}" for degrees in place)
+        return self.sudo()._get_address_line()
+
     # -------------------------------------------------------------------------
     # Actions
     # -------------------------------------------------------------------------
@@ -140,6 +161,60 @@ class KeyAccountVisit(models.Model):
             vals["user_id"] = user.id
         if vals:
             self.write(vals)
+        return True
+
+    def action_undo_move(self, date, user_id, is_fixed=False):
+        """Take back what :meth:`action_move` did, also to a day that has passed.
+
+        :param date: the day before, ``YYYY-MM-DD``
+        :param int user_id: the salesperson before; ``False`` for nobody
+        :param bool is_fixed: whether a person had chosen that day
+        :raise UserError: if the visit isn't planned any more
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_planned()
+        day = bounds.to_day(self.env, date)
+        user = bounds.to_record(self.env["res.users"], user_id)
+        if not day:
+            raise UserError(self.env._("Choose the day of the visit."))
+        vals = {}
+        if day != self.date_planned:
+            vals["date_planned"] = day
+        if user != self.user_id:
+            vals["user_id"] = user.id
+        if vals:
+            self.write(vals)
+        if not is_fixed and not self.calendar_event_id:
+            # sudo: planning alone writes it
+            self.sudo().is_date_fixed = False
+        return True
+
+    def action_undo_plan(self):
+        """Take back what ``action_plan`` of the backlog has just done: the visit waits
+        for a day again.
+
+        :raise UserError: if the visit isn't planned any more, or somebody has worked
+            with it since
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._check_planned()
+        is_new = self.create_date >= fields.Datetime.now() - UNDO_TIME
+        # sudo: what hangs on the visit may be hidden from its reader
+        visit = self.sudo()
+        if (
+            visit.create_uid != self.env.user
+            or not is_new
+            or visit.calendar_event_id
+            or visit.commitment_ids
+        ):
+            raise UserError(
+                self.env._(
+                    "The visit to %s is more than just planned: cancel it.", self.name
+                )
+            )
+        visit.unlink()
         return True
 
     @api.model

@@ -70,6 +70,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
             "end": fields.Date.to_string(days[-1]),
             "days": self._get_shown_days(days, rows, cards),
             "see_all": see_all and not own,
+            "is_manager": see_all,
             "teams": [{"id": team.id, "name": team.name} for team in teams],
             "rows": rows,
             "visits": cards,
@@ -285,7 +286,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 "track_name": tracks[visit.track],
                 "summary": visit.summary,
                 "is_fixed": visit.is_date_fixed,
-                "is_overdue": visit._is_overdue_on(today),
+                "is_overdue": bool(visit._get_days_overdue(today)),
+                "days_overdue": visit._get_days_overdue(today),
                 "meeting": visit._get_meeting_hour(),
                 **self._get_closed(hours.get(visit), visit.mode, days),
             }

@@ -402,6 +402,7 @@ class KeyAccountSettlement(models.AbstractModel):
             self._take_activities(visit, other)
             other.commitment_ids.visit_id = visit
             self._take_log(visit, other)
+            visit._take_check_in(other)
             other.unlink()
         else:
             # the meeting of that day took place, and the leader need not go after it

@@ -8,7 +8,7 @@ import {
 } from "@web/../tests/web_test_helpers";
 import {animationFrame, mockDate} from "@odoo/hoot-mock";
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
-import {queryAllTexts, queryFirst, queryOne, resize} from "@odoo/hoot-dom";
+import {queryAll, queryAllTexts, queryFirst, queryOne, resize} from "@odoo/hoot-dom";
 import {actionService} from "@web/webclient/actions/action_service";
 import {WebClient} from "@web/webclient/webclient";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
@@ -39,6 +39,7 @@ function makeCard(id, name, values) {
         summary: "Key account, weekly",
         is_fixed: false,
         is_overdue: false,
+        days_overdue: 0,
         meeting: false,
         ...values,
     };
@@ -53,6 +54,7 @@ beforeEach(() => {
         end: "2026-06-21",
         days: ["2026-06-15", "2026-06-16", "2026-06-17", "2026-06-18"],
         see_all: true,
+        is_manager: true,
         teams: [
             {id: 1, name: "Europe"},
             {id: 2, name: "America"},
@@ -64,7 +66,7 @@ beforeEach(() => {
         ],
         visits: [
             makeCard(1, "Kestrel", {state: "done"}),
-            makeCard(2, "Late", {is_overdue: true}),
+            makeCard(2, "Late", {is_overdue: true, days_overdue: 29}),
             makeCard(3, "Modern", {
                 date: "2026-06-16",
                 is_fixed: true,
@@ -111,7 +113,16 @@ describe("desktop", () => {
         await openBoard();
         expect.verifySteps([["get", false, false, false]]);
         expect(".o_week_board_title").toHaveText(/Jun 15 – Jun 21, 2026/);
-        expect(queryAllTexts("tbody th")).toEqual(["Unassigned", "Kate", "Helen"]);
+        expect(queryAllTexts("tbody th .o_week_board_name")).toEqual([
+            "Unassigned",
+            "Kate",
+            "Helen",
+        ]);
+        expect(queryAllTexts("tbody th .o_week_board_total")).toEqual([
+            "1",
+            "3 / 13",
+            "0 / 4",
+        ]);
         expect("thead th.o_today").toHaveText(/16/);
         expect(queryAllTexts(`${group(KATE, 15)} .o_week_board_card_name`)).toEqual([
             "Kestrel",
@@ -119,6 +130,7 @@ describe("desktop", () => {
         ]);
         expect(`${group(KATE, 15)} .o_done`).toHaveText(/Kestrel/);
         expect(`${group(KATE, 15)} .o_overdue`).toHaveText(/Late/);
+        expect(card("Late")).toHaveText(/29 days late/);
         expect(`${card("Modern")} .fa-phone`).toHaveCount(1);
         expect(`${card("Modern")} .fa-thumb-tack`).toHaveCount(1);
         expect(card("Modern")).toHaveText(/09:00/);
@@ -145,20 +157,101 @@ describe("desktop", () => {
     test("drag a card to another day and to a colleague", async () => {
         onRpc("key.account.visit", "action_move", ({args}) => {
             expect.step(["move", args]);
-            data.visits[2].date = "2026-06-17";
-            data.visits[2].user_id = HELEN;
+            data.visits[0].date = "2026-06-16";
+            data.visits[0].user_id = HELEN;
+            return true;
+        });
+        data.visits[0].state = "planned";
+        await openBoard();
+        expect.verifySteps([["get", false, false, false]]);
+        await contains(card("Kestrel")).dragAndDrop(group(HELEN, 16));
+        await animationFrame();
+        expect.verifySteps([
+            ["move", [[1], "2026-06-16", HELEN]],
+            ["get", false, false, false],
+        ]);
+        expect(`${group(HELEN, 16)} ${card("Kestrel")}`).toHaveCount(1);
+        expect(card("Kestrel")).toHaveCount(1);
+    });
+
+    test("a day off asks first", async () => {
+        onRpc("key.account.visit", "action_move", ({args}) => {
+            expect.step(["move", args]);
             return true;
         });
         await openBoard();
+        await contains(card("Modern")).dragAndDrop(group(HELEN, 17));
+        await animationFrame();
+        expect(".modal").toHaveText(/Helen doesn't work on Wednesday, Jun 17/);
+        await contains(".modal .btn-secondary").click();
+        expect(`${group(KATE, 16)} ${card("Modern")}`).toHaveCount(1);
         expect.verifySteps([["get", false, false, false]]);
         await contains(card("Modern")).dragAndDrop(group(HELEN, 17));
         await animationFrame();
+        await contains(".modal .btn-primary").click();
         expect.verifySteps([
             ["move", [[3], "2026-06-17", HELEN]],
             ["get", false, false, false],
         ]);
-        expect(`${group(HELEN, 17)} ${card("Modern")}`).toHaveCount(1);
-        expect(card("Modern")).toHaveCount(1);
+        // nobody's days are all alike
+        await contains(card("Modern")).dragAndDrop(group(false, 18));
+        await animationFrame();
+        expect(".modal").toHaveCount(0);
+        expect.verifySteps([
+            ["move", [[3], "2026-06-18", false]],
+            ["get", false, false, false],
+        ]);
+    });
+
+    test("what was dropped can be undone", async () => {
+        onRpc("key.account.visit", "action_move", () => true);
+        onRpc("key.account.due", "action_plan", () => 9);
+        for (const method of ["action_undo_move", "action_undo_plan"]) {
+            onRpc("key.account.visit", method, ({args}) => {
+                expect.step([method, args]);
+                return true;
+            });
+        }
+        await openBoard();
+        await contains(card("Modern")).dragAndDrop(group(KATE, 17));
+        await animationFrame();
+        expect(".o_notification").toHaveText(/Modern: Wed, Jun 17/);
+        await contains(".o_notification_buttons button").click();
+        await animationFrame();
+        expect(".o_notification").toHaveCount(0);
+        await contains(card("Waiting")).dragAndDrop(group(KATE, 16));
+        await animationFrame();
+        await contains(".o_notification_buttons button").click();
+        await animationFrame();
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["get", false, false, false],
+            ["action_undo_move", [[3], "2026-06-16", KATE, true]],
+            ["get", false, false, false],
+            ["get", false, false, false],
+            ["action_undo_plan", [[9]]],
+            ["get", false, false, false],
+        ]);
+    });
+
+    test("rows don't move under a drag", async () => {
+        await openBoard();
+        const tops = () =>
+            queryAll("tbody tr, .o_week_board_side h6").map(
+                (el) => el.getBoundingClientRect().top
+            );
+        const before = tops();
+        const {drop, moveTo} = await contains(card("Late")).drag();
+        await moveTo(group(false, 16));
+        expect(group(false, 16)).toHaveClass("o_hover");
+        expect(tops()).toEqual(before);
+        await moveTo(group(HELEN, 16));
+        expect(tops()).toEqual(before);
+        await moveTo(group(KATE, 15));
+        expect(tops()).toEqual(before);
+        await drop();
+        expect(tops()).toEqual(before);
+        expect.verifySteps([["get", false, false, false]]);
     });
 
     test("drag from the backlog and from earlier weeks", async () => {
@@ -302,6 +395,7 @@ describe("phone", () => {
     beforeEach(() => {
         Object.assign(data, {
             see_all: false,
+            is_manager: false,
             teams: [],
             rows: [data.rows[1]],
             visits: data.visits.slice(0, 3),
@@ -313,6 +407,8 @@ describe("phone", () => {
         expect.verifySteps([["get", false, false, true]]);
         expect(".o_week_board table").toHaveCount(0);
         expect(".o_week_board_day").toHaveCount(4);
+        expect(".o_week_board_scope").toHaveCount(0);
+        expect(".o_week_board_list .o_week_board_total").toHaveText("3 / 13");
         expect(".o_week_board_day.o_today").toHaveText(/Modern/);
         expect(".o_week_board_day:eq(2)").toHaveText(/No visits/);
         expect(".o_week_board_day:eq(0) .o_week_board_load").toHaveText("2 / 1");
@@ -329,6 +425,48 @@ describe("phone", () => {
         expect(".o_week_board_fold").toHaveAttribute("aria-expanded", "true");
         await contains(".o_week_board_fold").click();
         expect(card("Waiting")).toHaveCount(0);
+        expect.verifySteps([["get", false, false, true]]);
+    });
+
+    test("a manager's team", async () => {
+        const own = {...data};
+        const {rows} = data;
+        data.is_manager = true;
+        await openBoard();
+        expect.verifySteps([["get", false, false, true]]);
+        Object.assign(data, own, {
+            see_all: true,
+            is_manager: true,
+            rows: [
+                {user_id: false, name: "Unassigned", capacities: {}},
+                ...rows,
+                {user_id: HELEN, name: "Helen", capacities: {"2026-06-16": 4}},
+            ],
+        });
+        await contains(".o_week_board_show_team").click();
+        expect.verifySteps([["get", false, false, false]]);
+        expect(queryAllTexts(".o_week_board_row .o_week_board_name")).toEqual([
+            "Unassigned",
+            "Kate",
+            "Helen",
+        ]);
+        expect(queryAllTexts(".o_week_board_row .o_week_board_total")).toEqual([
+            "0",
+            "3 / 13",
+            "0 / 4",
+        ]);
+        expect(".o_week_board_row:last .o_week_board_cell").toHaveCount(4);
+        await contains(".o_week_board_row:contains(Helen)").click();
+        expect(".o_week_board_day").toHaveCount(4);
+        expect(card("Modern")).toHaveCount(0);
+        expect(card("Old")).toHaveCount(0);
+        await contains(".o_week_board_back").click();
+        await contains(".o_week_board_row:contains(Kate)").click();
+        expect(card("Modern")).toHaveCount(1);
+        expect(card("Old")).toHaveCount(1);
+        Object.assign(data, own);
+        await contains(".o_week_board_scope button:first").click();
+        expect(".o_week_board_back").toHaveCount(0);
         expect.verifySteps([["get", false, false, true]]);
     });
 

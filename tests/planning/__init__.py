@@ -6,6 +6,7 @@ from . import test_due
 from . import test_engine
 from . import test_engine_effort
 from . import test_engine_receiving
+from . import test_engine_road
 from . import test_engine_who
 from . import test_planner
 from . import test_planning

@@ -1147,7 +1147,8 @@ class TestLog(ReportCommon):
     def test_log_from_my_day(self):
         view = self.env.ref("crm_key_account.key_account_visit_view_kanban_my_day")
         arch = self.Visit.with_user(self.rep).get_view(view.id)["arch"]
-        self.assertIn('name="action_log"', arch)
+        # whose main button it is
+        self.assertIn('js_class="key_account_my_day"', arch)
         arch = self.Visit.get_view(self.env.ref(REPORT_VIEW).id)["arch"]
         self.assertIn('name="action_report_later"', arch)
 

@@ -204,6 +204,9 @@ class TestBoardData(BoardCommon):
         self.assertEqual([row["user_id"] for row in own["rows"]], [self.leader.id])
         self.assertEqual(self._get_names(own["visits"]), ["Leader's"])
         self.assertFalse(own["teams"])
+        # on a phone the team is one tap away
+        self.assertTrue(own["is_manager"])
+        self.assertFalse(self._get_board(self.rep)["is_manager"])
 
     def test_team(self):
         other = self._create_user("ka_other_team", SALES)
@@ -344,6 +347,100 @@ class TestBoardMoves(BoardCommon):
         self.assertFalse(visit.is_date_fixed)
         visit.with_user(self.leader).action_move("2026-03-20", False)
         self.assertFalse(visit.user_id)
+
+    def test_undo(self):
+        """Day, salesperson, meeting and who decides are as before."""
+        visit = self._create_visit("Customer", FRIDAY)
+        self.assertFalse(visit.is_date_fixed)
+        theirs = visit.with_user(self.leader)
+        theirs.action_move("2026-03-19", self.rep2.id)
+        theirs.action_undo_move("2026-03-20", self.rep.id, False)
+        self.assertEqual((visit.date_planned, visit.user_id), (FRIDAY, self.rep))
+        self.assertEqual(visit.activity_id.date_deadline, FRIDAY)
+        self.assertEqual(visit.activity_id.user_id, self.rep)
+        self.assertFalse(visit.is_date_fixed)
+        theirs.action_move("2026-03-19", self.rep.id)
+        theirs.action_undo_move("2026-03-20", self.rep.id, True)
+        self.assertTrue(visit.is_date_fixed)
+        # back to a day that has passed
+        late = self._create_visit("Late", MONDAY)
+        late.with_user(self.rep).action_move("2026-03-19", self.rep.id)
+        late.with_user(self.rep).action_undo_move("2026-03-16", self.rep.id)
+        self.assertEqual(late.date_planned, MONDAY)
+
+    def test_undo_with_a_meeting(self):
+        visit = self._create_visit("Customer", FRIDAY)
+        visit.action_schedule_meeting()
+        start = visit.calendar_event_id.start
+        visit.with_user(self.rep).action_move("2026-03-19", self.rep.id)
+        visit.with_user(self.rep).action_undo_move("2026-03-20", self.rep.id)
+        self.assertEqual(visit.calendar_event_id.start, start)
+        self.assertTrue(visit.is_date_fixed)
+
+    def test_undo_refused(self):
+        visit = self._create_visit("Customer", FRIDAY)
+        other = self._create_user("ka_other", SALES, self._create_company("Other"))
+        for day, user_id in ((False, self.rep.id), ("2026-13-17", self.rep.id)):
+            with self.assertRaises(UserError):
+                visit.with_user(self.rep).action_undo_move(day, user_id)
+        with self.assertRaises(ValidationError), self.env.cr.savepoint():
+            visit.with_user(self.leader).action_undo_move("2026-03-20", other.id)
+        with self.assertRaises(AccessError):
+            visit.with_user(self.rep2).action_undo_move("2026-03-19", self.rep2.id)
+        self.env.invalidate_all()
+        self.assertEqual((visit.date_planned, visit.user_id), (FRIDAY, self.rep))
+        visit.action_done()
+        with self.assertRaisesRegex(UserError, "not planned any more"):
+            visit.with_user(self.rep).action_undo_move("2026-03-19", self.rep.id)
+
+    def test_undo_plan(self):
+        """What was dragged from the backlog goes back there, as long as it is new."""
+        row = self._create_backlog("Customer")
+        partner = row.partner_id
+        self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "state": "done",
+                "date_done": date(2026, 2, 10),
+                "date_planned": date(2026, 2, 10),
+            }
+        )
+        self._get_planned(partner)._close("Test")
+        due = row.date_due
+
+        def plan():
+            return self.Visit.browse(
+                row.with_user(self.rep).action_plan("2026-03-19", self.rep.id)
+            ).with_user(self.rep)
+
+        visit = plan()
+        # the clock of the database is the one that is frozen here too
+        self.env.cr.execute(
+            "UPDATE key_account_visit SET create_date = %s WHERE id = %s",
+            [datetime(2026, 3, 18, 9), visit.id],
+        )
+        visit.invalidate_recordset(["create_date"])
+        activity = visit.sudo().activity_id
+        visit.action_undo_plan()
+        self.assertFalse(visit.exists() or activity.exists())
+        self.assertFalse(self._get_planned(partner))
+        self.assertTrue(row.exists())
+        self.assertFalse(row.visit_id)
+        self.assertEqual(row.date_due, due)
+        self.assertEqual(self._get_board(self.rep)["backlog_count"], 1)
+        visit = plan()
+        visit.sudo().create_date  # noqa: B018
+        self.env.cr.execute(
+            "UPDATE key_account_visit SET create_date = %s WHERE id = %s",
+            [datetime(2026, 3, 18, 8), visit.id],
+        )
+        visit.invalidate_recordset(["create_date"])
+        with self.assertRaisesRegex(UserError, "more than just planned"):
+            visit.action_undo_plan()
+        self.assertEqual(self._get_planned(partner), visit)
+        # nor what somebody else planned
+        with self.assertRaisesRegex(UserError, "more than just planned"):
+            visit.with_user(self.leader).action_undo_plan()
 
     def test_meeting(self):
         visit = self._create_visit("Customer", FRIDAY)
@@ -529,4 +626,13 @@ class TestBoardPhoneTour(BoardCommon, HttpCase):
         self._create_backlog("Tour Backlog")
         self.start_tour(
             "/odoo/visit-week", "key_account_week_board_phone", login="ka_rep"
+        )
+
+    def test_team(self):
+        """A leader finds the team's week beside the own one."""
+        today = clock.get_today(self.company, self.leader)
+        monday = today + timedelta(days=7 - today.weekday())
+        self._create_visit("Tour Customer", monday)
+        self.start_tour(
+            "/odoo/visit-week", "key_account_week_board_team", login="ka_leader"
         )

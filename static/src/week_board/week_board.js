@@ -5,6 +5,7 @@ import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
 import {formatFloat} from "@web/views/fields/formatters";
+import {pick} from "@web/core/utils/objects";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 import {useService} from "@web/core/utils/hooks";
@@ -21,7 +22,8 @@ const TRACK_ICONS = {
  * The visits of a week: a row for each salesperson, a column for each day, and what has
  * no day yet beside it. Dragging writes at once; the server has the last word.
  *
- * On a phone, the user's own week as a list of days.
+ * On a phone, the user's own week as a list of days; who sees all documents also finds
+ * the team there, and the week of each salesperson.
  */
 export class WeekBoard extends Component {
     static template = "crm_key_account.WeekBoard";
@@ -36,41 +38,52 @@ export class WeekBoard extends Component {
         this.notification = useService("notification");
         this.ui = useState(useService("ui"));
         this.requestId = 0;
-        const {date, teamId} = this.props.state?.board || {};
+        const {date, teamId, isTeam, row} = this.props.state?.board || {};
         this.state = useState({
             data: null,
             date: date || false,
             teamId: teamId || false,
+            // On a phone: the team instead of the own week, and whose week of it
+            isTeam: isTeam || false,
+            row: row || null,
             isBacklogOpen: false,
         });
         useSetupAction({
             getLocalState: () => ({
-                board: {date: this.state.date, teamId: this.state.teamId},
+                board: pick(this.state, "date", "teamId", "isTeam", "row"),
             }),
         });
         onWillStart(() => this.load());
         useEffect(
             (isSmall) => {
                 // The screen was turned, or the window made smaller
-                if (isSmall !== this.isOwn) {
+                if (isSmall !== this.isSmall) {
                     this.load();
                 }
             },
             () => [this.ui.isSmall]
         );
+        const root = useRef("root");
         useSortable({
-            ref: useRef("root"),
+            ref: root,
             // On a phone, a visit is moved in its form
             enable: () => !this.ui.isSmall,
             elements: ".o_movable",
             groups: ".o_week_board_group",
             connectGroups: true,
             cursor: "grabbing",
+            placeholderClasses: ["o_week_board_placeholder"],
+            // Nothing moves under the pointer: what is left and entered keeps its height
+            onWillStartDrag: ({addStyle}) => {
+                for (const group of root.el.querySelectorAll(".o_week_board_group")) {
+                    addStyle(group, {minHeight: `${group.offsetHeight}px`});
+                }
+            },
             onGroupEnter: ({addClass, group}) => addClass(group, "o_hover"),
             onGroupLeave: ({removeClass, group}) => removeClass(group, "o_hover"),
             onDrop: ({element, group, parent}) => {
                 if (parent && parent !== group && parent.dataset.date) {
-                    this.askToMove(element.dataset, parent.dataset);
+                    this.move(element.dataset, parent.dataset);
                 }
             },
         });
@@ -78,12 +91,12 @@ export class WeekBoard extends Component {
 
     async load() {
         const requestId = ++this.requestId;
-        this.isOwn = this.ui.isSmall;
-        const {date, teamId} = this.state;
+        this.isSmall = this.ui.isSmall;
+        const {date, teamId, isTeam} = this.state;
         const data = await this.orm.call("key.account.visit", "get_week_board", [], {
             date,
             team_id: teamId,
-            own: this.isOwn,
+            own: this.isSmall && !isTeam,
         });
         if (requestId === this.requestId) {
             this.state.data = data;
@@ -106,9 +119,19 @@ export class WeekBoard extends Component {
         })}`;
     }
 
-    /** On a phone: the only row. */
-    get ownRow() {
-        return this.data.rows.find(({user_id}) => user_id);
+    /** On a phone: the only row, or the one that was chosen; none: the whole team. */
+    get shownRow() {
+        const {isTeam, row} = this.state;
+        if (!isTeam) {
+            return this.data.rows.find(({user_id}) => user_id);
+        }
+        return row && this.data.rows.find(({user_id}) => user_id === row.userId);
+    }
+
+    /** What is left of earlier weeks: of the row that is shown, or of all. */
+    get shownOverdue() {
+        const row = this.state.isTeam && this.ui.isSmall && this.shownRow;
+        return this.data.overdue.filter(({user_id}) => !row || user_id === row.user_id);
     }
 
     getDayName(day, weekday = "short") {
@@ -117,6 +140,10 @@ export class WeekBoard extends Component {
             day: "numeric",
             month: "short",
         });
+    }
+
+    getWeekday(day) {
+        return deserializeDate(day).toLocaleString({weekday: "short"});
     }
 
     getShortDate(day) {
@@ -143,6 +170,18 @@ export class WeekBoard extends Component {
         };
     }
 
+    /** The visits of the shown days, and how many fit on them. */
+    getWeekLoad(row) {
+        const loads = this.data.days.map((day) => this.getLoad(row, day));
+        const sum = (name) => loads.reduce((total, load) => total + load[name], 0);
+        const [count, capacity] = [sum("count"), sum("capacity")];
+        return {count, capacity, isOver: count > capacity};
+    }
+
+    getLateText(days) {
+        return days === 1 ? _t("1 day late") : _t("%s days late", days);
+    }
+
     getLoadHint({count, capacity, isOff}) {
         if (isOff) {
             return _t("No working day");
@@ -157,7 +196,7 @@ export class WeekBoard extends Component {
             card.track_name,
             card.summary,
             card.state === "done" && _t("Done"),
-            card.is_overdue && _t("Overdue"),
+            card.is_overdue && this.getLateText(card.days_overdue),
             card.is_fixed && _t("Moved by hand"),
             card.meeting && _t("Meeting at %s", card.meeting),
             card.receiving && _t("Receives: %s", card.receiving),
@@ -187,37 +226,35 @@ export class WeekBoard extends Component {
         await this.load();
     }
 
-    /** Ask first where the customer receives nobody on that day. */
-    askToMove(from, to) {
-        const lists = from.kind === "backlog" ? ["backlog"] : ["visits", "overdue"];
-        const card = lists
-            .flatMap((list) => this.data[list])
-            .find(({id}) => id === parseInt(from.id));
-        if (!card?.closed?.includes(to.date)) {
-            return this.move(from, to);
-        }
-        this.dialog.add(ConfirmationDialog, {
-            body: _t(
-                "%(name)s receives nobody on %(day)s (%(hours)s). Plan the visit anyway?",
-                {
-                    name: card.name,
-                    day: this.getDayName(to.date),
-                    hours: card.receiving,
-                }
-            ),
-            confirmLabel: _t("Plan Anyway"),
-            confirm: () => this.move(from, to),
-            cancel: () => {},
-        });
+    async showTeam(isTeam) {
+        Object.assign(this.state, {isTeam, row: null});
+        await this.load();
+    }
+
+    showRow(row) {
+        this.state.row = row && {userId: row.user_id};
     }
 
     async move({kind, id}, {date, userId}) {
         const resId = parseInt(id);
         const toUserId = parseInt(userId) || false;
         const isBacklog = kind === "backlog";
+        const row = this.data.rows.find(({user_id}) => user_id === toUserId);
+        if (toUserId && row && !(date in row.capacities)) {
+            if (!(await this.confirmDayOff(row, date))) {
+                return;
+            }
+        }
+        const lists = isBacklog ? ["backlog"] : ["visits", "overdue"];
+        const card = lists
+            .flatMap((list) => this.data[list])
+            .find((each) => each.id === resId);
+        if (card?.closed?.includes(date) && !(await this.confirmClosed(card, date))) {
+            return;
+        }
         // Show the card in its new place at once; the server's answer has the last word
         let moved = null;
-        for (const list of isBacklog ? ["backlog"] : ["visits", "overdue"]) {
+        for (const list of lists) {
             const cards = this.data[list];
             moved = moved || cards.find((card) => card.id === resId);
             this.data[list] = cards.filter((card) => card !== moved);
@@ -232,8 +269,31 @@ export class WeekBoard extends Component {
         const [model, method] = isBacklog
             ? ["key.account.due", "action_plan"]
             : ["key.account.visit", "action_move"];
+        await this.write(async () => {
+            const result = await this.orm.call(model, method, [
+                [resId],
+                date,
+                toUserId,
+            ]);
+            this.offerUndo(
+                _t("%(name)s: %(day)s", {
+                    name: moved.name,
+                    day: this.getDayName(date),
+                }),
+                isBacklog
+                    ? ["action_undo_plan", [[result]]]
+                    : [
+                          "action_undo_move",
+                          [[resId], moved.date, moved.user_id, moved.is_fixed],
+                      ]
+            );
+        });
+    }
+
+    /** Do something on the server, and show the week as it is then. */
+    async write(step) {
         try {
-            await this.orm.call(model, method, [[resId], date, toUserId]);
+            await step();
         } catch (error) {
             if (!(error instanceof RPCError)) {
                 throw error;
@@ -243,6 +303,60 @@ export class WeekBoard extends Component {
         } finally {
             await this.load();
         }
+    }
+
+    offerUndo(message, [method, args]) {
+        const close = this.notification.add(message, {
+            type: "success",
+            buttons: [
+                {
+                    name: _t("Undo"),
+                    onClick: () => {
+                        close();
+                        return this.write(() =>
+                            this.orm.call("key.account.visit", method, args)
+                        );
+                    },
+                },
+            ],
+        });
+    }
+
+    confirmDayOff({name}, date) {
+        return this.confirm(
+            _t("No working day"),
+            _t("%(name)s doesn't work on %(day)s.", {
+                name,
+                day: this.getDayName(date, "long"),
+            })
+        );
+    }
+
+    confirmClosed({name, receiving}, date) {
+        return this.confirm(
+            _t("Not received"),
+            _t("%(name)s receives nobody on %(day)s (%(hours)s).", {
+                name,
+                day: this.getDayName(date, "long"),
+                hours: receiving,
+            })
+        );
+    }
+
+    confirm(title, body) {
+        return new Promise((resolve) => {
+            this.dialog.add(
+                ConfirmationDialog,
+                {
+                    title,
+                    body,
+                    confirmLabel: _t("Plan Anyway"),
+                    confirm: () => resolve(true),
+                    cancel: () => resolve(false),
+                },
+                {onClose: () => resolve(false)}
+            );
+        });
     }
 
     openVisit({id}) {

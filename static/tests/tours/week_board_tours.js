@@ -36,6 +36,26 @@ registry.category("web_tour.tours").add("key_account_week_board", {
             content: "Nothing is left in the backlog",
             trigger: ".o_week_board_side:contains('Every visit that is due has a day')",
         },
+        {
+            content: "Drag the first one further, by mistake",
+            trigger:
+                "tr:has(.o_week_board_card) td:eq(1) .o_week_board_card:contains('Tour Customer')",
+            run: "drag_and_drop(tr:has(.o_week_board_card) td:eq(2) .o_week_board_group)",
+        },
+        {
+            trigger:
+                "tr:has(.o_week_board_card) td:eq(2) .o_week_board_card:contains('Tour Customer')",
+        },
+        {
+            content: "And undo it",
+            trigger:
+                ".o_notification:contains('Tour Customer: Wed') .o_notification_buttons button",
+            run: "click",
+        },
+        {
+            trigger:
+                "tr:has(.o_week_board_card) td:eq(1) .o_week_board_card:contains('Tour Customer')",
+        },
     ],
 });
 
@@ -70,6 +90,38 @@ registry.category("web_tour.tours").add("key_account_week_board_phone", {
         },
         {
             trigger: ".o_week_board_day .o_week_board_card:contains('Tour Customer')",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("key_account_week_board_team", {
+    steps: () => [
+        ...nextWeek,
+        {
+            content: "The own week, without the rep's visit",
+            trigger: ".o_week_board_list:not(:contains('Tour Customer'))",
+        },
+        {
+            content: "The team",
+            trigger: ".o_week_board_show_team",
+            run: "click",
+        },
+        {
+            content: "The rep's total",
+            trigger: ".o_week_board_row:contains('ka_rep'):contains('1 / 30')",
+            run: "click",
+        },
+        {
+            content: "The rep's week",
+            trigger: ".o_week_board_day .o_week_board_card:contains('Tour Customer')",
+        },
+        {
+            content: "Back to the team",
+            trigger: ".o_week_board_back",
+            run: "click",
+        },
+        {
+            trigger: ".o_week_board_row:contains('ka_rep2')",
         },
     ],
 });
