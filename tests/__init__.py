@@ -2,6 +2,7 @@ from . import test_administrators
 from . import test_attacks
 from . import test_bad_input
 from . import test_core_overrides
+from . import test_demo
 from . import test_forms
 from . import test_hoot
 from . import test_migrations
