@@ -43,6 +43,7 @@
         "views/tiering/key_account_tier_change_views.xml",
         "views/tiering/key_account_tier_views.xml",
         "views/planning/key_account_cadence_views.xml",
+        "views/planning/key_account_policy_views.xml",
         "views/relationship/key_account_buying_role_views.xml",
         "views/relationship/key_account_relationship_views.xml",
         "views/visit/key_account_commitment_views.xml",

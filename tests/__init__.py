@@ -4,6 +4,7 @@ from . import test_bad_input
 from . import test_core_methods
 from . import test_core_overrides
 from . import test_features
+from . import test_demo
 from . import test_forms
 from . import test_hoot
 from . import test_migrations

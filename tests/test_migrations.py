@@ -830,3 +830,11 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.7.0/pre-branch-criteria.py")
         self.assertFalse(rule.perm_read)
         self.assertTrue(rule.perm_write)
+
+    def test_19_0_1_7_0_start(self):
+        """Who has been tiering for long needs no first steps."""
+        other = self.env["res.company"].create({"name": "New Company"})
+        self.company.key_account_computed_at = "2026-03-18 01:00:00"
+        self._migrate("19.0.1.7.0/post-start.py")
+        self.assertTrue(self.company.key_account_start_closed)
+        self.assertFalse(other.key_account_start_closed)

@@ -84,6 +84,7 @@ DIALOGS = {
 SALES_METHODS = {
     ("key.account.portfolio", "get_portfolio"),
     ("key.account.risk", "get_risk"),
+    ("key.account.start", "get_state"),
     ("crm.lead", "action_log_key_account_visit"),
     ("crm.lead", "action_view_key_account_visits"),
     ("key.account.effort.suggestion", "action_open"),
@@ -158,6 +159,7 @@ ACCOUNT_METHODS = {
 # Also whoever isn't an administrator of the company.
 ADMINISTRATOR_METHODS = {
     ("key.account.cadence", "action_preview"),
+    ("key.account.policy", "action_copy_cadence"),
     ("key.account.policy", "action_open_run"),
     ("key.account.policy", "action_open_undo"),
     ("key.account.policy", "action_compare_scorecard"),
@@ -192,6 +194,13 @@ OTHER_METHODS = {
     ("key.account.relationship.decide", "action_decide"): "portal internal own all",
     ("key.account.tier.preview", "action_view_moves"): "portal internal own all",
     ("key.account.tier.preview.line", "action_back"): "portal internal own all",
+    # of one's own company
+    ("key.account.start", "action_close"): "portal internal own all",
+    ("key.account.start", "action_open_cadence"): "portal internal own all",
+    ("key.account.start", "action_open_policy"): "portal internal own all",
+    ("key.account.start", "action_open_salespeople"): "portal internal own all",
+    ("key.account.start", "action_plan"): "portal internal own all",
+    ("key.account.start", "get_panel"): "portal internal own all",
     # with own documents, nobody assigns
     ("key.account.assignment", "action_apply"): "portal internal own",
     ("key.account.assignment", "action_apply_all"): "portal internal own",
@@ -214,6 +223,7 @@ CORE_METHODS = {
 }
 CRUD = {"create", "default_get", "onchange", "unlink", "write"}
 ARGUMENTS = {
+    "get_state": ["key.account"],
     "action_move": ["2031-01-06", False],
     "action_plan": ["2031-01-06", False],
     "action_undo_move": ["2031-01-06", False],

@@ -26,6 +26,8 @@ class ResCompany(models.Model):
     key_account_run_key = fields.Char(groups="base.group_system", readonly=True)
     # Whether planning has made the due dates of all accounts.
     key_account_has_dues = fields.Boolean(groups="base.group_system", readonly=True)
+    # Whether an administrator has closed the panel of the first steps.
+    key_account_start_closed = fields.Boolean(groups="base.group_system", readonly=True)
     key_account_planning = fields.Boolean(
         groups=READERS,
         string="Plan Visits Automatically",

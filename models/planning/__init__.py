@@ -11,6 +11,7 @@ from . import key_account_plan_candidates
 from . import key_account_plan_revision
 from . import key_account_plan_values
 from . import key_account_planner
+from . import key_account_policy
 from . import key_account_target
 from . import res_company
 from . import res_partner

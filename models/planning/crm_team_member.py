@@ -1,7 +1,10 @@
 from odoo import api, fields, models
 
-from ...const import SENIORITIES
+from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ..account import bounds
+
+# Whoever leads a team without being a member of it.
+LEADER_SENIORITY = "senior"
 
 
 class CrmTeamMember(models.Model):
@@ -21,6 +24,12 @@ class CrmTeamMember(models.Model):
         help="Visits and calls that the salesperson can make on a full working day. "
         "0: as the company's settings say. Visits that are planned already stay where "
         "they are.",
+    )
+    resource_calendar_id = fields.Many2one(
+        related="user_id.resource_calendar_id",
+        string="Working Hours",
+        groups="sales_team.group_sale_salesman",
+        help="Empty: as the company works.",
     )
 
     @api.model_create_multi
@@ -81,3 +90,20 @@ class CrmTeamMember(models.Model):
             )
         )
         return {member.user_id.id: member.crm_team_id for member in members}
+
+    @api.model
+    def _get_seniorities(self, company):
+        """Return ``{user id: seniority}`` of who is in a sales team of ``company``, or
+        leads one. Of several seniorities the highest counts."""
+        seniorities = {}
+        teams = [company.id, False]
+        for member in self.sudo().search([("crm_team_id.company_id", "in", teams)]):
+            seniority = member.seniority or "regular"
+            known = seniorities.get(member.user_id.id, seniority)
+            seniorities[member.user_id.id] = max(
+                seniority, known, key=SENIORITY_NUMBERS.get
+            )
+        for team in self.env["crm.team"].sudo().search([("company_id", "in", teams)]):
+            if team.user_id:
+                seniorities.setdefault(team.user_id.id, LEADER_SENIORITY)
+        return seniorities

@@ -270,6 +270,15 @@ class KeyAccountCadence(models.Model):
         )
         return matching[:1] or (lines[:1] if own_interval else lines.browse())
 
+    def _get_first(self, tier):
+        """Return the first line of ``self`` that asks for visits or calls of a tier, on
+        whatever level and stage; executives' visits go by the level."""
+        return self.filtered(
+            lambda line: (
+                line.track != "executive" and line.tier_id.id in (tier.id, False)
+            )
+        )[:1]
+
     def _get_interval(self, days=0):
         """Return count and unit of the interval.
 

@@ -186,6 +186,8 @@ class KeyAccountPolicy(models.Model):
         change without a word."""
         if not self.method:
             return None
+        if not self._origin and not self.tier_ids:
+            self.tier_ids = self._prepare_preset_tiers()
         method, tiers = self._get_method(), self._get_tiers()
         usual = method.get_usual_bounds(self.company_id or self.env.company)
         entered = method.bound and tiers.mapped(method.bound)
@@ -295,9 +297,19 @@ class KeyAccountPolicy(models.Model):
             "params": {
                 "type": "success",
                 "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                "next": self._get_action_after_run(),
             },
         }
+
+    def _get_action_after_run(self):
+        """Return where to go from the form: to the accounts, in the first steps."""
+        if not self.env.context.get("key_account_start"):
+            return {"type": "ir.actions.client", "tag": "soft_reload"}
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_key_account.key_account_action"
+        )
+        # the form isn't where one comes back to
+        return {**action, "target": "main"}
 
     def action_preview(self, values=None):
         """Show what a run would do, and change nothing: who moves, what the tiers hold,
@@ -471,6 +483,41 @@ class KeyAccountPolicy(models.Model):
     # -------------------------------------------------------------------------
     # Business
     # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_preset(self):
+        """Return the policy that came with us, as superuser; an empty recordset if it
+        was deleted, or became another company's."""
+        preset = self.env.ref(
+            "crm_key_account.policy_default", raise_if_not_found=False
+        )
+        preset = (preset or self.browse()).sudo()
+        return preset.filtered(
+            lambda policy: (
+                not policy.company_id or policy.company_id in self.env.companies
+            )
+        )
+
+    def _prepare_preset_tiers(self):
+        """Return the tiers that a new policy begins with."""
+        names = ("name", "code", "sequence", "color", "threshold", "share")
+        return [
+            Command.create(
+                {"preset_id": tier.id, **{name: tier[name] for name in names}}
+            )
+            for preset in self._get_preset()
+            for tier in preset._get_tiers()
+        ]
+
+    @api.model
+    def _get_preset_tier(self, tier):
+        """Return the tier of :meth:`_get_preset` like ``tier``: with its code, else in
+        its place, the last one for those behind; as superuser, perhaps empty."""
+        preset = self._get_preset()
+        tiers = preset._get_tiers() if preset else tier.browse()
+        place = [*tier.policy_id._get_tiers()].index(tier)
+        same = tiers.filtered(lambda each: each.code and each.code == tier.code)
+        return same[:1] or tiers[place : place + 1] or tiers[-1:]
 
     @api.model
     def _get_for_company(self, company):

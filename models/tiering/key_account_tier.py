@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
@@ -81,6 +81,13 @@ class KeyAccountTier(models.Model):
         search="_search_is_best",
         help="The first tier of its policy: its accounts are the key accounts.",
     )
+    preset_id = fields.Many2one(
+        "key.account.tier",
+        store=False,
+        inverse="_inverse_preset_id",
+        help="Technical: the tier that a new one on a form begins as. It takes over "
+        "what the form doesn't show.",
+    )
 
     _code_uniq = models.Constraint(
         "UNIQUE(policy_id, code)",
@@ -101,6 +108,26 @@ class KeyAccountTier(models.Model):
         policies = policies.with_context(active_test=False).search(Domain.TRUE)
         best = [policy._get_tiers()[:1].id for policy in policies]
         return Domain("id", "in", best)
+
+    @api.depends("name")
+    @api.depends_context("key_account_tier_policy", "lang")
+    def _compute_display_name(self):
+        """Name the policy too, where a list asks for it and there are several."""
+        super()._compute_display_name()
+        if not self.env.context.get("key_account_tier_policy"):
+            return
+        if self.env["key.account.policy"].search_count([], limit=2) < 2:
+            return
+        for tier in self.filtered("policy_id"):
+            tier.display_name = f"{tier.name} ({tier.policy_id.sudo().name})"
+
+    def _inverse_preset_id(self):
+        for tier in self.filtered("preset_id"):
+            preset = tier.preset_id
+            tier.min_seniority = preset.min_seniority
+            tier.coverage_months = preset.coverage_months
+            cells = preset.cell_ids.copy_data({"tier_id": tier.id})
+            tier.cell_ids = [Command.create(vals) for vals in cells]
 
     @api.model_create_multi
     def create(self, vals_list):

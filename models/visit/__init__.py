@@ -6,6 +6,7 @@ from . import key_account_checklist_item
 from . import key_account_commitment
 from . import key_account_due
 from . import key_account_night
+from . import key_account_start
 from . import key_account_visit_file
 from . import key_account_visit
 from . import key_account_visit_follow

@@ -4,6 +4,7 @@ from datetime import timedelta
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..account.attempts import CONFLICTS, Attempts
@@ -192,6 +193,28 @@ class KeyAccountNight(models.Model):
                 return False
         attempts(self._finish, "planning")
         return True
+
+    @api.model
+    def _run_now(self, company):
+        """Do all phases for one company at once, in the transaction of whoever asks for
+        it. Doesn't commit.
+
+        The job is kept from beginning meanwhile, as core does for one that runs: of
+        two that plan the same, one would begin anew for nothing.
+
+        :return: the visits planned
+        :raise UserError: if the job, or somebody else, is at it
+        """
+        job = self.env.ref("crm_key_account.ir_cron_tiering", raise_if_not_found=False)
+        if job and not job.sudo().try_lock_for_update(allow_referencing=True):
+            raise UserError(
+                self.env._(
+                    "Customers are being tiered and visits planned at the moment: look "
+                    "again in a few minutes."
+                )
+            )
+        self.env["key.account.policy"].sudo()._run_companies(company)
+        return self.env["key.account.planner"]._generate(company=company)
 
     def _finish(self, phase):
         self.phases = _sort_phases(set(self.phases) - {phase})

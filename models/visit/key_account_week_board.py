@@ -82,6 +82,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 days,
             ),
             "backlog_count": dues.search_count(waiting),
+            # why nothing waits: perhaps nobody looked so far
+            "empty": self.env["key.account.start"].get_state(dues._name)["state"],
         }
 
     @api.model

@@ -13,6 +13,7 @@ from . import test_sales_rights
 from . import test_settlement
 from . import test_thumb
 from . import test_substitute
+from . import test_start
 from . import test_twice
 from . import test_visits
 from . import test_week_board

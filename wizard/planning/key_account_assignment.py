@@ -19,8 +19,6 @@ from ...models.planning.key_account_cadence import TRACK_MODES
 CAPACITY_WEEKS = 12
 # Over how many full months attainment is reckoned.
 ATTAINMENT_MONTHS = 3
-# Whoever leads a team without being a member of it.
-LEADER_SENIORITY = "senior"
 
 
 class KeyAccountAssignment(models.TransientModel):
@@ -171,7 +169,7 @@ class KeyAccountAssignment(models.TransientModel):
     def _prepare_lines(self, company):
         """Return the values of the lines of ``company``; a fixed number of queries."""
         rows = self._get_accounts(company)
-        members = self._get_members(company)
+        members = self.env["crm.team.member"]._get_seniorities(company)
         problems = {}
         for row in rows:
             if problem := self._get_problem(row, members):
@@ -234,30 +232,6 @@ class KeyAccountAssignment(models.TransientModel):
             )
         )
         return self.env.cr.dictfetchall()
-
-    @api.model
-    def _get_members(self, company):
-        """Return ``{user id: seniority}`` of who is in a sales team of ``company``, or
-        leads one. Of several seniorities the highest counts."""
-        members = {}
-        for member in (
-            self.env["crm.team.member"]
-            .sudo()
-            .search([("crm_team_id.company_id", "in", [company.id, False])])
-        ):
-            seniority = member.seniority or "regular"
-            known = members.get(member.user_id.id, seniority)
-            members[member.user_id.id] = max(
-                seniority, known, key=SENIORITY_NUMBERS.get
-            )
-        for team in (
-            self.env["crm.team"]
-            .sudo()
-            .search([("company_id", "in", [company.id, False])])
-        ):
-            if team.user_id:
-                members.setdefault(team.user_id.id, LEADER_SENIORITY)
-        return members
 
     @api.model
     def _get_problem(self, row, members):

@@ -176,6 +176,9 @@ class KeyAccountTierPreview(models.TransientModel):
         )
 
     def _get_action(self):
+        context = {"dialog_size": "extra-large"}
+        if self.env.context.get("key_account_start"):
+            context["key_account_start"] = True
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("What Would Change"),
@@ -184,7 +187,7 @@ class KeyAccountTierPreview(models.TransientModel):
             "views": [[False, "form"]],
             "view_mode": "form",
             "target": "new",
-            "context": {"dialog_size": "extra-large"},
+            "context": context,
         }
 
     def action_view_moves(self):
@@ -209,7 +212,8 @@ class KeyAccountTierPreview(models.TransientModel):
             self.check_access("read")
             return {**close, "infos": {"key_account_run": True}}
         action = self.policy_id.action_run()
-        action["params"]["next"] = close
+        if not self.env.context.get("key_account_start"):
+            action["params"]["next"] = close
         return action
 
 

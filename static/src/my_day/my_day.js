@@ -1,5 +1,6 @@
 import {Component, useState} from "@odoo/owl";
 import {KanbanController} from "@web/views/kanban/kanban_controller";
+import {KeyAccountKanbanRenderer} from "../start/start_views";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {kanbanView} from "@web/views/kanban/kanban_view";
@@ -151,4 +152,5 @@ export class MyDayController extends KanbanController {
 registry.category("views").add("key_account_my_day", {
     ...kanbanView,
     Controller: MyDayController,
+    Renderer: KeyAccountKanbanRenderer,
 });

@@ -1,0 +1,325 @@
+from odoo import api, models
+from odoo.exceptions import RedirectWarning, UserError
+
+from ...const import SENIORITY_NUMBERS
+
+# What is empty until customers were tiered once
+TIER_MODELS = {
+    "key.account",
+    "key.account.assignment",
+    "key.account.proposal",
+    "key.account.tier.change",
+}
+# And until visits were planned once
+VISIT_MODELS = {
+    "key.account.due",
+    "key.account.effort.suggestion",
+    "key.account.visit",
+    "key.account.visit.figures",
+}
+
+
+class KeyAccountStart(models.AbstractModel):
+    """The first hour of a company: four steps from the installation to the first
+    planned week, and why a screen is empty until then.
+
+    A step is done by what is there, not by who pressed what: nothing is stored but
+    that somebody closed the panel. Whatever a night did by itself is done too.
+    """
+
+    _name = "key.account.start"
+    _description = "First Steps"
+
+    # -------------------------------------------------------------------------
+    # What is there
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def get_state(self, model):
+        """Return why a screen of ``model`` may be empty in the user's company, and who
+        may do something about it.
+
+        :return: a dict; ``state``: ``tiers``, nobody was tiered so far; ``off``, the
+            company doesn't plan; ``visits``, nothing was planned so far; False
+        """
+        self.env["key.account"].check_access("read")
+        company = self.env.company._get_key_account_home().sudo()
+        state = False
+        if model in TIER_MODELS | VISIT_MODELS and not company.key_account_computed_at:
+            state = "tiers"
+        elif model in VISIT_MODELS and not company.key_account_planning:
+            state = "off"
+        elif model in VISIT_MODELS and not self._is_planned(company):
+            state = "visits"
+        return {
+            "state": state,
+            "can_start": self._is_administrator() and self._is_home(),
+            "can_set": self.env.user.has_group("base.group_system"),
+        }
+
+    @api.model
+    def get_panel(self):
+        """Return the steps of the user's company, a list of dicts; False: the panel was
+        closed, all is done, or another company keeps the accounts."""
+        self._check_administrator()
+        company = self.env.company
+        if company.sudo().key_account_start_closed or not self._is_home():
+            return False
+        policy = self.env["key.account.policy"]._get_for_company(company).sudo()
+        steps = [
+            self._prepare_tiers(company, policy),
+            self._prepare_cadence(company, policy),
+            self._prepare_salespeople(company, policy),
+            self._prepare_plan(company),
+        ]
+        return not all(step["done"] for step in steps) and steps
+
+    @api.model
+    def _prepare_tiers(self, company, policy):
+        is_done = bool(policy and company.sudo().key_account_computed_at)
+        return {
+            "name": "tiers",
+            "title": self.env._("How to Tier"),
+            "text": policy.name
+            if is_done
+            else self.env._(
+                "Choose how customers are ranked, and preview your pyramid before "
+                "anything is saved."
+            ),
+            "button": self.env._("Configure"),
+            "action": "action_open_policy",
+            "done": is_done,
+        }
+
+    @api.model
+    def _prepare_cadence(self, company, policy):
+        missing = policy._get_tiers_without_cadence(company) if policy else policy
+        if missing:
+            text = self.env._(
+                "No line asks for visits to: %s.", ", ".join(missing.mapped("name"))
+            )
+        elif policy:
+            lines = self.env["key.account.cadence"]._get_lines(company)
+            text = "; ".join(
+                f"{tier.name}: {lines._get_first(tier)._get_interval_text()}"
+                for tier in policy._get_tiers()
+            )
+        else:
+            text = self.env._("Each tier has an interval of its own.")
+        return {
+            "name": "cadence",
+            "title": self.env._("How Often to Visit"),
+            "text": text,
+            "button": self.env._("Configure"),
+            "action": "action_open_cadence",
+            "done": bool(policy and not missing),
+        }
+
+    @api.model
+    def _prepare_salespeople(self, company, policy):
+        seniorities = self.env["crm.team.member"]._get_seniorities(company)
+        users = self.env["res.users"].sudo().browse(seniorities)
+        users = users.filtered(
+            lambda user: user.active and not user.share and company in user.company_ids
+        )
+        seniorities = {user.id: seniorities[user.id] for user in users}
+        best = max(map(SENIORITY_NUMBERS.get, seniorities.values()), default=0)
+        lacking = policy.tier_ids.filtered(
+            lambda tier: SENIORITY_NUMBERS.get(tier.min_seniority, 0) > best
+        )
+        if not seniorities:
+            text = self.env._("Nobody is in a sales team.")
+        elif lacking:
+            text = self.env._(
+                "Nobody has the seniority that is asked for at: %s.",
+                ", ".join(lacking.mapped("name")),
+            )
+        else:
+            text = self.env._("%s salespeople", len(seniorities))
+        return {
+            "name": "salespeople",
+            "title": self.env._("Who Visits"),
+            "text": text,
+            "button": self.env._("Configure"),
+            "action": "action_open_salespeople",
+            "done": bool(seniorities and not lacking),
+        }
+
+    @api.model
+    def _prepare_plan(self, company):
+        count = self._count_planned(company)
+        return {
+            "name": "plan",
+            "title": self.env._("Plan Visits"),
+            "text": self.env._("%s visits planned", count)
+            if count
+            else self.env._(
+                "Tiers all customers and plans the visits that are due. From tomorrow "
+                "on, this is done every night."
+            ),
+            "button": self.env._("Plan Visits Now"),
+            "action": "action_plan",
+            "done": bool(count) and self._is_planned(company),
+        }
+
+    @api.model
+    def _is_planned(self, company):
+        """Return whether planning has looked at the accounts of ``company`` once: it
+        leaves a visit, or says why there is none."""
+        if not company.sudo().key_account_has_dues:
+            return False
+        home = ("company_id", "=", company.id)
+        visits = self.env["key.account.visit"].sudo()
+        if visits.search_count([home, ("cadence_id", "!=", False)], limit=1):
+            return True
+        dues = self.env["key.account.due"].sudo()
+        waiting = [home, ("is_waiting", "=", True), ("reason", "=", False)]
+        return not dues.search_count(waiting, limit=1)
+
+    @api.model
+    def _count_planned(self, company):
+        return self.env["key.account.visit"].search_count(
+            [("company_id", "=", company.id), ("state", "=", "planned")]
+        )
+
+    # -------------------------------------------------------------------------
+    # Actions
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def action_close(self):
+        """Close the panel for all administrators of the company."""
+        self._check_administrator()
+        # sudo: a setting of the company
+        self.env.company.sudo().key_account_start_closed = True
+
+    @api.model
+    def action_open_policy(self):
+        """Open the policy in force, where a method is chosen and previewed; a new one
+        where there is none."""
+        self._check_administrator()
+        company = self.env.company
+        policy = self.env["key.account.policy"]._get_for_company(company)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("How to Tier"),
+            "res_model": "key.account.policy",
+            "res_id": policy.id,
+            "views": [[False, "form"]],
+            "context": {"default_company_id": company.id, "key_account_start": True},
+        }
+
+    @api.model
+    def action_open_cadence(self):
+        self._check_administrator()
+        return self._get_action("key_account_cadence_action")
+
+    @api.model
+    def action_open_salespeople(self):
+        """List who visits for the company, to be edited."""
+        self._check_administrator()
+        action = self._get_action("crm_team_member_action_key_account")
+        companies = [self.env.company.id, False]
+        action["domain"] = [("crm_team_id.company_id", "in", companies)]
+        return action
+
+    @api.model
+    def action_plan(self):
+        """Tier and plan for the user's company now, and show the planned week.
+
+        :raise UserError: if the company doesn't plan, another one keeps its accounts,
+            or the nightly job is at work
+        """
+        self._check_administrator()
+        company = self.env.company
+        home = company._get_key_account_home()
+        if home != company:
+            raise UserError(
+                self.env._(
+                    "The accounts of %(company)s are kept in %(home)s: change to that "
+                    "company to plan.",
+                    company=company.name,
+                    home=home.sudo().name,
+                )
+            )
+        if not company.sudo().key_account_planning:
+            self._raise_planning_is_off(company)
+        visits = self.env["key.account.night"]._run_now(company)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success" if visits else "warning",
+                "sticky": not visits,
+                "message": self._get_planned_text(company, len(visits)),
+                "next": self._get_action("key_account_week_board_action")
+                if visits
+                else {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _raise_planning_is_off(self, company):
+        message = self.env._(
+            "No visits are planned in %s: switch on Plan Visits Automatically in the "
+            "settings.",
+            company.name,
+        )
+        if not self.env.user.has_group("base.group_system"):
+            raise UserError(message)
+        settings = self.env.ref("crm.crm_config_settings_action")
+        raise RedirectWarning(message, settings.id, self.env._("Settings"))
+
+    @api.model
+    def _get_planned_text(self, company, count):
+        """Return what came of a planning, in words."""
+        days = company.sudo().key_account_horizon_days
+        waiting = self.env["key.account.due"].search_count(
+            [("company_id", "=", company.id), ("is_waiting", "=", True)]
+        )
+        accounts = self.env["key.account"].search_count(
+            [("company_id", "=", company.id), ("tier_id", "!=", False)], limit=1
+        )
+        if not accounts:
+            return self.env._(
+                "No customer of %s has an invoice, an order or a lead yet: there is "
+                "nobody to visit.",
+                company.name,
+            )
+        if count:
+            text = self.env._(
+                "%(count)s visits planned for the next %(days)s days.",
+                count=count,
+                days=days,
+            )
+        else:
+            text = self.env._(
+                "No further visit is due in the next %(days)s days: %(count)s are "
+                "planned.",
+                count=self._count_planned(company),
+                days=days,
+            )
+        if waiting:
+            more = self.env._("%s more are due and wait in the backlog.", waiting)
+            text = f"{text} {more}"
+        return text
+
+    @api.model
+    def _get_action(self, name):
+        return self.env["ir.actions.actions"]._for_xml_id(f"crm_key_account.{name}")
+
+    # -------------------------------------------------------------------------
+    # Rights
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _is_administrator(self):
+        return self.env["key.account.policy"].has_access("write")
+
+    @api.model
+    def _check_administrator(self):
+        self.env["key.account.policy"].check_access("write")
+
+    @api.model
+    def _is_home(self):
+        company = self.env.company
+        return company._get_key_account_home() == company

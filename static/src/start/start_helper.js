@@ -1,0 +1,60 @@
+import {ActionHelper} from "@web/views/action_helper";
+import {callStart} from "./start_panel";
+import {onWillStart} from "@odoo/owl";
+import {useService} from "@web/core/utils/hooks";
+
+const ACCOUNTS = "crm_key_account.key_account_action";
+const POLICIES = "crm_key_account.key_account_policy_action";
+const SETTINGS = "crm.crm_config_settings_action";
+
+/**
+ * Why a list is empty: nobody was tiered yet, nothing was planned yet, filters that
+ * somebody has set hide it, or what the action's own help says.
+ *
+ * Asked for when the list is empty: help that comes with the action may be of yesterday.
+ */
+export class StartHelper extends ActionHelper {
+    static template = "crm_key_account.StartHelper";
+
+    setup() {
+        this.action = useService("action");
+        this.orm = useService("orm");
+        this.ui = useService("ui");
+        onWillStart(async () => {
+            this.start = await this.orm.call("key.account.start", "get_state", [
+                this.resModel,
+            ]);
+        });
+    }
+
+    get resModel() {
+        return this.env.searchModel?.resModel || "key.account";
+    }
+
+    /** Whether somebody filters, beyond what the screen does by itself. */
+    get isFiltered() {
+        const {query = [], searchItems = {}} = this.env.searchModel || {};
+        return query.some(({searchItemId}) => {
+            const {isDefault, type} = searchItems[searchItemId];
+            const isGroup = ["groupBy", "dateGroupBy"].includes(type);
+            return !isGroup && (type === "favorite" || !isDefault);
+        });
+    }
+
+    onClickStart() {
+        // The panel of the first steps is there; who has closed it begins with the tiers
+        this.action.doAction(this.resModel === "key.account" ? POLICIES : ACCOUNTS);
+    }
+
+    async onClickPlan() {
+        await this.action.doAction(await callStart(this, "action_plan"));
+    }
+
+    onClickSettings() {
+        this.action.doAction(SETTINGS);
+    }
+
+    onClickFilters() {
+        this.env.searchModel.clearFilters();
+    }
+}

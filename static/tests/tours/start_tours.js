@@ -1,0 +1,162 @@
+import {registry} from "@web/core/registry";
+
+const tours = registry.category("web_tour.tours");
+const step = (name) => `.o_key_account_start [data-step=${name}]`;
+
+// Each "click" is one of the user's: twelve at most.
+tours.add("key_account_first_hour", {
+    steps: () => [
+        {
+            content: "1. The apps",
+            trigger: ".o_navbar_apps_menu button",
+            run: "click",
+        },
+        {
+            content: "2. CRM",
+            trigger: ".o-dropdown--menu [data-menu-xmlid='crm.crm_menu_root']",
+            run: "click",
+        },
+        {
+            content: "3. The accounts",
+            trigger:
+                ".o_menu_sections [data-menu-xmlid='crm_key_account.key_account_menu']",
+            run: "click",
+        },
+        {
+            content: "No ghosts, and what comes next stands out",
+            trigger: `.o_action:not(:has(.o_view_sample_data)) ${step("tiers")}[data-done='0'] .btn-primary`,
+        },
+        {
+            content: "The cadence that came with us is there",
+            trigger: `${step("cadence")}[data-done='1']:contains('Key account: weekly')`,
+        },
+        {
+            content: "4. How to tier",
+            trigger: `${step("tiers")} button`,
+            run: "click",
+        },
+        {
+            content: "5. A preset",
+            trigger: ".o_field_widget[name=method] input[data-value=pyramid]",
+            run: "click",
+        },
+        {
+            trigger:
+                "[name=tier_ids] .o_data_row:contains('Key account') [name=share]:contains('5')",
+        },
+        {
+            content: "6. Look first",
+            trigger: ".o_form_view button[name=action_preview]",
+            run: "click",
+        },
+        {
+            trigger: ".modal [name=line_ids] .o_data_row:contains('Fresh Customer 0')",
+        },
+        {
+            content: "7. Take it",
+            trigger: ".modal button[name=action_run]:contains('Save and Run')",
+            run: "click",
+        },
+        {
+            content: "One's own pyramid",
+            trigger:
+                ".o_list_view .o_data_row:contains('Fresh Customer 0') [name=tier_id]:contains('Key account')",
+        },
+        {
+            trigger: `${step("tiers")}[data-done='1']`,
+        },
+        {
+            content: "8. Nobody is senior enough for key accounts so far",
+            trigger: `${step("salespeople")}[data-done='0']:contains('Key account') button`,
+            run: "click",
+        },
+        {
+            content: "9. The seniority",
+            trigger: ".o_data_row:contains('Fresh Admin') td[name=seniority]",
+            run: "click",
+        },
+        {
+            content: "10. Senior",
+            trigger: ".o_data_row .o_selection_badge:contains('Senior')",
+            run: "click",
+        },
+        {
+            content: "11. Back",
+            trigger: ".breadcrumb-item a, .o_back_button",
+            run: "click",
+        },
+        {
+            trigger: `${step("salespeople")}[data-done='1']:contains('1 salespeople')`,
+        },
+        {
+            content: "12. Plan",
+            trigger: `${step("plan")} .btn-primary`,
+            run: "click",
+        },
+        {
+            content: "How many",
+            trigger: ".o_notification:contains('visits planned for the next 14 days')",
+        },
+        {
+            content: "The first week",
+            trigger: ".o_week_board .o_week_board_card:contains('Fresh Customer')",
+        },
+    ],
+});
+
+tours.add("key_account_empty_tiers", {
+    steps: () => [
+        {
+            content: "A rep is told, and has no button",
+            trigger:
+                ".o_view_nocontent:contains('No customer has a tier yet'):not(:has(button))",
+        },
+    ],
+});
+
+tours.add("key_account_empty_visits", {
+    steps: () => [
+        {
+            content: "An administrator has the button that helps",
+            trigger:
+                ".o_view_nocontent:contains('No visits have been planned yet') button:contains('Plan Visits Now')",
+            run: "click",
+        },
+        {
+            trigger: ".o_notification:contains('1 visits planned')",
+        },
+        {
+            content: "Back at the visits, which are somebody else's",
+            trigger: ".breadcrumb-item a, .o_back_button",
+            run: "click",
+        },
+        {
+            trigger: ".o_view_nocontent:contains('No visits here')",
+        },
+    ],
+});
+
+tours.add("key_account_empty_filter", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Start Customer 1')",
+        },
+        {
+            trigger: ".o_searchview_input",
+            run: "edit Nobody of that name",
+        },
+        {
+            trigger: ".o_searchview_autocomplete .o-dropdown-item:contains('Customer')",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_view_nocontent:contains('Nothing here matches the filters') button",
+            run: "click",
+        },
+        {
+            content: "There it is again",
+            trigger: ".o_data_row:contains('Start Customer 1')",
+        },
+    ],
+});
