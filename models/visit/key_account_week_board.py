@@ -259,7 +259,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 "track_name": tracks[visit.track],
                 "summary": visit.summary,
                 "is_fixed": visit.is_date_fixed,
-                "is_overdue": visit._is_overdue_on(today),
+                "is_overdue": bool(visit._get_days_overdue(today)),
+                "days_overdue": visit._get_days_overdue(today),
                 "meeting": visit._get_meeting_hour(),
             }
             for visit in visits.sorted(get_key)
@@ -284,6 +285,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 "track": row.track,
                 "track_name": tracks[row.track],
                 "date_due": fields.Date.to_string(row.date_due),
+                "days_overdue": row.days_overdue,
                 "overdue_ratio": round(row.overdue_ratio, 2),
                 "reason": reasons.get(row.reason, False),
             }

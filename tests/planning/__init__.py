@@ -11,3 +11,4 @@ from . import test_planning
 from . import test_time_zones
 from . import test_working_times
 from . import test_year
+from . import test_cadence_lines
