@@ -89,6 +89,7 @@
         "views/plan/res_config_settings_views.xml",
         "views/portfolio/key_account_portfolio_views.xml",
         "views/visit/res_config_settings_views.xml",
+        "report/key_account_gap_views.xml",
     ],
     "demo": [
         "demo/product_product_demo.xml",

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..const import RELATIONSHIP_LEVELS
+from ..models.account.key_account_shown import open_partner
 
 KINDS = {
     "tier": "key.account.tier.change",
@@ -13,6 +14,7 @@ class KeyAccountProposal(models.Model):
     """What waits for a decision: proposed tiers and proposed levels in one list."""
 
     _name = "key.account.proposal"
+    _inherit = "key.account.shown"
     _description = "Proposal"
     _auto = False
     _order = "date desc, id desc"
@@ -42,9 +44,9 @@ class KeyAccountProposal(models.Model):
 
     kind = fields.Selection([("tier", "Tier"), ("level", "Level")], readonly=True)
     change_id = fields.Many2oneReference(
-        model_field="change_model", aggregator=None, readonly=True
+        is_internal=True, model_field="change_model", aggregator=None, readonly=True
     )
-    change_model = fields.Char(readonly=True)
+    change_model = fields.Char(is_internal=True, readonly=True)
     partner_id = fields.Many2one("res.partner", string="Customer", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
     partner_user_id = fields.Many2one("res.users", string="Salesperson", readonly=True)
@@ -114,6 +116,9 @@ class KeyAccountProposal(models.Model):
         for proposal in self:
             # sudo: whoever may read the proposal may read whose it is
             proposal.display_name = proposal.sudo().partner_id.display_name
+
+    def action_open_partner(self):
+        return open_partner(self)
 
     def action_open_apply(self):
         return self._get_decision_action("applied", self.env._("Apply"))

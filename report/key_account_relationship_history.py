@@ -2,6 +2,7 @@ from odoo import fields, models
 from odoo.tools import SQL
 
 from ..const import RELATIONSHIP_LEVELS
+from ..models.account.key_account_shown import open_partner
 
 
 class KeyAccountRelationshipHistory(models.Model):
@@ -9,6 +10,7 @@ class KeyAccountRelationshipHistory(models.Model):
     what was applied last counts on."""
 
     _name = "key.account.relationship.history"
+    _inherit = "key.account.shown"
     _description = "Relationship History"
     _auto = False
     _order = "month desc, partner_id"
@@ -20,6 +22,7 @@ class KeyAccountRelationshipHistory(models.Model):
     user_id = fields.Many2one("res.users", string="Salesperson", readonly=True)
     level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
     level_number = fields.Integer(
+        is_internal=True,
         string="Level (1-4)",
         readonly=True,
         aggregator="avg",
@@ -51,3 +54,6 @@ class KeyAccountRelationshipHistory(models.Model):
             """,
             fields.Date.context_today(self),
         )
+
+    def action_open_partner(self):
+        return open_partner(self)

@@ -13,6 +13,7 @@ class KeyAccountRelationshipStatus(models.Model):
     accounts keep what the same query says in sum (``_refresh_relationships``)."""
 
     _name = "key.account.relationship.status"
+    _inherit = "key.account.shown"
     _description = "Relationship Evidence by Criterion"
     _auto = False
     _order = "level_number, sequence, id"
@@ -26,8 +27,8 @@ class KeyAccountRelationshipStatus(models.Model):
         readonly=True,
     )
     level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
-    level_number = fields.Integer(readonly=True, aggregator=None)
-    sequence = fields.Integer(readonly=True, aggregator=None)
+    level_number = fields.Integer(is_internal=True, readonly=True, aggregator=None)
+    sequence = fields.Integer(is_internal=True, readonly=True, aggregator=None)
     kind = fields.Selection(related="criterion_id.kind")
     state = fields.Selection(
         [("holds", "Holds"), ("lapsed", "Lapsed"), ("missing", "Missing")],
@@ -37,7 +38,9 @@ class KeyAccountRelationshipStatus(models.Model):
     finding = fields.Char(compute="_compute_finding", help="What was found.")
     date = fields.Date(readonly=True, string="Last Proof")
     date_lapse = fields.Date(readonly=True, string="Lapses On")
-    evidence_id = fields.Many2one("key.account.relationship.evidence", readonly=True)
+    evidence_id = fields.Many2one(
+        "key.account.relationship.evidence", readonly=True, is_internal=True
+    )
     note = fields.Text(related="evidence_id.note")
     said_by_id = fields.Many2one(related="evidence_id.user_id", string="Said By")
 

@@ -24,6 +24,7 @@ class KeyAccountVisitFigures(models.Model):
     """
 
     _name = "key.account.visit.figures"
+    _inherit = "key.account.shown"
     _description = "Visit Figures"
     _auto = False
     _order = "date desc, id desc"
@@ -59,7 +60,7 @@ class KeyAccountVisitFigures(models.Model):
         help="The tier when the month began; without a target, the tier when the visit "
         "was planned.",
     )
-    tier_color = fields.Integer(related="tier_id.color")
+    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
     track = fields.Selection(TRACKS, readonly=True)
 
     possible_count = fields.Integer(

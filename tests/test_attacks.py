@@ -860,11 +860,11 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertEqual(task.user_id, self.rep)
         self.assertEqual(task.key_account_role, "promise")
         self.assertIn("New machines", task.summary)
-        self.assertIn("26 Jun", task.summary)
+        self.assertIn("Jun 26", task.summary)
         tasks = self.partner.activity_ids
         # the correction of a promise moves nothing either, and is told
         for values, told in (
-            ({"next_date": "2026-06-30", "next_theme": "Old ones"}, "30 Jun, Old ones"),
+            ({"next_date": "2026-06-30", "next_theme": "Old ones"}, "Jun 30, Old ones"),
             ({"next_date": False}, "Old ones"),
         ):
             logged.write(values)

@@ -838,3 +838,42 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.7.0/post-start.py")
         self.assertTrue(self.company.key_account_start_closed)
         self.assertFalse(other.key_account_start_closed)
+
+    def test_19_0_1_7_0_next_visit(self):
+        """The next visit is told from the executive's."""
+        both, alone = self._create_partner("Both"), self._create_partner("Alone")
+        self.Visit.create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "track": track,
+                    "user_id": user.id,
+                    "date_planned": f"2027-03-{day}",
+                }
+                for partner, track, user, day in (
+                    (both, "visit", self.rep, 20),
+                    (both, "executive", self.leader, 10),
+                    (alone, "contact", self.rep, 12),
+                )
+            ]
+        )
+        self.env.flush_all()
+        # as 19.0.1.6.0 had it
+        self.cr.execute(
+            """
+            ALTER TABLE key_account RENAME COLUMN regular_visit_date TO next_visit_date;
+            UPDATE key_account
+               SET next_visit_date = LEAST(next_visit_date, executive_visit_date),
+                   executive_visit_date = NULL, executive_visit_user_id = NULL;
+            """
+        )
+        self._migrate("19.0.1.7.0/pre-next-visit.py")
+        self._migrate("19.0.1.7.0/post-next-visit.py")
+        for partner, user, day, whose in (
+            (both, self.rep, 20, False),
+            (both, self.leader, 10, False),
+            (alone, self.rep, 12, False),
+        ):
+            card = self._get_card(partner).with_user(user)
+            self.assertEqual(card.next_visit_date, date(2027, 3, day))
+            self.assertEqual(bool(card.next_visit_user_id), whose)

@@ -196,7 +196,8 @@ INVARIANTS = {
                   FROM key_account_visit
                  GROUP BY partner_id, company_id
                ) AS visits USING (partner_id, company_id)
-         WHERE account.next_visit_date IS DISTINCT FROM visits.next
+         WHERE LEAST(account.regular_visit_date, account.executive_visit_date)
+              IS DISTINCT FROM visits.next
             OR account.last_visit_date IS DISTINCT FROM visits.last
     """,
     "accounts that wait though there was room and nothing is said": """

@@ -1,3 +1,4 @@
+from . import key_account_shown
 from . import key_account_form
 from . import crm_lead
 from . import key_account

@@ -4,6 +4,11 @@ from datetime import datetime
 from functools import cache
 
 import pytz
+from babel.dates import format_date
+
+from odoo import fields
+from odoo.tools import babel_locale_parse
+from odoo.tools.misc import get_lang
 
 EASTERNMOST = "Pacific/Kiritimati"
 
@@ -26,6 +31,21 @@ def get_today(company, user=None):
 def get_latest_today():
     """Return today's date where the day begins first: nowhere is it a later one."""
     return datetime.now(pytz.timezone(EASTERNMOST)).date()
+
+
+def format_day(env, day, weekday=False):
+    """Return a day as the web client shows it beside: "12 Nov", "Nov 12" or "11月12日",
+    as the reader's language has it, with the year if it is another one than today's.
+
+    :param bool weekday: with the day of the week
+    """
+    if not day:
+        return ""
+    locale = babel_locale_parse(get_lang(env).code)
+    skeleton = "MMMEd" if weekday else "MMMd"
+    if day.year != fields.Date.context_today(env.user).year:
+        skeleton = f"y{skeleton}"
+    return format_date(day, locale.datetime_skeletons[skeleton], locale=locale)
 
 
 def get_sql_timezone(company):

@@ -26,3 +26,7 @@ class Date(Column, fields.Date):
 
 class Float(Column, fields.Float):
     pass
+
+
+class Integer(Column, fields.Integer):
+    pass

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from . import bounds
+from .unique_names import check_names, copy_names
 
 
 class KeyAccountChurnReason(models.Model):
@@ -15,6 +16,13 @@ class KeyAccountChurnReason(models.Model):
     name = bounds.Char(required=True, translate=True)
     sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     active = fields.Boolean(default=True)
+
+    @api.constrains("name")
+    def _check_name(self):
+        check_names(self)
+
+    def copy_data(self, default=None):
+        return copy_names(self, super().copy_data(default), default)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_use(self):

@@ -80,6 +80,7 @@ class KeyAccountForm(models.AbstractModel):
     defaults, ``create`` and ``write``."""
 
     _name = "key.account.form"
+    _inherit = "key.account.shown"
     _description = "Form of Key Accounts"
 
     @api.model

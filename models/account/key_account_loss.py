@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import format_date
 
 from . import bounds
+from .key_account_shown import open_partner
 
 # What administrators may correct later. The rest is what happened.
 EDITABLE_FIELDS = {"competitor_id", "note", "reason_id"}
@@ -34,7 +35,7 @@ class KeyAccountLoss(models.Model):
         ondelete="cascade",
         default=lambda self: self.env.company._get_key_account_home(),
     )
-    currency_id = fields.Many2one(related="company_id.currency_id")
+    currency_id = fields.Many2one(is_internal=True, related="company_id.currency_id")
     # A copy, so that the record rules need no join.
     partner_user_id = fields.Many2one(
         related="partner_id.user_id",
@@ -47,7 +48,9 @@ class KeyAccountLoss(models.Model):
         ondelete="restrict",
         help="Tier of the customer when it left.",
     )
-    tier_color = fields.Integer(related="tier_id.color", aggregator=None)
+    tier_color = fields.Integer(
+        is_internal=True, related="tier_id.color", aggregator=None
+    )
     revenue = fields.Monetary(
         string="Lost Revenue",
         readonly=True,
@@ -202,13 +205,7 @@ class KeyAccountLoss(models.Model):
         return True
 
     def action_open_partner(self):
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "res.partner",
-            "res_id": self.partner_id.id,
-            "view_mode": "form",
-        }
+        return open_partner(self)
 
     # -------------------------------------------------------------------------
     # Business

@@ -58,7 +58,7 @@ class KeyAccountPlan(models.Model):
         ondelete="cascade",
         default=lambda self: self.env.company._get_key_account_home(),
     )
-    currency_id = fields.Many2one(related="company_id.currency_id")
+    currency_id = fields.Many2one(is_internal=True, related="company_id.currency_id")
     # A copy, so that the record rules need no join.
     account_user_id = fields.Many2one(
         related="partner_id.user_id",
@@ -172,6 +172,7 @@ class KeyAccountPlan(models.Model):
     )
     review_activity_id = fields.Many2one(
         "mail.activity",
+        is_internal=True,
         readonly=True,
         copy=False,
         index="btree_not_null",

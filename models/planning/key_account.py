@@ -18,12 +18,22 @@ DECIDED_COLUMNS = {
 class KeyAccount(models.Model):
     _inherit = "key.account"
 
-    due_ids = fields.One2many("key.account.due", "account_id", readonly=True)
+    due_ids = fields.One2many(
+        "key.account.due", "account_id", readonly=True, is_internal=True
+    )
     is_overdue = fields.Boolean(
         compute="_compute_is_overdue",
         search="_search_is_overdue",
         help="On a track the due date has passed, whether a visit is planned or not; "
         "or the day has of a visit that a person planned.",
+    )
+    days_overdue = columns.Integer(
+        string="Days Late",
+        sql="_get_days_overdue_sql",
+        compute="_compute_is_overdue",
+        aggregator="max",
+        help="Since the due date, whatever day a visit is planned for: of the reader's "
+        "own visit first, then of the salesperson's, then of an executive's.",
     )
     next_due_date = columns.Date(
         string="Next Due",
@@ -50,48 +60,69 @@ class KeyAccount(models.Model):
             SQL.identifier(alias, "id"),
         )
 
+    def _get_days_overdue_sql(self, alias, _name):
+        return SQL(
+            "COALESCE((SELECT days FROM %s AS overdue WHERE overdue.id = %s"
+            " ORDER BY place, days DESC LIMIT 1), 0)",
+            self._get_overdue_sql(),
+            SQL.identifier(alias, "id"),
+        )
+
     @api.depends("due_ids.date_due", "next_visit_date")
-    @api.depends_context("tz")
+    @api.depends_context("tz", "uid")
     def _compute_is_overdue(self):
         self.env["key.account.visit"].flush_model()
         self.env["key.account.due"].flush_model()
         rows = self.env.execute_query(
             SQL(
-                "SELECT id FROM %s AS overdue WHERE id = ANY(%s)",
+                "SELECT DISTINCT ON (id) id, days FROM %s AS overdue"
+                " WHERE id = ANY(%s) ORDER BY id, place, days DESC",
                 self._get_overdue_sql(),
                 self.ids,
             )
         )
-        overdue = {row[0] for row in rows}
+        days = dict(rows)
         for card in self:
-            card.is_overdue = card.id in overdue
+            card.is_overdue = card.id in days
+            card.days_overdue = days.get(card.id, 0)
 
     def _search_is_overdue(self, operator, value):
         if operator != "in":
             return NotImplemented
         self.env["key.account.visit"].flush_model()
         self.env["key.account.due"].flush_model()
-        return Domain("id", "in", self._get_overdue_sql())
+        return Domain(
+            "id", "in", SQL("(SELECT id FROM %s AS overdue)", self._get_overdue_sql())
+        )
 
     @api.model
     def _get_overdue_sql(self):
-        """Return a query for the accounts that are overdue: on a track the due date has
-        passed, or that of a planned visit; what a person planned has its day alone."""
+        """Return a query for ``id`` and ``days`` of the accounts that are overdue: on a
+        track the due date has passed, or that of a planned visit; what a person planned
+        has its day alone. ``place`` says which of several the reader is told of."""
         today = fields.Date.context_today(self)
+        place = SQL(
+            "CASE WHEN user_id = %s THEN 0 WHEN track != 'executive' THEN 1 ELSE 2 END",
+            self.env.uid,
+        )
         return SQL(
             """(
-            SELECT account_id AS id
+            SELECT account_id AS id, %(today)s::date - date_due AS days,
+                   %(place)s AS place
               FROM key_account_due
              WHERE account_id IS NOT NULL AND date_due < %(today)s
-             UNION
-            SELECT card.id
-              FROM key_account_visit visit
+             UNION ALL
+            SELECT card.id,
+                   %(today)s::date - COALESCE(visit.date_due, visit.date_planned),
+                   visit.place
+              FROM (SELECT *, %(place)s AS place FROM key_account_visit) AS visit
               JOIN key_account card
                 ON card.partner_id = visit.partner_id
                AND card.company_id = visit.company_id
              WHERE visit.state = 'planned'
                AND COALESCE(visit.date_due, visit.date_planned) < %(today)s
             )""",
+            place=place,
             today=today,
         )
 

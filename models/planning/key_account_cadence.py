@@ -31,7 +31,9 @@ class KeyAccountCadence(models.Model):
     _order = "sequence, id"
     _rec_names_search = ["tier_id"]
 
-    sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
+    sequence = bounds.Integer(
+        default=lambda self: self._default_sequence(), bounds=bounds.SEQUENCES
+    )
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company",
@@ -93,6 +95,59 @@ class KeyAccountCadence(models.Model):
         bounds=(0, 90),
         help="Working days after the visit, to thank and recap. 0: no follow-up.",
     )
+
+    hidden_text = fields.Char(
+        string="Never Applies",
+        compute="_compute_hidden_text",
+        help="A line above says already how often all of these customers are seen.",
+    )
+
+    @api.model
+    def _default_sequence(self):
+        """A new line comes last, where the list shows it: it overrides none."""
+        last = self.sudo().with_context(active_test=False)
+        last = last.search([], order="sequence desc", limit=1)
+        return min(last.sequence + 10, bounds.SEQUENCES[1]) if last else 10
+
+    @api.depends(
+        "sequence",
+        "active",
+        "company_id",
+        "tier_id",
+        "relationship_level",
+        "engagement_stage",
+        "track",
+    )
+    @api.depends_context("lang")
+    def _compute_hidden_text(self):
+        lines = self.search(Domain.TRUE)
+        for line in self:
+            above = next(
+                (
+                    other
+                    for other in lines
+                    if other != line._origin
+                    and (other.sequence, other.id)
+                    < (line.sequence, line._origin.id or bounds.MAX_ID)
+                    and other._covers(line)
+                ),
+                None,
+            )
+            line.hidden_text = bool(line.active and above) and self.env._(
+                "Hidden by “%s” above", above.display_name
+            )
+
+    def _covers(self, line):
+        """Return whether whoever ``line`` is for is this line's already."""
+        return self.track == line.track and all(
+            not self[name] or self[name] == line[name]
+            for name in (
+                "company_id",
+                "tier_id",
+                "relationship_level",
+                "engagement_stage",
+            )
+        )
 
     @api.constrains("interval_count", "interval_unit")
     def _check_interval(self):

@@ -81,6 +81,7 @@ class KeyAccountDue(models.Model):
     )
     account_id = fields.Many2one(
         "key.account",
+        is_internal=True,
         index="btree_not_null",
         ondelete="cascade",
         readonly=True,
@@ -126,7 +127,7 @@ class KeyAccountDue(models.Model):
         readonly=True,
         ondelete="cascade",
     )
-    tier_color = fields.Integer(related="tier_id.color")
+    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
     relationship_level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
     engagement_stage = fields.Selection(ENGAGEMENT_STAGES, readonly=True)
     track = fields.Selection(TRACKS, required=True, readonly=True)
@@ -162,7 +163,14 @@ class KeyAccountDue(models.Model):
         search="_search_is_overdue",
         help="The due date has passed, whether a visit is planned or not.",
     )
-    # Lists are sorted by it, and groups have an average.
+    # Lists are sorted by the next two, and groups have an average.
+    days_overdue = columns.Integer(
+        string="Days Late",
+        sql="_get_days_overdue_sql",
+        compute="_compute_is_overdue",
+        aggregator="max",
+        help="Since the due date, whether a visit is planned or not.",
+    )
     overdue_ratio = columns.Float(
         string="Overdue",
         digits=(16, 2),
@@ -241,7 +249,8 @@ class KeyAccountDue(models.Model):
     def _compute_is_overdue(self):
         today = fields.Date.context_today(self)
         for row in self:
-            row.is_overdue = row.date_due < today
+            row.days_overdue = max((today - row.date_due).days, 0)
+            row.is_overdue = bool(row.days_overdue)
 
     def _search_is_overdue(self, operator, value):
         if operator != "in":
@@ -261,6 +270,13 @@ class KeyAccountDue(models.Model):
             fields.Date.context_today(self),
             self._field_to_sql(alias, "date_due"),
             self._field_to_sql(alias, "days"),
+        )
+
+    def _get_days_overdue_sql(self, alias, _name):
+        return SQL(
+            "GREATEST(%s::date - %s, 0)",
+            fields.Date.context_today(self),
+            self._field_to_sql(alias, "date_due"),
         )
 
     @api.depends("visit_id", "date_due", "company_id")
@@ -459,10 +475,12 @@ class KeyAccountDue(models.Model):
         """Forget what was read from rows that a statement has changed."""
         self.invalidate_model(flush=False)
         self.env["key.account"].invalidate_model(
-            ["due_ids", "is_overdue", "next_due_date"], flush=False
+            ["days_overdue", "due_ids", "is_overdue", "next_due_date"], flush=False
         )
-        for model in ("res.partner", "crm.lead"):
-            self.env[model].invalidate_model(["is_visit_overdue"], flush=False)
+        self.env["res.partner"].invalidate_model(
+            ["is_visit_overdue", "visit_days_overdue"], flush=False
+        )
+        self.env["crm.lead"].invalidate_model(["is_visit_overdue"], flush=False)
         self.env["crm.lead"]._forget_key_account_records()
 
     @api.model

@@ -82,10 +82,12 @@ class KeyAccountEscalation(models.AbstractModel):
                     ),
                     "activity_type_id": todo.id,
                     "summary": texts.env._(
-                        "Visit overdue for %(days)s days; salesperson: %(name)s",
+                        "Visit %(days)s days late; salesperson: %(name)s",
                         days=days,
                         name=name,
-                    ),
+                    )
+                    if days != 1
+                    else texts.env._("Visit 1 day late; salesperson: %s", name),
                     "note": texts._get_escalation_note(
                         record, history[record._get_account_key()]
                     ),

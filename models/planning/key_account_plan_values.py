@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import psycopg2.errors
 
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.exceptions import ConcurrencyError, UserError
-from odoo.tools import SQL, format_date, mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ...engine import buying_center
 from ...engine import cadence as engine
@@ -187,7 +187,7 @@ class KeyAccountPlanValues(models.AbstractModel):
             loss = self.env["key.account.loss"].sudo().browse(loss_id)
             return self.env._(
                 "Win back; lost %(date)s (%(reason)s)",
-                date=self._format_short(loss.date),
+                date=clock.format_day(self.env, loss.date),
                 reason=loss.reason_id.name,
             )
         tier = self.env["key.account.tier"].browse(tier_id or [])
@@ -201,20 +201,10 @@ class KeyAccountPlanValues(models.AbstractModel):
             if call:
                 return self.env._("%(start)s; no call yet", start=start)
             return self.env._("%(start)s; not visited yet", start=start)
-        day = self._format_short(last_done)
+        day = clock.format_day(self.env, last_done)
         if call:
             return self.env._("%(start)s; last call %(date)s", start=start, date=day)
         return self.env._("%(start)s; last visit %(date)s", start=start, date=day)
-
-    @api.model
-    def _format_short(self, day):
-        """Return a day as in "12 Nov", with the year if it was another one."""
-        this_year = fields.Date.context_today(self).year
-        return format_date(
-            self.env,
-            day,
-            date_format="d MMM" if day.year == this_year else "d MMM y",
-        )
 
     def _create_batch(self, company, plans):
         """Create visits. Those that another transaction has planned in the meantime

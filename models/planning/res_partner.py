@@ -30,6 +30,21 @@ class ResPartner(models.Model):
         help="The due date of a visit has passed in this company.",
     )
 
+    visit_days_overdue = fields.Integer(
+        string="Days Late",
+        compute="_compute_visit_days_overdue",
+        groups="sales_team.group_sale_salesman",
+        help="Since the due date of the next visit.",
+    )
+
+    @api.depends("key_account_id")
+    @api.depends_context("company", "uid", "tz")
+    def _compute_visit_days_overdue(self):
+        readable = self.mapped("key_account_id")._filtered_access("read")
+        for partner in self:
+            account = partner.key_account_id & readable
+            partner.visit_days_overdue = account.days_overdue
+
     @api.depends_context("company", "uid", "tz")
     def _compute_is_visit_overdue(self):
         overdue = self.with_context(active_test=False).search(

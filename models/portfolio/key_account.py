@@ -315,7 +315,7 @@ class KeyAccount(models.Model):
         """Return a query for the tiers that are ``best`` (the first of their policy),
         ``ordinary`` (those between the first and the last, the second of two), or
         ``upper`` (all but the last)."""
-        self.env["key.account.tier"].flush_model(["policy_id", "sequence"])
+        self.env["key.account.tier"].flush_model(["active", "policy_id", "sequence"])
         condition = {
             "best": SQL("place = 1"),
             "ordinary": SQL("place > 1 AND (place < number OR number = 2)"),
@@ -329,6 +329,7 @@ class KeyAccount(models.Model):
                                PARTITION BY policy_id ORDER BY sequence, id) AS place,
                            COUNT(*) OVER (PARTITION BY policy_id) AS number
                       FROM key_account_tier
+                     WHERE active
                    ) AS places
              WHERE %s
             """,

@@ -40,6 +40,7 @@ class KeyAccountEffortSuggestion(models.Model):
     """
 
     _name = "key.account.effort.suggestion"
+    _inherit = "key.account.shown"
     _description = "Next Visit Hour"
     _order = "state desc, difference desc, hour_worth desc, id"
 
@@ -61,7 +62,7 @@ class KeyAccountEffortSuggestion(models.Model):
         index=True,
         ondelete="cascade",
     )
-    currency_id = fields.Many2one(related="company_id.currency_id")
+    currency_id = fields.Many2one(is_internal=True, related="company_id.currency_id")
     user_id = fields.Many2one(
         "res.users",
         string="Salesperson",
@@ -74,7 +75,7 @@ class KeyAccountEffortSuggestion(models.Model):
         "crm.team", string="Sales Team", readonly=True, ondelete="set null"
     )
     tier_id = fields.Many2one("key.account.tier", readonly=True, ondelete="set null")
-    tier_color = fields.Integer(related="tier_id.color")
+    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
     date = fields.Date(string="As Of", required=True, readonly=True)
     state = fields.Selection(
         [

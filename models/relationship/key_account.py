@@ -45,16 +45,18 @@ class KeyAccount(models.Model):
         help="Where the evidence supports another level than the one in force.",
     )
     is_evidence_fallen = fields.Boolean(
+        is_internal=True,
         readonly=True,
         help="The evidence supported the level in force, and doesn't any more.",
     )
-    relationship_gap = fields.Json(readonly=True)
+    relationship_gap = fields.Json(is_internal=True, readonly=True)
     relationship_gap_text = fields.Char(
         string="Missing or Lapsed",
         compute="_compute_relationship_gap_text",
         help="Criteria of the level in force, or of the next one, that don't hold.",
     )
     date_lapse = fields.Date(
+        is_internal=True,
         readonly=True,
         help="First day on which evidence or a meeting counts no more.",
     )
@@ -106,9 +108,10 @@ class KeyAccount(models.Model):
 
     def action_accept_level(self):
         """Give the accounts the level that their evidence supports, or propose it, as
-        far as the user may not set it."""
+        far as the user may not set it, and say which of both."""
         self.check_access("read")
         differing = self.filtered("relationship_direction")
+        given = self.browse()
         for (company, level, reason), cards in differing.grouped(
             lambda card: (
                 card.company_id,
@@ -120,8 +123,42 @@ class KeyAccount(models.Model):
             free = accounts.filtered(lambda p, level=level: p._can_set_level(level))
             if free:
                 free.with_context(key_account_reason=reason).relationship_level = level
+                given |= cards.filtered(lambda card, free=free: card.partner_id in free)
             if accounts - free:
                 (accounts - free)._propose_level(level, reason)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self._get_accept_text(given, differing - given),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    @api.model
+    def _get_accept_text(self, given, proposed):
+        """Return in words what became of accepted levels."""
+        texts = []
+        if len(given) == 1:
+            texts.append(self.env._("%s has the new level.", given.display_name))
+        elif given:
+            texts.append(self.env._("%s accounts have the new level.", len(given)))
+        if len(proposed) == 1:
+            texts.append(
+                self.env._(
+                    "The change of %s is proposed: a sales administrator decides.",
+                    proposed.display_name,
+                )
+            )
+        elif proposed:
+            texts.append(
+                self.env._(
+                    "%s changes are proposed: a sales administrator decides.",
+                    len(proposed),
+                )
+            )
+        return " ".join(texts) or self.env._("Nothing to accept: refresh the page.")
 
     def _get_accept_reason(self):
         if self.relationship_direction == "demotion" and self.relationship_gap_text:

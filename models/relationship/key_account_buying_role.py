@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..account import bounds
+from ..account.unique_names import check_names, copy_names
 
 
 class KeyAccountBuyingRole(models.Model):
@@ -20,6 +21,13 @@ class KeyAccountBuyingRole(models.Model):
     )
     active = fields.Boolean(default=True)
     color = bounds.Integer(bounds=bounds.COLORS)
+
+    @api.constrains("name")
+    def _check_name(self):
+        check_names(self)
+
+    def copy_data(self, default=None):
+        return copy_names(self, super().copy_data(default), default)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_use(self):

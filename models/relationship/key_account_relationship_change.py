@@ -25,6 +25,7 @@ class KeyAccountRelationshipChange(models.Model):
         readonly=True,
     )
     level_number = fields.Integer(
+        is_internal=True,
         string="Level (1-4)",
         compute="_compute_level_number",
         store=True,
@@ -42,7 +43,7 @@ class KeyAccountRelationshipChange(models.Model):
         readonly=True,
         help="Why it was set or proposed; empty where lapsed evidence proposes.",
     )
-    gap = fields.Json(readonly=True)
+    gap = fields.Json(is_internal=True, readonly=True)
     gap_text = fields.Char(
         string="Missing or Lapsed",
         compute="_compute_gap_text",

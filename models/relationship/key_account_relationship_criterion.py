@@ -1,9 +1,8 @@
 from odoo import api, fields, models, tools
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import format_date
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
-from ..account import bounds
+from ..account import bounds, clock
 from .evaluation import get_status_sql
 from .measures import MEASURES, get_all_parameters, get_present_sql
 
@@ -38,7 +37,9 @@ class KeyAccountRelationshipCriterion(models.Model):
         help="A level holds when all its own criteria and those of the levels below "
         "hold.",
     )
-    level_number = fields.Integer(compute="_compute_level_number", store=True)
+    level_number = fields.Integer(
+        compute="_compute_level_number", store=True, is_internal=True
+    )
     kind = fields.Selection(
         [("automatic", "Automatic"), ("judged", "Judged")],
         required=True,
@@ -290,7 +291,7 @@ class KeyAccountRelationshipCriterion(models.Model):
             if item["state"] == "missing":
                 missing.append(name)
             else:
-                day = format_date(self.env, item["date"])
+                day = clock.format_day(self.env, fields.Date.to_date(item["date"]))
                 lapsed.append(f"{name} ({day})")
         parts = []
         if lapsed:

@@ -19,11 +19,18 @@ class CrmLead(models.Model):
         "figure for each month. Where margin counts, at the accounts' average margin; "
         "where expected revenue counts, that of the lead as it is.",
     )
+    # Not related: nobody searches or groups by it
     account_tier_color = fields.Integer(
-        related="account_tier_id.color",
+        compute="_compute_account_tier_color",
+        compute_sudo=True,
         aggregator=None,
         groups="sales_team.group_sale_salesman",
     )
+
+    @api.depends("account_tier_id.color")
+    def _compute_account_tier_color(self):
+        for lead in self:
+            lead.account_tier_color = lead.account_tier_id.color
 
     @api.depends(
         "partner_id.commercial_partner_id.key_account_ids.tier_id",

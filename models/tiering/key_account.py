@@ -69,8 +69,9 @@ class KeyAccount(models.Model):
         "averaged by weight. Empty where the policy is another one.",
     )
     # {criterion id: [points, figure]}
-    score_points = fields.Json(readonly=True)
+    score_points = fields.Json(is_internal=True, readonly=True)
     score_bars = fields.Html(
+        is_internal=True,
         string="Points",
         compute="_compute_score_bars",
         sanitize=False,

@@ -97,7 +97,13 @@ class KeyAccountPolicy(models.Model):
         bounds=(1, 120),
         help="Revenue and margin of this many months up to today count.",
     )
-    tier_ids = fields.One2many("key.account.tier", "policy_id", copy=True)
+    tier_ids = fields.One2many(
+        "key.account.tier",
+        "policy_id",
+        copy=True,
+        # those that were used stay on the form, to be taken back
+        context={"active_test": False},
+    )
     criterion_ids = fields.One2many(
         "key.account.criterion", "policy_id", string="Criteria", copy=True
     )
@@ -280,23 +286,12 @@ class KeyAccountPolicy(models.Model):
             changes |= self.sudo()._run_companies(company)
             placed += len(get_placed(self.sudo().env, company))
         applied = len(changes.filtered(lambda change: change.state == "applied"))
-        message = self.env._(
-            "%(applied)s accounts moved, %(proposed)s changes proposed.",
-            applied=applied,
-            proposed=len(changes) - applied,
-        )
-        if placed:
-            message = self.env._(
-                "%(placed)s accounts placed for the first time. %(moved)s",
-                placed=placed,
-                moved=message,
-            )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": message,
+                "message": self._get_run_text(placed, applied, len(changes) - applied),
                 "next": self._get_action_after_run(),
             },
         }
@@ -310,6 +305,23 @@ class KeyAccountPolicy(models.Model):
         )
         # the form isn't where one comes back to
         return {**action, "target": "main"}
+
+    @api.model
+    def _get_run_text(self, placed, applied, proposed):
+        """Return in words what a run did."""
+        texts = [
+            self.env._("1 account moved")
+            if applied == 1
+            else self.env._("%s accounts moved", applied),
+            self.env._("1 change proposed")
+            if proposed == 1
+            else self.env._("%s changes proposed", proposed),
+        ]
+        if placed == 1:
+            texts.insert(0, self.env._("1 account placed for the first time"))
+        elif placed:
+            texts.insert(0, self.env._("%s accounts placed for the first time", placed))
+        return ", ".join(texts)
 
     def action_preview(self, values=None):
         """Show what a run would do, and change nothing: who moves, what the tiers hold,
@@ -389,7 +401,7 @@ class KeyAccountPolicy(models.Model):
                 limit=1,
             )
         )
-        if not scorecard or not scorecard.tier_ids:
+        if not scorecard or not scorecard._get_tiers():
             raise UserError(
                 self.env._(
                     "There is no scorecard to compare with: add a policy with this "
@@ -575,7 +587,9 @@ class KeyAccountPolicy(models.Model):
     def _get_tiers(self):
         """Return the tiers, best first, also while they are being edited."""
         self.ensure_one()
-        return self.tier_ids.sorted(lambda tier: (tier.sequence, tier._origin.id))
+        return self.tier_ids.filtered("active").sorted(
+            lambda tier: (tier.sequence, tier._origin.id)
+        )
 
     def _get_method(self):
         """Return how the policy sorts accounts, see :mod:`.methods`."""

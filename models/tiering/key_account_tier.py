@@ -28,6 +28,11 @@ class KeyAccountTier(models.Model):
         size=8,
         help="Short name for lists and cards, such as A, B or C.",
     )
+    active = fields.Boolean(
+        default=True,
+        help="An archived tier takes nobody any more: the next run moves its accounts, "
+        "but for locked ones. What was, stays.",
+    )
     sequence = bounds.Integer(
         default=10,
         bounds=bounds.SEQUENCES,
@@ -137,7 +142,7 @@ class KeyAccountTier(models.Model):
 
     def write(self, vals):
         res = super().write(vals)
-        if {"policy_id", "sequence", "threshold", "share"} & vals.keys():
+        if {"active", "policy_id", "sequence", "threshold", "share"} & vals.keys():
             self._check_policies()
         return res
 
@@ -154,7 +159,7 @@ class KeyAccountTier(models.Model):
             raise UserError(
                 self.env._(
                     "The tier %(tier)s is in use by customers, changes or cadence "
-                    "lines: move them to another tier before you delete it.",
+                    "lines: archive it instead of deleting it.",
                     tier=in_use[0].name,
                 )
             )

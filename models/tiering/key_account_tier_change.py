@@ -37,11 +37,12 @@ class KeyAccountTierChange(models.Model):
         help="What was measured, or what whoever set the tier said.",
     )
     said_reason = bounds.Char(
+        is_internal=True,
         longest=bounds.LONGEST_TEXT,
         readonly=True,
         help="Technical: what somebody said.",
     )
-    measured = fields.Json(readonly=True)
+    measured = fields.Json(is_internal=True, readonly=True)
     note = bounds.Char(
         longest=bounds.LONGEST_TEXT,
         readonly=True,

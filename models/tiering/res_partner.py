@@ -25,8 +25,10 @@ class ResPartner(models.Model):
         help="Class of the customer in this company. Set by the tiering policy, or by "
         "hand by a sales administrator.",
     )
+    # Not related: nobody searches or groups by it
     account_tier_color = fields.Integer(
-        related="account_tier_id.color",
+        compute="_compute_account_tier_color",
+        compute_sudo=True,
         aggregator=None,
         groups="sales_team.group_sale_salesman",
     )
@@ -123,6 +125,12 @@ class ResPartner(models.Model):
             account = partner.key_account_id
             for name in TIER_DECISIONS:
                 partner[name] = account[DECISIONS[name]]
+
+    @api.depends("account_tier_id.color")
+    @api.depends_context("company")
+    def _compute_account_tier_color(self):
+        for partner in self:
+            partner.account_tier_color = partner.account_tier_id.color
 
     @api.depends("key_account_id", "account_tier_id")
     @api.depends_context("company", "uid")

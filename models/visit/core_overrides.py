@@ -14,7 +14,8 @@ from odoo.addons.mail.tools.discuss import Store
 from ..account import bounds, features
 from ..account.crm_lead import FOLLOWING_FIELDS, NAMED_FIELDS
 from ..account.hidden import search_shown
-from ..account.key_account import TIER_DECISIONS
+from ..account.key_account import DECISIONS, TIER_DECISIONS
+from ..account.key_account_shown import sorted_selections
 from ..account.res_partner import GUARDED_FIELDS
 from ..planning.res_users import SALES_FIELDS
 from ..relationship.res_partner import SWITCHED
@@ -26,6 +27,14 @@ DEFAULTS = {f"default_{name}" for name in LINK_FIELDS}
 MEMBER_FIELDS = {"implied_by_ids", "implied_ids", "user_ids"}
 # What decides on which day a meeting is.
 TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
+# Groups come in the order of these selections, not by the alphabet.
+LEVEL_FIELDS = {
+    "account_value_type",
+    "decision_level",
+    "engagement_stage",
+    "relationship_level",
+    "stance",
+}
 
 
 class KeyAccountActivityMixin(models.AbstractModel):
@@ -55,6 +64,11 @@ class KeyAccountActivityMixin(models.AbstractModel):
         if operator not in ("in", "not in") or self._is_every_activity_shown():
             return super()._search_activity_state(operator, value)
         return self._get_activity_state_domain(operator, value)
+
+    def _read_group_orderby(self, order, groupby_terms, query):
+        """Levels come from the lowest on."""
+        with sorted_selections(self, groupby_terms, LEVEL_FIELDS) as terms:
+            return super()._read_group_orderby(order, terms, query)
 
     def _read_group_groupby(self, alias, groupby_spec, query):
         """Core's statement counts activities that the user may not read."""

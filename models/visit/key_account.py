@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ..account import clock, features
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
+from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 
 class KeyAccount(models.Model):
@@ -25,7 +26,74 @@ class KeyAccount(models.Model):
         "calls for.",
     )
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
-    next_visit_date = fields.Date(string="Next Visit", readonly=True, aggregator="min")
+    next_visit_date = fields.Date(
+        string="Next Visit",
+        compute="_compute_next_visit",
+        search="_search_next_visit_date",
+        aggregator="min",
+        help="The reader's own visit first; else that of the salesperson, else that of "
+        "an executive.",
+    )
+    next_visit_user_id = fields.Many2one(
+        "res.users",
+        string="Whose Visit",
+        compute="_compute_next_visit",
+        help="The executive whose visit the next one is; empty: the salesperson's, or "
+        "one's own.",
+    )
+    # What the next visit is made of: copies, so that lists are sorted by them
+    regular_visit_date = fields.Date(is_internal=True, readonly=True)
+    executive_visit_date = fields.Date(is_internal=True, readonly=True)
+    executive_visit_user_id = fields.Many2one(
+        "res.users",
+        is_internal=True,
+        readonly=True,
+        ondelete="set null",
+    )
+
+    @api.depends(
+        "regular_visit_date", "executive_visit_date", "executive_visit_user_id"
+    )
+    @api.depends_context("uid")
+    def _compute_next_visit(self):
+        for card in self:
+            executive = card.executive_visit_user_id
+            if card.executive_visit_date and executive == self.env.user:
+                card.next_visit_date = card.executive_visit_date
+                card.next_visit_user_id = False
+            elif card.regular_visit_date:
+                card.next_visit_date = card.regular_visit_date
+                card.next_visit_user_id = False
+            else:
+                card.next_visit_date = card.executive_visit_date
+                card.next_visit_user_id = card.executive_visit_date and executive
+
+    def _search_next_visit_date(self, operator, value):
+        if operator in HIERARCHICAL_OPERATORS:
+            return NotImplemented
+        # _field_to_sql makes a column of it
+        return Domain("next_visit_date", operator, value)
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if field_expr == "next_visit_date":
+            self._check_field_access(self._fields["next_visit_date"], "read")
+            regular, executive, user = (
+                self._field_to_sql(alias, name, query)
+                for name in (
+                    "regular_visit_date",
+                    "executive_visit_date",
+                    "executive_visit_user_id",
+                )
+            )
+            return SQL(
+                "CASE WHEN %(user)s = %(uid)s AND %(executive)s IS NOT NULL"
+                " THEN %(executive)s ELSE COALESCE(%(regular)s, %(executive)s) END",
+                user=user,
+                uid=self.env.uid,
+                regular=regular,
+                executive=executive,
+            )
+        return super()._field_to_sql(alias, field_expr, query)
 
     def _follow_decisions(self, columns):
         # last: visits are planned by what the other rooms make of it
@@ -106,17 +174,39 @@ class KeyAccount(models.Model):
         """Copy the last done and the next planned visit of these customers."""
         Visit = self.env["key.account.visit"]
         Visit.flush_model(
-            ["partner_id", "company_id", "state", "date_done", "date_planned"]
+            [
+                "partner_id",
+                "company_id",
+                "state",
+                "track",
+                "user_id",
+                "date_done",
+                "date_planned",
+            ]
         )
-        self.flush_model(["last_visit_date", "next_visit_date"])
+        columns = [
+            "last_visit_date",
+            "regular_visit_date",
+            "executive_visit_date",
+            "executive_visit_user_id",
+        ]
+        self.flush_model(columns)
         self.env.cr.execute(
             SQL(
                 """
                 WITH dates AS (
                     SELECT card.id,
                            MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
-                           MIN(date_planned) FILTER (WHERE state = 'planned')
-                               AS next_date
+                           MIN(date_planned) FILTER (
+                               WHERE state = 'planned' AND track != 'executive'
+                           ) AS regular_date,
+                           MIN(date_planned) FILTER (
+                               WHERE state = 'planned' AND track = 'executive'
+                           ) AS executive_date,
+                           -- at most one is planned on a track
+                           MIN(visit.user_id) FILTER (
+                               WHERE state = 'planned' AND track = 'executive'
+                           ) AS executive_id
                       FROM key_account card
                       LEFT JOIN key_account_visit visit
                              ON visit.partner_id = card.partner_id
@@ -125,16 +215,21 @@ class KeyAccount(models.Model):
                      GROUP BY card.id
                 )
                 UPDATE key_account card
-                   SET last_visit_date = last_date, next_visit_date = next_date
+                   SET last_visit_date = last_date,
+                       regular_visit_date = regular_date,
+                       executive_visit_date = executive_date,
+                       executive_visit_user_id = executive_id
                   FROM dates
                  WHERE card.id = dates.id
-                   AND (last_visit_date, next_visit_date)
-                       IS DISTINCT FROM (last_date, next_date)
+                   AND (last_visit_date, regular_visit_date, executive_visit_date,
+                        executive_visit_user_id)
+                       IS DISTINCT FROM
+                       (last_date, regular_date, executive_date, executive_id)
                 """,
                 partners=list(partner_ids),
             )
         )
-        self.invalidate_model(["last_visit_date", "next_visit_date"])
+        self.invalidate_model([*columns, "next_visit_date", "next_visit_user_id"])
         self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(
             ["is_visit_overdue", "last_visit_date", "next_visit_date"]

@@ -93,6 +93,7 @@ class KeyAccountCommitment(models.Model):
     date_done = fields.Date(string="Closed On", readonly=True, copy=False)
     activity_id = fields.Many2one(
         "mail.activity",
+        is_internal=True,
         readonly=True,
         copy=False,
         index="btree_not_null",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context, format_date, split_every
+from odoo.tools import SQL, clean_context, split_every
 
 from ...const import (
     BATCH_SIZE,
@@ -18,7 +18,7 @@ from ...engine import cadence as engine
 from ..account import bounds, clock
 from ..account.attempts import CONFLICTS
 from ..account.key_account_form import check_named
-from ..account.key_account_mixin import get_readonly_names
+from ..account.key_account_mixin import HIERARCHICAL_OPERATORS, get_readonly_names
 from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 from .key_account_visit_file import HISTORY_FIELDS
@@ -45,6 +45,7 @@ ACCOUNT_FIELDS = {
     "date_planned",
     "partner_id",
     "state",
+    "track",
 }
 # What due dates depend on.
 DUE_FIELDS = {
@@ -182,7 +183,7 @@ class KeyAccountVisit(models.Model):
         ondelete="restrict",
         help="Tier of the customer when the visit was planned.",
     )
-    tier_color = fields.Integer(related="tier_id.color")
+    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
     relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,
         readonly=True,
@@ -310,8 +311,16 @@ class KeyAccountVisit(models.Model):
         help="End of the visit's window: due date plus 30 % of the interval.",
     )
     date_done = bounds.Date(string="Done On", index=True, copy=False)
+    date = bounds.Date(
+        compute="_compute_date",
+        search="_search_date",
+        readonly=False,
+        is_plan=True,
+        help="The day on which a done visit was made; of others, the planned one.",
+    )
     date_cancelled = fields.Date(string="Cancelled On", readonly=True, copy=False)
     closed_at = fields.Datetime(
+        is_internal=True,
         readonly=True,
         copy=False,
         help="When somebody said that the visit was done, or cancelled it: which came "
@@ -378,11 +387,12 @@ class KeyAccountVisit(models.Model):
         sanitize=False,
     )
     objective = bounds.Char(help="What the visit is to achieve.")
-    feedback = bounds.Text(copy=False, help="What came of the visit.")
+    feedback = bounds.Text(string="Notes", copy=False, help="What came of the visit.")
     close_reason = bounds.Char(longest=bounds.LONGEST_TEXT, readonly=True, copy=False)
     task_ids = fields.One2many(
         "mail.activity",
         "key_account_visit_id",
+        is_internal=True,
         string="Activities",
         readonly=True,
         copy=False,
@@ -390,6 +400,7 @@ class KeyAccountVisit(models.Model):
     )
     activity_id = fields.Many2one(
         "mail.activity",
+        is_internal=True,
         compute="_compute_activities",
         search="_search_activity_id",
         # sudo: whoever may read the visit may know that there is one
@@ -418,6 +429,9 @@ class KeyAccountVisit(models.Model):
         "The lead already has a planned visit of this kind: move that one.",
     )
     _history_idx = models.Index("(company_id, track, partner_id, state)")
+    _date_idx = models.Index(
+        "((CASE WHEN state = 'done' THEN date_done ELSE date_planned END))"
+    )
 
     # -------------------------------------------------------------------------
     # Computes
@@ -428,6 +442,30 @@ class KeyAccountVisit(models.Model):
         for visit in self:
             record = visit.partner_id or visit.lead_id
             visit.name = visit._is_shown(record) and record.display_name
+
+    # Written as the planned day, see _name_day
+    @api.depends("state", "date_done", "date_planned")
+    def _compute_date(self):
+        for visit in self:
+            is_done = visit.state == "done"
+            visit.date = visit.date_done if is_done else visit.date_planned
+
+    def _search_date(self, operator, value):
+        if operator in HIERARCHICAL_OPERATORS:
+            return NotImplemented
+        # _field_to_sql makes a column of it
+        return Domain("date", operator, value)
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        if field_expr != "date":
+            return super()._field_to_sql(alias, field_expr, query)
+        self._check_field_access(self._fields["date"], "read")
+        return SQL(
+            "CASE WHEN %s = 'done' THEN %s ELSE %s END",
+            self._field_to_sql(alias, "state", query),
+            self._field_to_sql(alias, "date_done", query),
+            self._field_to_sql(alias, "date_planned", query),
+        )
 
     @api.depends("task_ids.key_account_role")
     def _compute_activities(self):
@@ -471,7 +509,7 @@ class KeyAccountVisit(models.Model):
             return
         for visit in self:
             day = visit.date_done or visit.date_planned
-            parts = [visit.name, day and format_date(self.env, day)]
+            parts = [visit.name, day and clock.format_day(self.env, day)]
             visit.display_name = ", ".join(part for part in parts if part)
 
     @api.depends("track")
@@ -899,7 +937,10 @@ class KeyAccountVisit(models.Model):
     def _update_accounts_after(self, vals, before):
         """Bring what depends on visits up to date, where ``vals`` may have changed
         it."""
-        if ACCOUNT_FIELDS & vals.keys():
+        if ACCOUNT_FIELDS & vals.keys() or (
+            # accounts say whose the next executive visit is
+            "user_id" in vals and any(visit.track == "executive" for visit in self)
+        ):
             self._update_accounts(before.accounts)
         if DUE_FIELDS & vals.keys():
             self._update_dues(before.accounts, before.leads, before.companies)

@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, formatLang
+from odoo.tools import SQL, formatLang
 
 from ...engine import buying_center
 from ..account import clock, features
@@ -126,16 +126,16 @@ class KeyAccountVisitBrief(models.AbstractModel):
         }
         overdue = False
         if late == 1:
-            overdue = self.env._("Overdue by 1 day")
+            overdue = self.env._("1 day late")
         elif late > 1:
-            overdue = self.env._("Overdue by %s days", late)
+            overdue = self.env._("%s days late", late)
         return {
             "summary": visit.summary,
             "overdue": overdue,
             "is_today": not overdue and visit.date_planned == today,
             "due": visit.date_due
             and visit.date_due != visit.date_planned
-            and format_date(self.env, visit.date_due),
+            and clock.format_day(self.env, visit.date_due),
             "stage": stages.get(visit.engagement_stage),
         }
 
@@ -246,7 +246,9 @@ class KeyAccountVisitBrief(models.AbstractModel):
         stances = dict(contact._fields["stance"]._description_selection(self.env))
         met = self.env._("never met")
         if contact.last_met_date:
-            met = self.env._("met %s", format_date(self.env, contact.last_met_date))
+            met = self.env._(
+                "met %s", clock.format_day(self.env, contact.last_met_date)
+            )
         facts = [contact.function, met]
         has_roles = features.is_used(self.env, features.BUYING_CENTER)
         if has_roles:
@@ -523,7 +525,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
                 {
                     "state": state,
                     "name": item.name,
-                    "day": format_date(self.env, item.date_deadline),
+                    "day": clock.format_day(self.env, item.date_deadline),
                     "badge": badges[state],
                     "color": COMMITMENT_BADGES[state],
                 }
@@ -566,8 +568,8 @@ class KeyAccountVisitBrief(models.AbstractModel):
                 {
                     "url": f"/odoo/key.account.visit/{visit.id}",
                     "text": shorten(visit.complaint, MAX_TEXT, placeholder=" …"),
-                    "day": format_date(self.env, visit.date_done),
-                    "resolved": day and format_date(self.env, day),
+                    "day": clock.format_day(self.env, visit.date_done),
+                    "resolved": day and clock.format_day(self.env, day),
                 }
             )
         for lines in result.values():
@@ -658,14 +660,14 @@ class KeyAccountVisitBrief(models.AbstractModel):
         # sudo: whoever may read the visit may read who met whom
         visit = visit.sudo()
         texts = [
-            (self.env._("Result"), visit.feedback),
+            (self.env._("Notes"), visit.feedback),
             (self.env._("Needs"), visit.needs),
             (self.env._("Objections"), visit.objections),
             (self.env._("Next step"), visit.next_step),
         ]
         return {
             "url": f"/odoo/key.account.visit/{visit.id}",
-            "day": format_date(self.env, visit.date_done),
+            "day": clock.format_day(self.env, visit.date_done),
             "facts": " · ".join(
                 fact for fact in (modes.get(visit.mode), visit.user_id.name) if fact
             ),

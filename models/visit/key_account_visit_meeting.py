@@ -36,7 +36,6 @@ class KeyAccountVisit(models.Model):
         string="Meeting Starts",
     )
     # sudo: whoever may read the visit may know where it is
-    city = fields.Char(compute="_compute_place", compute_sudo=True)
     phone = fields.Char(
         compute="_compute_place",
         compute_sudo=True,
@@ -61,20 +60,17 @@ class KeyAccountVisit(models.Model):
     )
 
     @api.depends(
-        "partner_id.city",
         "partner_id.phone",
         "partner_id.contact_address_inline",
         "target_contact_id.phone",
-        "lead_id.city",
         "lead_id.phone",
     )
     def _compute_place(self):
         for visit in self:
             record = visit.partner_id or visit.lead_id
-            visit.city = visit.phone = visit.map_url = False
+            visit.phone = visit.map_url = False
             if not visit._is_shown(record):
                 continue
-            visit.city = record.city
             visit.phone = record.phone
             target = visit.target_contact_id
             if target.phone and visit._is_shown(target):
@@ -133,6 +129,12 @@ class KeyAccountVisit(models.Model):
         if place := self._get_coordinates():
             return ",".join(f"{degrees:.6f}" for degrees in place)
         return self.sudo()._get_address_line()
+
+    @api.depends("partner_id.city", "lead_id.city")
+    def _compute_area(self):
+        shown = self.filtered(lambda visit: visit._is_shown(visit._get_document()))
+        (self - shown).update({"city": False, "country_id": False})
+        return super(KeyAccountVisit, shown)._compute_area()
 
     # -------------------------------------------------------------------------
     # Actions

@@ -78,7 +78,7 @@ class KeyAccountVisit(models.Model):
         help="How a visit without an objective went.",
     )
     next_step = bounds.Char(
-        string="What Next",
+        string="Next Step",
         copy=False,
         tracking=True,
         help="What happens now, and who does it.",
@@ -106,6 +106,7 @@ class KeyAccountVisit(models.Model):
         help="The day that the customer was promised. Empty: the cadence decides.",
     )
     next_theme = bounds.Char(
+        string="Next Objective",
         copy=False,
         tracking=True,
         help="The objective of the next visit.",
@@ -196,6 +197,7 @@ class KeyAccountVisit(models.Model):
     )
     # For the log alone: a given report's commitments are part of what it says.
     commitment_log = fields.Text(
+        is_internal=True,
         string="What We Promised",
         compute="_compute_commitment_log",
         compute_sudo=True,
@@ -222,16 +224,18 @@ class KeyAccountVisit(models.Model):
         ondelete="set null",
     )
     # Of a report that is sent twice, by two taps or over a bad line, one counts.
-    report_key = fields.Char(readonly=True, copy=False)
+    report_key = fields.Char(is_internal=True, readonly=True, copy=False)
     can_report = fields.Boolean(compute="_compute_can_report")
     follow_up_activity_id = fields.Many2one(
         "mail.activity",
+        is_internal=True,
         string="Follow-up",
         compute="_compute_activities",
         compute_sudo=True,
     )
     promise_activity_id = fields.Many2one(
         "mail.activity",
+        is_internal=True,
         string="Colleague's Activity",
         compute="_compute_activities",
         compute_sudo=True,
@@ -239,6 +243,7 @@ class KeyAccountVisit(models.Model):
     )
     support_activity_id = fields.Many2one(
         "mail.activity",
+        is_internal=True,
         string="Leader's Activity",
         compute="_compute_activities",
         compute_sudo=True,
@@ -673,7 +678,7 @@ class KeyAccountVisit(models.Model):
         """Return ``vals`` with the day that the report asks for. Missed visits are
         closed, but may turn out to have taken place: they get it here."""
         if "date_visited" not in vals:
-            return vals
+            return self._name_day(vals)
         missed = self.filtered(lambda visit: visit.state == "missed")
         if missed:
             missed.check_access("write")
@@ -738,8 +743,12 @@ class KeyAccountVisit(models.Model):
     @api.model
     def _name_day(self, vals):
         """The report asks for the day under another name, with today as its default:
-        while a visit is planned, it has none."""
+        while a visit is planned, it has none. Lists have one name for both days."""
         vals = dict(vals)
+        if "date" in vals:
+            name = "date_done" if vals.get("state") == "done" else "date_planned"
+            day = vals.pop("date")
+            vals.setdefault(name, day)
         if "date_visited" in vals:
             vals["date_done"] = vals.pop("date_visited")
         return vals
@@ -1213,8 +1222,8 @@ class KeyAccountVisit(models.Model):
             )
             params["links"] = [
                 {
-                    "label": format_date(
-                        self.env, follower.date_planned, date_format="EEE d MMM"
+                    "label": clock.format_day(
+                        self.env, follower.date_planned, weekday=True
                     ),
                     "url": f"/odoo/customer-visits/{follower.id}",
                 }

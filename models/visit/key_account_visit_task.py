@@ -2,7 +2,6 @@ from datetime import timedelta
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import format_date
 
 from ...const import CALL_MODES
 from ...engine import cadence as engine
@@ -228,7 +227,7 @@ class KeyAccountVisitTask(models.AbstractModel):
         promise = [
             day
             and day >= visit._get_today()
-            and format_date(visit.env, day, date_format="EEE d MMM"),
+            and clock.format_day(visit.env, day, weekday=True),
             visit.next_theme,
         ]
         if not any(promise):

@@ -315,6 +315,7 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 "track": row.track,
                 "track_name": tracks[row.track],
                 "date_due": fields.Date.to_string(row.date_due),
+                "days_overdue": row.days_overdue,
                 "overdue_ratio": round(row.overdue_ratio, 2),
                 "reason": reasons.get(row.reason, False),
                 **self._get_closed(

@@ -21,6 +21,16 @@ class ResPartner(models.Model):
         compute="_compute_visit_dates",
         search="_search_next_visit_date",
         groups="sales_team.group_sale_salesman",
+        help="The reader's own visit first; else that of the salesperson, else that of "
+        "an executive.",
+    )
+    next_visit_user_id = fields.Many2one(
+        "res.users",
+        string="Whose Visit",
+        compute="_compute_visit_dates",
+        groups="sales_team.group_sale_salesman",
+        help="The executive whose visit the next one is; empty: the salesperson's, or "
+        "one's own.",
     )
     key_account_visit_ids = fields.One2many(
         "key.account.visit",
@@ -38,6 +48,7 @@ class ResPartner(models.Model):
             account = partner.key_account_id & readable
             partner.last_visit_date = account.last_visit_date
             partner.next_visit_date = account.next_visit_date
+            partner.next_visit_user_id = account.next_visit_user_id
 
     def _search_last_visit_date(self, operator, value):
         return self._search_account_date("last_visit_date", operator, value)

@@ -2,9 +2,9 @@ from collections import defaultdict
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import format_date
 
 from ...engine.settlement import Event, Fate, Plan, Situation, Waits, decide
+from ..account import clock
 from ..account.key_account_mixin import get_account_key
 from ..account.pause import paused
 from .key_account_visit import CHECK_CONTACTS, REPORT_FIELDS
@@ -375,7 +375,7 @@ class KeyAccountSettlement(models.AbstractModel):
 
     def _close_visited(self, visits, day, **kwargs):
         """Cancel what need not take place any more: somebody was there on ``day``."""
-        day = format_date(self.env, day, date_format="d MMM")
+        day = clock.format_day(self.env, day)
         visits._close(self.env._("Visited on %s", day), **kwargs)
 
     def _take_place(self, visit, other, outcome):

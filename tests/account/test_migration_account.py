@@ -55,7 +55,8 @@ class TestMigrationAccount(KeyAccountCommon):
             """
             ALTER TABLE key_account
                   ALTER COLUMN relationship_level DROP NOT NULL,
-                  ADD COLUMN IF NOT EXISTS cumulative_share float8
+                  ADD COLUMN IF NOT EXISTS cumulative_share float8,
+                  ADD COLUMN IF NOT EXISTS next_visit_date date
             """
         )
         for column in FIRST_COLUMNS + LATER_COLUMNS:

@@ -14,3 +14,4 @@ from . import test_receiving
 from . import test_time_zones
 from . import test_working_times
 from . import test_year
+from . import test_cadence_lines

@@ -28,7 +28,7 @@ class TestComplaint(BriefCommon):
     def test_until_it_is_resolved(self):
         self.assertTrue(self.done.is_complaint_open)
         self.assertEqual(
-            self._get_brief(), "Complaints Open Two deliveries were late 03/17/2026"
+            self._get_brief(), "Complaints Open Two deliveries were late Mar 17"
         )
         self.assertEqual(self._get_count(), 1)
         self.assertIn("1 open complaint", self._get_card(self.account).risk_text)
@@ -37,7 +37,7 @@ class TestComplaint(BriefCommon):
         self.assertEqual(self.done.resolved_uid, self.rep)
         self.assertFalse(self.done.is_complaint_open)
         # news for the next visit
-        self.assertIn("Resolved on 03/18/2026", self._get_brief())
+        self.assertIn("Resolved on Mar 18", self._get_brief())
         self.assertEqual(self._get_count(), 0)
         self._visit(day=TODAY)
         self._plan(self.account, day=TODAY + timedelta(days=9), track="contact")

@@ -797,7 +797,7 @@ class TestLadder(RelationshipCommon):
         self.assertEqual(proposal.to_level, "transactional")
         self.assertEqual(proposal.direction, "demotion")
         self.assertFalse(proposal.proposed_user_id)
-        self.assertEqual(proposal.gap_text, "Lapsed: They prefer us (03/19/2026)")
+        self.assertEqual(proposal.gap_text, "Lapsed: They prefer us (Mar 19)")
         # the next night neither doubles nor drops it
         self._update(date(2026, 3, 20))
         self.assertEqual(self._get_proposal(), proposal)

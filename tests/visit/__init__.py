@@ -17,3 +17,4 @@ from . import test_start
 from . import test_twice
 from . import test_visits
 from . import test_week_board
+from . import test_lists

@@ -72,7 +72,7 @@ class TestReport(ReportCommon):
         following = self._get_planned(self.partner)
         self.assertEqual(following.date_due, date(2026, 3, 25))
         params = action["params"]
-        self.assertEqual(params["links"][0]["label"], "Wed 25 Mar")
+        self.assertEqual(params["links"][0]["label"], "Wed, Mar 25")
         self.assertTrue(params["links"][0]["url"].endswith(f"/{following.id}"))
         self.assertEqual(params["next"], {"type": "ir.actions.act_window_close"})
         self.assertEqual(self.ann.with_user(self.rep).last_met_date, TODAY)
@@ -926,7 +926,7 @@ class TestLog(ReportCommon):
         # a colleague's visit counts for the cadence, and stays the colleague's
         self.assertEqual(visit.user_id, self.rep2)
         self.assertEqual(self.visit.state, "cancelled")
-        self.assertEqual(self.visit.close_reason, "Visited on 18 Mar")
+        self.assertEqual(self.visit.close_reason, "Visited on Mar 18")
         self.assertFalse(self.activity.active)
         self.assertEqual(visit.cadence_id, self.cadence)
         self.assertEqual(visit.sudo().date_due, date(2026, 3, 19))
@@ -964,7 +964,7 @@ class TestLog(ReportCommon):
         self.assertEqual(planned.date_due, date(2026, 4, 12))
         visit = self._log()
         self.assertEqual(planned.state, "cancelled")
-        self.assertEqual(planned.close_reason, "Visited on 18 Mar")
+        self.assertEqual(planned.close_reason, "Visited on Mar 18")
         self.assertFalse(visit.cadence_id)
         self.assertEqual(self._get_planned(self.partner).date_due, date(2026, 4, 18))
 

@@ -63,7 +63,7 @@ class TestGenerator(KeyAccountCommon):
         self.assertEqual(visit.user_id, self.rep)
         self.assertEqual(visit.team_id, self.team)
         self.assertEqual(visit.mode, "on_site")
-        self.assertEqual(visit.summary, "Key account, weekly; last visit 16 Mar")
+        self.assertEqual(visit.summary, "Key account, weekly; last visit Mar 16")
 
     def test_activity(self):
         self._create_done(self.partner, date(2026, 3, 16))

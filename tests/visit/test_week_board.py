@@ -510,7 +510,7 @@ class TestBoardMoves(BoardCommon):
         self.assertEqual(visit.date_due, date(2026, 3, 10))
         self.assertEqual(visit.date_latest, date(2026, 3, 19))
         self.assertEqual(visit.engagement_stage, "target")
-        self.assertEqual(visit.summary, "Key account, monthly; last visit 10 Feb")
+        self.assertEqual(visit.summary, "Key account, monthly; last visit Feb 10")
         self.assertTrue(visit.is_date_fixed)
         self.assertEqual(visit.activity_id.date_deadline, date(2026, 3, 19))
         self.assertEqual(visit.activity_id.user_id, self.rep)

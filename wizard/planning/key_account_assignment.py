@@ -11,6 +11,7 @@ from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
 from ...engine.planner import VISIT_LOAD
 from ...models.account import clock
+from ...models.account.key_account_shown import open_partner
 from ...models.account.outsiders import get_outsiders_sql
 from ...models.planning.key_account_agenda import MODE_LOADS
 from ...models.planning.key_account_cadence import TRACK_MODES
@@ -33,7 +34,7 @@ class KeyAccountAssignment(models.TransientModel):
     _order = "sequence, id"
     _rec_name = "partner_id"
 
-    sequence = fields.Integer(readonly=True)
+    sequence = fields.Integer(is_internal=True, readonly=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     partner_id = fields.Many2one(
         "res.partner",
@@ -43,7 +44,7 @@ class KeyAccountAssignment(models.TransientModel):
         ondelete="cascade",
     )
     tier_id = fields.Many2one("key.account.tier", readonly=True, ondelete="cascade")
-    tier_color = fields.Integer(related="tier_id.color")
+    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
     user_id = fields.Many2one("res.users", string="Salesperson Now", readonly=True)
     problem = fields.Selection(
         [
@@ -109,6 +110,9 @@ class KeyAccountAssignment(models.TransientModel):
         # The client goes by the menu's own action, so that a reload looks again.
         del action["id"]
         return action
+
+    def action_open_partner(self):
+        return open_partner(self)
 
     def action_apply(self):
         """Give the customers to the salespeople named; planned visits follow.

@@ -85,7 +85,8 @@ class KeyAccountTierUndo(models.TransientModel):
             "params": {
                 "type": "success",
                 "message": self.env._(
-                    "%s accounts are back in the tier they came from.", len(changes)
+                    "Accounts that are back in the tier they came from: %s",
+                    len(changes),
                 ),
                 "next": {"type": "ir.actions.act_window_close"},
             },

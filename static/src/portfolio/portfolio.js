@@ -511,7 +511,7 @@ export class Portfolio extends Component {
             });
         }
         const describe = (item) =>
-            _t("%(count)s accounts (%(share)s): %(revenue)s", {
+            _t("Accounts: %(count)s (%(share)s); revenue: %(revenue)s", {
                 count: formatInteger(item.count),
                 share: formatPercent(item.count_share),
                 revenue: formatPercent(item.revenue_share),
@@ -858,7 +858,7 @@ export class Portfolio extends Component {
         }));
         const directions = {up: _t("Up"), down: _t("Down")};
         return {
-            label: _t("%(up)s accounts moved up, %(down)s down", {
+            label: _t("Moved up: %(up)s; moved down: %(down)s", {
                 up: formatInteger(up),
                 down: formatInteger(down),
             }),

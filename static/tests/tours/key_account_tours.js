@@ -132,7 +132,7 @@ registry.category("web_tour.tours").add("key_account_admin", {
             run: "click",
         },
         {
-            trigger: ".o_notification:contains('1 accounts moved')",
+            trigger: ".o_notification:contains('1 account moved')",
         },
         {
             content: "It was a mistake",
@@ -148,7 +148,7 @@ registry.category("web_tour.tours").add("key_account_admin", {
             run: "click",
         },
         {
-            trigger: ".o_notification:contains('1 accounts are back')",
+            trigger: ".o_notification:contains('they came from: 1')",
         },
         {
             content: "See the accounts",
@@ -402,6 +402,10 @@ registry.category("web_tour.tours").add("key_account_report_phone", {
 registry.category("web_tour.tours").add("key_account_log_phone", {
     steps: () => [
         ...openKeyAccountPage,
+        {
+            trigger: ".o-form-buttonbox .o_button_more",
+            run: "click",
+        },
         {
             content: "One tap",
             trigger: "button[name=action_log_key_account_visit]:visible",

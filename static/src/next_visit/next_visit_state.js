@@ -1,0 +1,51 @@
+import {Component, onWillStart, onWillUpdateProps, useState} from "@odoo/owl";
+import {_t} from "@web/core/l10n/translation";
+import {registry} from "@web/core/registry";
+import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
+import {useService} from "@web/core/utils/hooks";
+
+/**
+ * Beside a customer's next visit: whose it is, if it is an executive's, and how many
+ * days late. Asked for when the page is opened, not with each customer.
+ */
+export class NextVisitState extends Component {
+    static template = "crm_key_account.NextVisitState";
+    static props = {...standardWidgetProps};
+
+    setup() {
+        this.orm = useService("orm");
+        this.state = useState({days: 0, user: false});
+        onWillStart(() => this.load(this.props.record));
+        onWillUpdateProps(async ({record}) => {
+            if (this.getKey(record) !== this.key) {
+                await this.load(record);
+            }
+        });
+    }
+
+    getKey({resId, data}) {
+        return `${resId},${data.next_visit_date?.toISODate?.() || ""}`;
+    }
+
+    get lateText() {
+        const {days} = this.state;
+        return days === 1 ? _t("1 day late") : _t("%s days late", days);
+    }
+
+    async load(record) {
+        this.key = this.getKey(record);
+        const [values] = record.resId
+            ? await this.orm.read(
+                  "res.partner",
+                  [record.resId],
+                  ["next_visit_user_id", "visit_days_overdue"]
+              )
+            : [];
+        this.state.days = values?.visit_days_overdue || 0;
+        this.state.user = values?.next_visit_user_id;
+    }
+}
+
+registry.category("view_widgets").add("key_account_next_visit_state", {
+    component: NextVisitState,
+});
