@@ -14,7 +14,7 @@ from odoo.addons.mail.tools.discuss import Store
 from ..account import bounds, features
 from ..account.crm_lead import FOLLOWING_FIELDS, NAMED_FIELDS
 from ..account.hidden import search_shown
-from ..account.key_account import DECISIONS, TIER_DECISIONS
+from ..account.key_account import TIER_DECISIONS
 from ..account.key_account_shown import sorted_selections
 from ..account.res_partner import GUARDED_FIELDS
 from ..planning.res_users import SALES_FIELDS
