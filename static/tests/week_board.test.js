@@ -237,8 +237,8 @@ describe("desktop", () => {
     test("rows don't move under a drag", async () => {
         await openBoard();
         const tops = () =>
-            queryAll("tbody tr, .o_week_board_side h6").map(
-                (el) => el.getBoundingClientRect().top
+            queryAll("tbody tr, .o_week_board_side h6").map((el) =>
+                Math.round(el.getBoundingClientRect().top)
             );
         const before = tops();
         const {drop, moveTo} = await contains(card("Late")).drag();

@@ -76,7 +76,8 @@ export class WeekBoard extends Component {
             // Nothing moves under the pointer: what is left and entered keeps its height
             onWillStartDrag: ({addStyle}) => {
                 for (const group of root.el.querySelectorAll(".o_week_board_group")) {
-                    addStyle(group, {minHeight: `${group.offsetHeight}px`});
+                    const {height} = group.getBoundingClientRect();
+                    addStyle(group, {minHeight: `${height}px`});
                 }
             },
             onGroupEnter: ({addClass, group}) => addClass(group, "o_hover"),
