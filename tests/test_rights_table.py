@@ -239,6 +239,7 @@ ARGUMENTS = {
     "action_undo_move": ["2031-01-06", False],
     "get_risk": [False],
     ("key.account.relationship.change", "action_reject"): ["No"],
+    ("key.account.start", "action_plan"): [],
     "move_in_buying_center": [False, False, False],
     "web_resequence": [{}],
 }

@@ -25,12 +25,22 @@ class CrmTeamMember(models.Model):
         "0: as the company's settings say. Visits that are planned already stay where "
         "they are.",
     )
-    resource_calendar_id = fields.Many2one(
-        related="user_id.resource_calendar_id",
+    key_account_calendar_id = fields.Many2one(
+        "resource.calendar",
         string="Working Hours",
+        compute="_compute_key_account_calendar_id",
         groups="sales_team.group_sale_salesman",
-        help="Empty: as the company works.",
+        help="The salesperson's, else the company's.",
     )
+
+    @api.depends("user_id")
+    @api.depends_context("company")
+    def _compute_key_account_calendar_id(self):
+        usual = self.env.company.resource_calendar_id
+        for member in self:
+            # sudo: as working hours are shown on users
+            calendar = member.user_id.sudo().resource_calendar_id
+            member.key_account_calendar_id = calendar or usual
 
     @api.model_create_multi
     def create(self, vals_list):

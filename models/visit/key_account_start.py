@@ -44,13 +44,14 @@ class KeyAccountStart(models.AbstractModel):
         """
         self.env["key.account"].check_access("read")
         company = self.env.company._get_key_account_home().sudo()
-        state = False
-        if model in TIER_MODELS | VISIT_MODELS and not company.key_account_computed_at:
+        is_visits = model in VISIT_MODELS
+        is_planning = company.key_account_planning
+        if is_visits and is_planning and self._is_planned(company):
+            state = False
+        elif company.key_account_computed_at or model not in TIER_MODELS | VISIT_MODELS:
+            state = is_visits and ("visits" if is_planning else "off")
+        else:
             state = "tiers"
-        elif model in VISIT_MODELS and not company.key_account_planning:
-            state = "off"
-        elif model in VISIT_MODELS and not self._is_planned(company):
-            state = "visits"
         return {
             "state": state,
             "can_start": self._is_administrator() and self._is_home(),
@@ -135,7 +136,7 @@ class KeyAccountStart(models.AbstractModel):
                 ", ".join(lacking.mapped("name")),
             )
         else:
-            text = self.env._("%s salespeople", len(seniorities))
+            text = self.env._("Salespeople: %s", len(seniorities))
         return {
             "name": "salespeople",
             "title": self.env._("Who Visits"),
@@ -151,7 +152,7 @@ class KeyAccountStart(models.AbstractModel):
         return {
             "name": "plan",
             "title": self.env._("Plan Visits"),
-            "text": self.env._("%s visits planned", count)
+            "text": self.env._("Planned visits: %s", count)
             if count
             else self.env._(
                 "Tiers all customers and plans the visits that are due. From tomorrow "
@@ -287,19 +288,19 @@ class KeyAccountStart(models.AbstractModel):
             )
         if count:
             text = self.env._(
-                "%(count)s visits planned for the next %(days)s days.",
+                "Visits planned for the next %(days)s days: %(count)s.",
                 count=count,
                 days=days,
             )
         else:
             text = self.env._(
-                "No further visit is due in the next %(days)s days: %(count)s are "
-                "planned.",
+                "No further visit is due in the next %(days)s days. Planned visits: "
+                "%(count)s.",
                 count=self._count_planned(company),
                 days=days,
             )
         if waiting:
-            more = self.env._("%s more are due and wait in the backlog.", waiting)
+            more = self.env._("Due and waiting in the backlog: %s.", waiting)
             text = f"{text} {more}"
         return text
 

@@ -70,7 +70,7 @@ class TestStart(StartCommon):
         self.assertEqual(self._get_done(), ["tiers", "cadence"])
         self.assertIn("Key account", self._get_steps()["salespeople"]["text"])
         self.team.crm_team_member_ids[0].seniority = "senior"
-        self.assertEqual(self._get_steps()["salespeople"]["text"], "2 salespeople")
+        self.assertEqual(self._get_steps()["salespeople"]["text"], "Salespeople: 2")
         self.Start.action_plan()
         self.assertFalse(self._get_steps(), "all is done")
         self.env["key.account.visit"].search(
@@ -156,12 +156,14 @@ class TestStart(StartCommon):
         self.assertEqual(set(visits.mapped("state")), {"planned"})
         self.assertTrue(all(visit.activity_id for visit in visits))
         params = action["params"]
-        self.assertIn(f"{len(visits)} visits planned", params["message"])
+        self.assertIn(
+            f"planned for the next 14 days: {len(visits)}.", params["message"]
+        )
         self.assertEqual(params["next"]["tag"], "key_account_week_board")
         # again: nothing twice
         params = self.Start.action_plan()["params"]
         self.assertIn("No further visit is due", params["message"])
-        self.assertIn(f"{len(visits)} are planned", params["message"])
+        self.assertIn(f"Planned visits: {len(visits)}.", params["message"])
         self.assertEqual(
             self.Visit.search([("company_id", "=", self.company.id)]), visits
         )
@@ -182,7 +184,7 @@ class TestStart(StartCommon):
         )
         self.company.key_account_daily_capacity = 1
         params = self.Start.action_plan()["params"]
-        self.assertIn("wait in the backlog", params["message"])
+        self.assertIn("waiting in the backlog", params["message"])
 
     def test_planning_is_off(self):
         self.company.key_account_planning = False

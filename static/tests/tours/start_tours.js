@@ -86,7 +86,7 @@ tours.add("key_account_first_hour", {
             run: "click",
         },
         {
-            trigger: `${step("salespeople")}[data-done='1']:contains('1 salespeople')`,
+            trigger: `${step("salespeople")}[data-done='1']:contains('Salespeople: 1')`,
         },
         {
             content: "12. Plan",
@@ -95,7 +95,8 @@ tours.add("key_account_first_hour", {
         },
         {
             content: "How many",
-            trigger: ".o_notification:contains('visits planned for the next 14 days')",
+            trigger:
+                ".o_notification:contains('Visits planned for the next 14 days: ')",
         },
         {
             content: "The first week",
@@ -123,7 +124,7 @@ tours.add("key_account_empty_visits", {
             run: "click",
         },
         {
-            trigger: ".o_notification:contains('1 visits planned')",
+            trigger: ".o_notification:contains('14 days: 1.')",
         },
         {
             content: "Back at the visits, which are somebody else's",
