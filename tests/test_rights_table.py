@@ -194,13 +194,12 @@ CORE_METHODS = {
     ("key.account.buying.role", "copy_data"),
     ("key.account.churn.reason", "copy_data"),
     ("key.account.policy", "copy_data"),
-    ("key.account.shown", "fields_get"),
     ("key.account.visit", "load"),
     ("key.account.visit.file", "load"),
     ("res.partner", "load"),
     ("res.users", "action_archive"),
 }
-CRUD = {"create", "default_get", "onchange", "unlink", "write"}
+CRUD = {"create", "default_get", "fields_get", "onchange", "unlink", "write"}
 ARGUMENTS = {
     "action_move": ["2031-01-06", False],
     "action_plan": ["2031-01-06", False],
@@ -320,8 +319,10 @@ class TableCommon(RightsCommon):
         )
         role = cls.env["key.account.buying.role"].search([], limit=1)
         cls.env["key.account.tier.cell"].create(
-            {"tier_id": cls.tier_a.id, "role_id": role.id}
+            [{"tier_id": tier.id, "role_id": role.id} for tier in cls.policy.tier_ids]
         )
+        # gaps in their buying centres
+        cls.Card._update_relationships(cls.company)
         cls.env["key.account.criterion"].create({"policy_id": cls.policy.id})
         for model, vals in (
             ("key.account.checklist.item", {"name": "Bring samples"}),

@@ -27,7 +27,7 @@ class KeyAccount(models.Model):
         "or the day has of a visit that a person planned.",
     )
     days_overdue = fields.Integer(
-        string="Days Late",
+        string="Visit Days Late",
         compute="_compute_is_overdue",
         aggregator="max",
         help="Since the due date, whatever day a visit is planned for: of the reader's "
