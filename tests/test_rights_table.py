@@ -223,7 +223,6 @@ CORE_METHODS = {
     ("key.account.buying.role", "copy_data"),
     ("key.account.churn.reason", "copy_data"),
     ("key.account.policy", "copy_data"),
-    ("key.account.shown", "fields_get"),
     ("key.account.visit", "load"),
     ("key.account.visit.file", "load"),
     ("res.config.settings", "set_values"),
@@ -231,7 +230,7 @@ CORE_METHODS = {
     ("res.partner", "load"),
     ("res.users", "action_archive"),
 }
-CRUD = {"create", "default_get", "onchange", "unlink", "write"}
+CRUD = {"create", "default_get", "fields_get", "onchange", "unlink", "write"}
 ARGUMENTS = {
     "get_state": ["key.account"],
     "action_move": ["2031-01-06", False],
@@ -354,8 +353,10 @@ class TableCommon(RightsCommon):
         )
         role = cls.env["key.account.buying.role"].search([], limit=1)
         cls.env["key.account.tier.cell"].create(
-            {"tier_id": cls.tier_a.id, "role_id": role.id}
+            [{"tier_id": tier.id, "role_id": role.id} for tier in cls.policy.tier_ids]
         )
+        # gaps in their buying centres
+        cls.Card._update_relationships(cls.company)
         cls.env["key.account.criterion"].create({"policy_id": cls.policy.id})
         for model, vals in (
             ("key.account.checklist.item", {"name": "Bring samples"}),

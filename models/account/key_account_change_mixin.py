@@ -1,7 +1,5 @@
 from odoo import fields, models
 
-from .key_account_shown import open_partner
-
 
 class KeyAccountChangeMixin(models.AbstractModel):
     """What changes of tiers and of levels share: why a customer is where it is, the
@@ -44,6 +42,3 @@ class KeyAccountChangeMixin(models.AbstractModel):
     )
     user_id = fields.Many2one("res.users", string="Decided By", readonly=True)
     date = fields.Date(readonly=True, required=True, default=fields.Date.context_today)
-
-    def action_open_partner(self):
-        return open_partner(self)

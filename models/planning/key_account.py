@@ -28,7 +28,7 @@ class KeyAccount(models.Model):
         "or the day has of a visit that a person planned.",
     )
     days_overdue = columns.Integer(
-        string="Days Late",
+        string="Visit Days Late",
         sql="_get_days_overdue_sql",
         compute="_compute_is_overdue",
         aggregator="max",

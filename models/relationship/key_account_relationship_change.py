@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from ...const import LEVEL_NUMBERS, QUIET_DAYS, RELATIONSHIP_LEVELS
 from ..account import bounds
+from ..account.key_account_shown import open_partner
 
 
 class KeyAccountRelationshipChange(models.Model):
@@ -104,6 +105,9 @@ class KeyAccountRelationshipChange(models.Model):
     # -------------------------------------------------------------------------
     # Actions
     # -------------------------------------------------------------------------
+
+    def action_open_partner(self):
+        return open_partner(self)
 
     def action_apply(self, note=False):
         """Give the customers the proposed levels. For sales administrators.

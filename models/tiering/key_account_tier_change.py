@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ..account import bounds
+from ..account.key_account_shown import open_partner
 
 
 class KeyAccountTierChange(models.Model):
@@ -120,6 +121,9 @@ class KeyAccountTierChange(models.Model):
 
     def _search_reason(self, operator, value):
         return Domain("said_reason", operator, value)
+
+    def action_open_partner(self):
+        return open_partner(self)
 
     def action_apply(self, note=False):
         """Give the customers the proposed tiers. For sales administrators.
