@@ -7,6 +7,7 @@ from odoo.tools import SQL, ormcache
 from ...engine import effort
 from ...engine.planner import Nearness
 from . import bounds
+from .trial import CACHE_KEY
 
 # Sales, and those who make the settings.
 READERS = "sales_team.group_sale_salesman,base.group_system"
@@ -98,8 +99,12 @@ class ResCompany(models.Model):
     @ormcache()
     def _get_key_account_own_ids(self):
         """Return the ids of the partners that our companies are: core empties the cache
-        when there is a new one."""
+        when there is a new company, and where one becomes another partner, by
+        :meth:`cache_invalidation_fields` or by a merge, so do we."""
         return frozenset(self.sudo().search(Domain.TRUE).partner_id.ids)
+
+    def cache_invalidation_fields(self):
+        return super().cache_invalidation_fields() | {"partner_id"}
 
     def _get_key_account_nearness(self):
         """Return what counts as near for visits on a route."""
@@ -173,8 +178,7 @@ class ResCompany(models.Model):
         return self.browse(self._get_key_account_fallback_id() or ())
 
     @api.model
-    # within a trial apart: others go on with what is in force
-    @ormcache("self.env.cr.cache.get('key_account_paused_trial', False)")
+    @ormcache(CACHE_KEY)
     def _get_key_account_fallback_id(self):
         # as long as companies and policies are the same
         keepers = self.sudo().search(Domain.TRUE)._get_key_account_keepers()

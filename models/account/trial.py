@@ -2,15 +2,20 @@
 afterwards nothing is."""
 
 from contextlib import contextmanager
+from itertools import count
 
 import psycopg2
 
 from odoo.exceptions import UserError
 from odoo.tools import mute_logger
 
-from .pause import is_paused, paused
-
-TRIAL = "trial"
+# What is tried has no other trace: each trial, and each change within it, counts on,
+# never to say again what another one was called.
+_numbers = count(1)
+KEY = "key_account_trial"
+# For the key of what is cached of the configuration: what is read within a trial is
+# kept apart, others in this process go on with what is in force
+CACHE_KEY = f"self.env.cr.cache.get({KEY!r}, False)"
 # Whoever tries something doesn't wait for a run: it may take minutes.
 LOCK_TIMEOUT = "3s"
 
@@ -26,9 +31,10 @@ def trial(env):
             try:
                 # ends with the savepoint
                 env.cr.execute("SET LOCAL lock_timeout = %s", [LOCK_TIMEOUT])
-                with paused(env, TRIAL):
-                    yield
+                env.cr.cache[KEY] = next(_numbers)
+                yield
             finally:
+                env.cr.cache.pop(KEY, None)
                 savepoint.rollback()
     except psycopg2.errors.LockNotAvailable as error:
         raise UserError(
@@ -39,10 +45,17 @@ def trial(env):
         ) from error
     finally:
         env.invalidate_all(flush=False)
-        # what was read of it meanwhile
-        env.registry.clear_cache()
 
 
 def is_trial(env):
     """Return whether what is done in this transaction at the moment will be undone."""
-    return is_paused(env, TRIAL)
+    return KEY in env.cr.cache
+
+
+def forget_configuration(env):
+    """Forget what is cached of the configuration; within a trial for the trial alone:
+    no other worker has to read everything anew for what won't have happened."""
+    if is_trial(env):
+        env.cr.cache[KEY] = next(_numbers)
+    else:
+        env.registry.clear_cache()

@@ -59,7 +59,11 @@ class KeyAccountRisk(models.AbstractModel):
             "total": concentration["total"],
             "groups": concentration["groups"],
             "figures": [
-                *self._get_concentration_figures(domain, concentration),
+                *self._get_concentration_figures(
+                    domain,
+                    concentration,
+                    "period_revenue" if date_from and date_to else "revenue",
+                ),
                 *self._get_account_figures(domain),
             ],
         }
@@ -208,9 +212,13 @@ class KeyAccountRisk(models.AbstractModel):
         return SQL.identifier(sales, "revenue")
 
     @api.model
-    def _get_concentration_figures(self, domain, concentration):
+    def _get_concentration_figures(self, domain, concentration, revenue):
         """Return the figures of :meth:`_get_concentration` as :meth:`get_risk` has
-        them."""
+        them.
+
+        :param str revenue: the field of accounts that the figures are about; that of a
+            period reads it from the context, as the portfolio opens it
+        """
         labels = {
             1: self.env._("Largest group"),
             5: self.env._("Five largest groups"),
@@ -236,7 +244,7 @@ class KeyAccountRisk(models.AbstractModel):
             for number, label in labels.items()
         ]
         warned = [group for group in concentration["groups"] if group["is_warning"]]
-        all_of_them = list(domain & Domain("revenue", ">", 0))
+        all_of_them = list(domain & Domain(revenue, ">", 0))
         figures += [
             {
                 "key": "beyond_limit",

@@ -6,6 +6,7 @@ from odoo.exceptions import ValidationError
 from odoo.tools import SQL, formatLang
 
 from ..account import bounds
+from ..account.trial import forget_configuration
 from .metrics import METRICS
 
 NUMBER = r"[-−]?\d+(?:\.\d+)?"
@@ -157,20 +158,20 @@ class KeyAccountCriterion(models.Model):
         res = super().write(vals)
         if {"policy_id", "weight", "metric"} & vals.keys():
             (policies | self.policy_id)._check_tiers_unless_deferred()
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return res
 
     def unlink(self):
         policies = self.policy_id
         res = super().unlink()
         policies.exists()._check_tiers_unless_deferred()
-        self.env.registry.clear_cache()
+        forget_configuration(self.env)
         return res
 
     def _check_policies(self):
         self.policy_id._check_tiers_unless_deferred()
         # which judgements customers show
-        self.env.registry.clear_cache()
+        forget_configuration(self.env)
 
     # -------------------------------------------------------------------------
     # Business

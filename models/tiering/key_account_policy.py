@@ -8,7 +8,7 @@ from odoo.tools import formatLang, ormcache
 
 from ..account import bounds, clock
 from ..account.pause import is_paused, paused
-from ..account.trial import trial
+from ..account.trial import CACHE_KEY, forget_configuration, trial
 from .measure import Measurement, count_elsewhere, get_placed
 from .methods import METHODS
 from .touched import get_touched_ids, note_run
@@ -18,6 +18,8 @@ from .what_if import WhatIf, get_moves
 _logger = logging.getLogger(__name__)
 
 CHECK_TIERS = "check_tiers"
+# What is undone of a run stays undone for the minimum tenure, not less than this.
+LEAST_HELD_DAYS = 30
 # Those of the tiers that come with the addon: nobody has entered them.
 DEFAULT_THRESHOLDS = [100000, 10000, 0]
 
@@ -77,7 +79,8 @@ class KeyAccountPolicy(models.Model):
         help="The figure that accounts are ranked by, untaxed and in company "
         "currency. Margin is at the cost that the order noted; an invoice without an "
         "order is at today's cost of its products. Expected revenue is that of the "
-        "account's open leads and opportunities.",
+        "account's open leads and opportunities. Where no cost is known, all of the "
+        "revenue is margin, as in Odoo's own reports.",
     )
     revenue_basis = fields.Selection(
         [("invoiced", "Posted invoices"), ("ordered", "Confirmed orders")],
@@ -235,14 +238,14 @@ class KeyAccountPolicy(models.Model):
         with paused(self.env, CHECK_TIERS):
             policies = super().create(vals_list)
         # which branches have accounts of their own
-        self.env.registry.clear_cache()
+        forget_configuration(self.env)
         return policies
 
     def write(self, vals):
         with paused(self.env, CHECK_TIERS):
             res = super().write(vals)
         if {"active", "branches_apart", "company_id", "method"} & vals.keys():
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return res
 
     def unlink(self):
@@ -250,7 +253,7 @@ class KeyAccountPolicy(models.Model):
         with paused(self.env, CHECK_TIERS):
             self.tier_ids.unlink()
             self.criterion_ids.unlink()
-        self.env.registry.clear_cache()
+        forget_configuration(self.env)
         return super().unlink()
 
     def copy_data(self, default=None):
@@ -439,11 +442,14 @@ class KeyAccountPolicy(models.Model):
             others = others.browse()
         others.active = False
         if self:
-            self.write(values)
+            # what isn't changed is no change: what was undone stays undone
+            if values:
+                self.write(values)
             policy = self
         else:
             policy = self.create(values)
-        policy.active = True
+        if not policy.active:
+            policy.active = True
         policy.flush_recordset()
         return policy, others
 
@@ -485,6 +491,16 @@ class KeyAccountPolicy(models.Model):
         today = fields.Date.context_today(self)
         return today + timedelta(days=days) if days else False
 
+    def _get_held_days(self):
+        """Return for how many days runs don't repeat what was undone of one."""
+        return max(self.sudo().min_tenure_days, LEAST_HELD_DAYS)
+
+    def _get_change_date(self):
+        """Return when somebody changed last what moves accounts, in UTC."""
+        policy = self.sudo()
+        records = [policy, *policy.tier_ids, *policy.criterion_ids]
+        return max(record.write_date for record in records)
+
     def _get_companies(self):
         """Return the companies in which one of these policies is in force, and that
         keep accounts."""
@@ -498,7 +514,7 @@ class KeyAccountPolicy(models.Model):
         ).with_env(self.env)
 
     @api.model
-    @ormcache("company_id")
+    @ormcache("company_id", CACHE_KEY)
     def _get_judged_names(self, company_id):
         """Return what a company's scorecard wants people to judge: customers show these
         fields only."""

@@ -78,6 +78,14 @@ class KeyAccountTierChange(models.Model):
         help="Set again when the run is undone.",
     )
 
+    undone_at = fields.Datetime(
+        readonly=True,
+        help="Technical: this change undoes one of a run, and when. Until the policy "
+        "is changed, and for the minimum tenure, runs don't make the same move again. "
+        "Empty: they may.",
+    )
+
+    _undone_idx = models.Index("(company_id) WHERE undone_at IS NOT NULL")
     _proposed_uniq = models.UniqueIndex(
         "(partner_id, company_id) WHERE state = 'proposed'",
         "There is already a proposal for this customer.",

@@ -192,21 +192,32 @@ class Moves:
 
     def _get_wanted_moves_sql(self, moves):
         """Return a query for the rows of ``moves`` without those that a manager said no
-        to within the minimum tenure, with ``auto_apply`` off."""
+        to: who undid them (:mod:`.undo`), until the policy is changed, or, with
+        ``auto_apply`` off, rejected them within the minimum tenure."""
         return SQL(
             """
             SELECT *
               FROM (%(moves)s) AS move
-             WHERE %(auto_apply)s OR NOT EXISTS (
+             WHERE NOT EXISTS (
+                   SELECT FROM key_account_tier_change undone
+                    WHERE undone.partner_id = move.partner_id
+                      AND undone.company_id = %(company)s
+                      AND undone.from_tier_id = move.to_tier_id
+                      AND undone.to_tier_id IS NOT DISTINCT FROM move.from_tier_id
+                      AND undone.undone_at >= %(changed)s
+                      AND undone.date > %(held)s)
+               AND (%(auto_apply)s OR NOT EXISTS (
                    SELECT FROM key_account_tier_change change
                     WHERE change.partner_id = move.partner_id
                       AND change.company_id = %(company)s
                       AND change.to_tier_id = move.to_tier_id
                       AND change.state = 'rejected'
                       AND change.user_id IS NOT NULL
-                      AND change.date > %(tenured)s)
+                      AND change.date > %(tenured)s))
             """,
             company=self.company.id,
+            changed=self.policy._get_change_date(),
+            held=self.today - relativedelta(days=self.policy._get_held_days()),
             tenured=self.tenured,
             moves=moves,
             auto_apply=self.policy.auto_apply,

@@ -1,5 +1,7 @@
 from odoo import api, models, tools
 
+from ..account.trial import CACHE_KEY
+
 
 class ResCompany(models.Model):
     """Branches: the company whose policy holds for them keeps their accounts, unless
@@ -8,8 +10,7 @@ class ResCompany(models.Model):
     _inherit = "res.company"
 
     @api.model
-    # within a trial apart: others go on with what is in force
-    @tools.ormcache("self.env.cr.cache.get('key_account_paused_trial', False)")
+    @tools.ormcache(CACHE_KEY)
     def _get_key_account_homes(self):
         homes = super()._get_key_account_homes()
         policies = self.env["key.account.policy"].sudo()._get_by_company()

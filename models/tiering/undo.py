@@ -49,12 +49,14 @@ class Undo:
         )
         return self.env["res.partner"].browse(row[0] for row in rows)
 
-    def run(self, reason, user):
+    def run(self, reason, user, is_held=True):
         """Set tiers, and since when they hold, back; bring leads, relationships and due
         dates in line. Doesn't commit.
 
         :param str reason: why, for the history
         :param user: who decided
+        :param bool is_held: whether the next runs leave it at that, see
+            :meth:`.moves.Moves._get_wanted_moves_sql`; False: they go by the figures
         :return: the changes that say so
         """
         changes = self.env["key.account.tier.change"]
@@ -64,6 +66,7 @@ class Undo:
         if not rows:
             return changes
         today = clock.get_today(self.company)
+        undone_at = is_held and self.env.cr.now()
         partner_ids = [row["partner_id"] for row in rows]
         self._give_back([row["id"] for row in rows])
         for batch in split_every(BATCH_SIZE, rows):
@@ -78,6 +81,7 @@ class Undo:
                         "reason": reason,
                         "user_id": user.id,
                         "date": today,
+                        "undone_at": undone_at,
                     }
                     for row in batch
                 ]

@@ -212,7 +212,11 @@ class MergePartnerAutomatic(models.TransientModel):
             merged = (partners - target).sudo()
             inherited = merged._prepare_key_account_merge(target.sudo())
         accounts = partners.sudo().commercial_partner_id
+        own_ids = self.env["res.company"]._get_key_account_own_ids()
         res = super()._merge(partner_ids, dst_partner, extra_checks)
+        if own_ids & set(partners.ids):
+            # one of our companies is another partner now, past the ORM
+            self.env.registry.clear_cache()
         target = target.exists().commercial_partner_id
         if target:
             target.sudo()._follow_merge(accounts.exists(), inherited.exists())

@@ -85,6 +85,25 @@ class TestOutsiders(KeyAccountCommon):
         )
         self._check_kept_out(branch.partner_id)
 
+    def test_a_company_that_becomes_another_partner(self):
+        """What is remembered of our own companies isn't out of date."""
+        companies = self.env["res.company"]
+        sister = companies.create({"name": "Sister"})
+        old = sister.partner_id
+        self.assertIn(old.id, companies._get_key_account_own_ids())
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((old | self.first).ids, self.first)
+        self.assertEqual(sister.partner_id, self.first)
+        own_ids = companies._get_key_account_own_ids()
+        self.assertIn(self.first.id, own_ids)
+        self.assertNotIn(old.id, own_ids)
+        sister.partner_id = self.second
+        own_ids = companies._get_key_account_own_ids()
+        self.assertIn(self.second.id, own_ids)
+        self.assertNotIn(self.first.id, own_ids)
+        said = self.second.with_user(self.manager).key_account_explanation
+        self.assertIn("One of our own", said)
+
     def test_what_their_form_says(self):
         for partner in (self.company.partner_id, self.rep2.partner_id):
             said = partner.with_user(self.manager).key_account_explanation

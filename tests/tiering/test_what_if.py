@@ -1,5 +1,6 @@
 from collections import Counter, defaultdict
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from odoo import SUPERUSER_ID, Command, api
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -7,6 +8,7 @@ from odoo.modules.registry import Registry
 from odoo.tests import BaseCase, Form, get_db_name, tagged
 
 from ...models.account import clock
+from ...models.account.trial import trial
 from ..common import KeyAccountCommon
 
 FIGURES = (900, 500, 300, 120, 60, 30, 10, 0)
@@ -389,6 +391,54 @@ class TestWhatIf(WhatIfCommon):
         with self.assertRaises(AccessError):
             preview.with_user(other).action_view_moves()
 
+    def test_other_workers_keep_their_caches(self):
+        """What is tried is nobody else's business, in this process or in others."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        # core gives it a chart of accounts then
+        self.env.cr.flush()
+        companies = self.env["res.company"]
+        judged = self.env["key.account.policy"]._get_judged_names
+        homes = companies._get_key_account_homes()
+        self.assertEqual(homes.get(branch.id), self.company.id)
+        criterion = Command.create({"metric": "competition", "weight": 1})
+        values = {
+            "method": "scorecard",
+            "criterion_ids": [criterion],
+            "tier_ids": [
+                Command.update(tier.id, {"threshold": threshold})
+                for tier, threshold in zip(
+                    self.policy._get_tiers(), (70, 30, 0), strict=True
+                )
+            ],
+        }
+        with patch.object(type(self.env.registry), "clear_cache") as clear:
+            with trial(self.env):
+                self.policy.write({"branches_apart": True, **values})
+                self.assertNotIn(branch.id, companies._get_key_account_homes())
+                self.assertEqual(judged(self.company.id), ("competition",))
+                self.policy.write({"branches_apart": False, "method": "pareto"})
+                self.policy.criterion_ids.unlink()
+                self.assertEqual(companies._get_key_account_homes(), homes)
+                self.assertFalse(judged(self.company.id))
+            self._preview(values=values)
+            self._preview(values=self._share_values(50, 90, 100))
+            self._preview(
+                self.policy.browse(),
+                {
+                    "name": "New",
+                    "company_id": self.company.id,
+                    "tier_ids": [Command.create({"name": "A", "share": 100})],
+                },
+            )
+            self.company.sudo().key_account_planning = True
+            line = self.line_a.with_user(self.manager)
+            line.action_preview({"interval_count": 2})
+        clear.assert_not_called()
+        self.assertEqual(companies._get_key_account_homes(), homes)
+        self.assertFalse(judged(self.company.id))
+
     def test_no_leftovers(self):
         self._preview()
         last = self._preview()
@@ -484,13 +534,13 @@ class TestUndo(WhatIfCommon):
         self.changes = self.policy.sudo()._run()
         self.assertGreater(len(self.changes), 2)
 
-    def _undo(self, reason="The margin was missing"):
+    def _undo(self, **values):
         action = self.changes.with_user(self.manager).action_open_undo()
         return (
             self.env[action["res_model"]]
             .with_user(self.manager)
             .with_context(**action["context"])
-            .create({"reason": reason})
+            .create({"reason": "The margin was missing", **values})
         )
 
     def test_moves_say_where_they_come_from(self):
@@ -606,6 +656,67 @@ class TestUndo(WhatIfCommon):
         self.assertFalse(any(undone.mapped("run_number")))
         with self.assertRaisesRegex(UserError, "Nothing is left"):
             self._undo().action_undo()
+
+    def _backdate(self, records, name, hours):
+        """As if another transaction had done it, so many hours ago."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            f"UPDATE {records._table} SET {name} = %s WHERE id = ANY(%s)",
+            [self.env.cr.now() - timedelta(hours=hours), records.ids],
+        )
+        self.env.invalidate_all()
+
+    def test_runs_leave_it_undone(self):
+        policy = self.policy.sudo()
+        moved = self.changes.partner_id
+        wizard = self._undo()
+        self.assertTrue(wizard.is_held)
+        self.assertEqual(wizard.held_until, self.today + timedelta(days=30))
+        wizard.action_undo()
+        undone = self.changes.search([("undone_at", "!=", False)])
+        self.assertEqual(undone.partner_id, moved)
+        for record in (policy, policy.tier_ids):
+            self._backdate(record, "write_date", 2)
+        self._backdate(undone, "undone_at", 1)
+        for days in (0, 1, 29):
+            self.assertFalse(policy._run(self.today + timedelta(days=days)))
+        # nor proposes it, nor does a preview of the same say otherwise
+        self.assertFalse(self._preview().line_ids)
+        policy.auto_apply = False
+        self._backdate(policy, "write_date", 2)
+        self.assertFalse(policy._run())
+        policy.auto_apply = True
+        self._backdate(policy, "write_date", 2)
+        # what somebody does about the account is another matter
+        one = undone[0]
+        other = (policy.tier_ids - one.from_tier_id - one.to_tier_id)[0]
+        self._set_tier(one.partner_id, other)
+        self.assertEqual(policy._run().partner_id, one.partner_id)
+        # as is another policy: the preview knows
+        lines = self._preview(values=self._share_values(40, 85, 100)).line_ids
+        self.assertEqual(lines.partner_id, moved - one.partner_id)
+        # and the minimum tenure ends
+        with self.cr.savepoint() as savepoint:
+            changes = policy._run(self.today + timedelta(days=30))
+            self.assertEqual(changes.partner_id, moved - one.partner_id)
+            savepoint.rollback()
+        self.env.invalidate_all()
+        policy.tier_ids[0].color = 3
+        self.assertEqual(policy._run().partner_id, moved - one.partner_id)
+
+    def test_or_the_next_run_decides(self):
+        self._undo(is_held=False).action_undo()
+        changes = self.policy.sudo()._run()
+        self.assertEqual(changes.partner_id, self.changes.partner_id)
+        self.assertEqual(
+            {change.partner_id: change.to_tier_id for change in changes},
+            {change.partner_id: change.to_tier_id for change in self.changes},
+        )
+
+    def test_held_for_the_minimum_tenure(self):
+        self.policy.sudo().min_tenure_days = 90
+        wizard = self._undo()
+        self.assertEqual(wizard.held_until, self.today + timedelta(days=90))
 
     def test_due_dates_follow(self):
         self.company.sudo().key_account_planning = True

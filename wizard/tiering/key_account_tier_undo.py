@@ -1,7 +1,9 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ...models.account import bounds
+from ...models.account import bounds, clock
 from ...models.tiering.undo import Undo
 
 # As many as one reads
@@ -24,6 +26,13 @@ class KeyAccountTierUndo(models.TransientModel):
     reason = bounds.Char(
         required=True, help="Kept in the history of each account that goes back."
     )
+    is_held = fields.Boolean(
+        string="Keep Them There",
+        default=True,
+        help="Off: the next run goes by the figures, and moves them again if these are "
+        "the same.",
+    )
+    held_until = fields.Date(compute="_compute_held_until")
     moved_count = fields.Integer(compute="_compute_counts")
     kept_count = fields.Integer(compute="_compute_counts")
     kept_names = fields.Char(
@@ -43,6 +52,16 @@ class KeyAccountTierUndo(models.TransientModel):
                 names.append(self.env._("%s more", wizard.kept_count - NAMED))
             wizard.kept_names = ", ".join(names)
 
+    @api.depends("change_id")
+    def _compute_held_until(self):
+        self.held_until = False
+        for wizard in self.filtered("change_id"):
+            company = wizard.change_id.company_id
+            policy = self.env["key.account.policy"]._get_for_company(company)
+            wizard.held_until = clock.get_today(company) + timedelta(
+                days=policy._get_held_days()
+            )
+
     def _get_undo(self):
         self.change_id._check_administrator()
         return Undo(self.change_id.company_id, self.change_id.run_number)
@@ -51,7 +70,7 @@ class KeyAccountTierUndo(models.TransientModel):
         """Undo the run."""
         self.ensure_one()
         changes = self._get_undo().run(
-            self.env._("Run undone: %s", self.reason), self.env.user
+            self.env._("Run undone: %s", self.reason), self.env.user, self.is_held
         )
         if not changes:
             raise UserError(
