@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import SQL, split_every
+from odoo.tools import SQL, format_date, split_every
 
 from ...const import BATCH_SIZE, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from . import bounds, clock
@@ -30,6 +30,15 @@ DECISIONS = {
     "account_buying_process": "buying_process",
     "account_quality_standards": "quality_standards",
 }
+# Decisions whose history is kept on the account itself: a list of no more than this
+JUDGED = [
+    "value_type",
+    "competition",
+    "accessibility",
+    "buying_process",
+    "quality_standards",
+]
+MOST_JUDGEMENTS = 100
 # What people judge of a customer, from the lowest: a scorecard gives points for it.
 JUDGEMENTS = [("low", "Low"), ("medium", "Medium"), ("high", "High")]
 TIER_DECISIONS = {
@@ -172,6 +181,12 @@ class KeyAccount(models.Model):
         readonly=True,
         help="How strict the customer is about quality; set on the customer.",
     )
+    # {"field", "before", "after", "user", "date"}, the last one first
+    judgements = fields.Json(readonly=True)
+    judgement_history = fields.Text(
+        compute="_compute_judgement_history",
+        help="Who judged what, and when.",
+    )
     is_lost = fields.Boolean(readonly=True)
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
 
@@ -190,6 +205,36 @@ class KeyAccount(models.Model):
         for card in self:
             # sudo: whoever may read the card may read whose it is
             card.display_name = card.partner_id.sudo().display_name
+
+    @api.depends("judgements")
+    @api.depends_context("lang")
+    def _compute_judgement_history(self):
+        known = [each for account in self for each in account.judgements or []]
+        # sudo: whoever may read the account may read who judged it
+        users = self.env["res.users"].sudo().browse({each["user"] for each in known})
+        names = {user.id: user.name for user in users.exists()}
+        labels = {
+            name: (
+                self._fields[name]._description_string(self.env),
+                dict(self._fields[name]._description_selection(self.env)),
+            )
+            for name in JUDGED
+        }
+        for account in self:
+            lines = []
+            for each in account.judgements or []:
+                label, values = labels[each["field"]]
+                lines.append(
+                    self.env._(
+                        "%(date)s, %(user)s: %(field)s %(before)s → %(after)s",
+                        date=format_date(self.env, each["date"]),
+                        user=names.get(each["user"], "–"),
+                        field=label,
+                        before=values.get(each["before"], "–"),
+                        after=values.get(each["after"], "–"),
+                    )
+                )
+            account.judgement_history = "\n".join(lines)
 
     # -------------------------------------------------------------------------
     # Constraints
@@ -282,6 +327,21 @@ class KeyAccount(models.Model):
 
         :param dict vals: {column: value}, see :data:`DECISIONS`
         """
+        judged = [name for name in JUDGED if name in vals]
+        if not judged:
+            return
+        for account in self:
+            new = [
+                {
+                    "field": name,
+                    "before": account[name],
+                    "after": vals[name],
+                    "user": self.env.uid,
+                    "date": str(clock.get_today(account.company_id)),
+                }
+                for name in judged
+            ]
+            account.judgements = (new + (account.judgements or []))[:MOST_JUDGEMENTS]
 
     @api.model
     def _get_histories(self):
@@ -492,16 +552,7 @@ class KeyAccount(models.Model):
             vals = {}
             # levels are decided for each account: nobody inherits them
             for names, said in (
-                *(
-                    ([name], others.filtered(name))
-                    for name in (
-                        "value_type",
-                        "competition",
-                        "accessibility",
-                        "buying_process",
-                        "quality_standards",
-                    )
-                ),
+                *(([name], others.filtered(name)) for name in JUDGED),
                 (["visit_interval_days"], others.filtered("visit_interval_days")),
                 (["wallet"], others.filtered("wallet")),
                 (["chosen_group_id"], others.filtered("chosen_group_id")),
@@ -521,10 +572,23 @@ class KeyAccount(models.Model):
                         name: self._fields[name].convert_to_write(said[:1][name], said)
                         for name in names
                     }
+            judged = [name for name in JUDGED if name in vals]
+            if judged:
+                vals["judgements"] = kept._merge_judgements(others, judged)
             others.unlink()
             if vals:
                 kept.write(vals)
         return inherited
+
+    def _merge_judgements(self, others, names):
+        """Return the account's history of judgements with that of ``others``, of what
+        it takes over from them: of each of ``names`` from the first that says it."""
+        history = list(self.judgements or [])
+        for name in names:
+            said = others.filtered(name)[:1]
+            history += [each for each in said.judgements or [] if each["field"] == name]
+        history.sort(key=lambda each: each["date"], reverse=True)
+        return history[:MOST_JUDGEMENTS]
 
     @api.model
     def _touch(self, partners):

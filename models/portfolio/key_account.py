@@ -16,6 +16,7 @@ MAX_DEPTH = 50
 # second one at all that the reader may see.
 COLUMNS = {
     "complaint_count",
+    "cost_share",
     "group_id",
     "growth",
     "growth_path",
@@ -75,6 +76,15 @@ class KeyAccount(models.Model):
         search=search_column("is_concentrated"),
         help="The corporate group's share of the revenue is at least the limit in the "
         "settings, 10 % if nobody changed it.",
+    )
+    cost_share = fields.Float(
+        string="Revenue with Cost (%)",
+        digits=(16, 1),
+        compute="_compute_columns",
+        search=search_column("cost_share"),
+        aggregator=None,
+        help="(Revenue - revenue without cost) / revenue: how much of it the margin "
+        "rate is about. Empty without revenue.",
     )
     growth = fields.Float(
         string="Growth (%)",
@@ -179,10 +189,15 @@ class KeyAccount(models.Model):
         "last_order_date",
         "margin_rate",
         "order_interval",
+        # of complaints
+        "partner_id.key_account_visit_ids.complaint",
+        "partner_id.key_account_visit_ids.date_resolved",
+        "partner_id.key_account_visit_ids.state",
         "partner_id.parent_id",
         "previous_revenue",
         "revenue",
         "tier_id",
+        "uncosted_revenue",
         "wallet",
     )
     @api.depends_context("tz", "allowed_company_ids")
@@ -398,6 +413,18 @@ class KeyAccount(models.Model):
             self._get_live_sql(alias, query),
             self._field_to_sql(alias, "group_share", query),
             self._get_limit_sql(alias, query, "key_account_concentration_limit"),
+        )
+
+    def _get_cost_share_sql(self, alias, query):
+        # a deposit that was settled since is revenue below zero
+        return SQL(
+            """
+            CASE WHEN %(revenue)s > 0
+                 THEN LEAST(GREATEST(100 - 100 * COALESCE(%(uncosted_revenue)s, 0)
+                                     / %(revenue)s, 0), 100)
+            END
+            """,
+            **self._get_columns_sql(alias, query, "revenue", "uncosted_revenue"),
         )
 
     def _get_growth_sql(self, alias, query):

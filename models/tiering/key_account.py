@@ -23,13 +23,22 @@ class KeyAccount(models.Model):
     margin = fields.Monetary(
         readonly=True,
         help="Untaxed revenue less cost. What comes from an order costs what was noted "
-        "there; what was invoiced without one, what the product costs today.",
+        "there; what was invoiced without one, what the product costs today. Where no "
+        "cost is known, all of the revenue counts.",
     )
     margin_rate = fields.Float(
         string="Margin (%)",
         digits=(16, 2),
         readonly=True,
         aggregator=None,
+        help="Margin in percent of revenue, both of what has a cost: nobody has "
+        "entered one of 0. Empty where there is no revenue with a cost.",
+    )
+    uncosted_revenue = fields.Monetary(
+        string="Revenue without Cost",
+        readonly=True,
+        help="Revenue of the policy's window of which no cost is known: without a "
+        "product, or with a cost of 0. Deposits belong to it.",
     )
     expected_revenue = fields.Monetary(
         readonly=True,

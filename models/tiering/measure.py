@@ -20,6 +20,7 @@ COLUMNS = [
     "revenue",
     "margin",
     "margin_rate",
+    "uncosted_revenue",
     "previous_revenue",
     "expected_revenue",
     "has_invalid_amounts",
@@ -183,6 +184,8 @@ class Measurement:
                    BOOL_OR(is_account) AS is_account,
                    ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
                    ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
+                   ROUND(SUM(uncosted_revenue)::numeric, %(digits)s)
+                       AS uncosted_revenue,
                    ROUND(SUM(previous_revenue)::numeric, %(digits)s)
                        AS previous_revenue,
                    ROUND(SUM(expected_revenue)::numeric, %(digits)s)
@@ -193,6 +196,7 @@ class Measurement:
                     SELECT partner_id,
                            %(revenue)s AS revenue,
                            %(margin)s AS margin,
+                           %(uncosted_revenue)s AS uncosted_revenue,
                            %(previous_revenue)s AS previous_revenue,
                            0 AS expected_revenue,
                            TRUE AS is_account,
@@ -201,7 +205,7 @@ class Measurement:
                       FROM (%(sales)s) AS sales
                      UNION ALL
                     SELECT partner_id, 0 AS revenue, 0 AS margin,
-                           0 AS previous_revenue,
+                           0 AS uncosted_revenue, 0 AS previous_revenue,
                            %(expected_revenue)s AS expected_revenue,
                            TRUE AS is_account,
                            abs(expected_revenue) >= %(most)s AS is_invalid
@@ -210,7 +214,8 @@ class Measurement:
                      UNION ALL
                     -- those that may be none any more
                     SELECT partner_id, 0 AS revenue, 0 AS margin,
-                           0 AS previous_revenue, 0 AS expected_revenue,
+                           0 AS uncosted_revenue, 0 AS previous_revenue,
+                           0 AS expected_revenue,
                            FALSE AS is_account, FALSE AS is_invalid
                       FROM key_account
                      WHERE company_id = %(company)s AND is_account AND %(among)s
@@ -230,6 +235,7 @@ class Measurement:
                 for name in (
                     "revenue",
                     "margin",
+                    "uncosted_revenue",
                     "previous_revenue",
                     "expected_revenue",
                 )
@@ -237,8 +243,9 @@ class Measurement:
         )
 
     def _get_sales_sql(self):
-        """Return a query for revenue, margin and previous revenue per commercial
-        partner: untaxed, in the currency of the company.
+        """Return a query for revenue, margin, revenue of which no cost is known, and
+        previous revenue per commercial partner: untaxed, in the currency of the
+        company.
 
         Every customer that was ever invoiced (or has a confirmed order) has a row;
         only figures of the window count.
@@ -255,12 +262,15 @@ class Measurement:
             SELECT firm_id AS partner_id,
                    SUM(revenue) FILTER (WHERE %(current)s) AS revenue,
                    SUM(margin) FILTER (WHERE %(current)s) AS margin,
+                   SUM(uncosted_revenue) FILTER (WHERE %(current)s)
+                       AS uncosted_revenue,
                    SUM(revenue) FILTER (WHERE %(previous)s) AS previous_revenue
               FROM (%(sales)s) AS sales
              GROUP BY 1
              UNION ALL
             -- Whoever has only orders, or only invoices, is an account as well.
-            SELECT DISTINCT firm_id, 0 AS revenue, 0 AS margin, 0 AS previous_revenue
+            SELECT DISTINCT firm_id, 0 AS revenue, 0 AS margin, 0 AS uncosted_revenue,
+                   0 AS previous_revenue
               FROM (%(others)s) AS others
              WHERE company_id = ANY(%(books)s) AND state = %(state)s AND %(among)s
             """,
@@ -276,10 +286,12 @@ class Measurement:
         )
 
     def _get_invoiced_sql(self, invoices, among):
-        """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines.
+        """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines,
+        and ``uncosted_revenue``, that of lines of which no cost is known.
 
         The report's own margin is at today's cost of the product. A line that comes
-        from an order has the cost that was noted there.
+        from an order has the cost that was noted there. A cost of zero is one that
+        nobody entered: Odoo doesn't tell them apart.
         """
         moves = SQL("SELECT id, firm_id FROM (%s) AS move", invoices)
         among_moves = among_items = SQL("TRUE")
@@ -303,7 +315,9 @@ class Measurement:
                    CASE WHEN sold.item_id IS NULL THEN report.price_margin
                         ELSE report.price_subtotal
                              - report.quantity * COALESCE(unit.factor, 1) * sold.cost
-                   END AS margin
+                   END AS margin,
+                   CASE WHEN COALESCE(sold.cost, report.inventory_value, 0) = 0
+                        THEN report.price_subtotal ELSE 0 END AS uncosted_revenue
               FROM (%(report)s) AS report
               JOIN (%(moves)s) AS move ON move.id = report.move_id
               LEFT JOIN uom_uom unit ON unit.id = report.product_uom_id
@@ -335,25 +349,43 @@ class Measurement:
 
     def _get_ordered_sql(self, orders):
         """Return the same of orders, with the margin that was noted there."""
+        # Of all, PostgreSQL adds the lines up at once, else order by order; where
+        # nobody asks for it, it does neither.
+        uncosted = SQL(
+            """
+            (SELECT order_id, SUM(price_subtotal) AS revenue
+               FROM sale_order_line
+              WHERE COALESCE(purchase_price, 0) = 0 AND %s
+              GROUP BY order_id)
+            """,
+            SQL("TRUE") if self.touched is None else SQL("order_id = sale.id"),
+        )
         return SQL(
             """
             SELECT firm_id,
-                   (date_order AT TIME ZONE 'UTC' AT TIME ZONE %s)::date AS day,
+                   (date_order AT TIME ZONE 'UTC' AT TIME ZONE %(zone)s)::date AS day,
                    amount_untaxed / COALESCE(NULLIF(currency_rate, 0), 1) AS revenue,
-                   margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin
-              FROM (%s) AS sale
-             WHERE company_id = ANY(%s)
+                   margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin,
+                   COALESCE(uncosted.revenue, 0)
+                       / COALESCE(NULLIF(currency_rate, 0), 1) AS uncosted_revenue
+              FROM (%(orders)s) AS sale
+              LEFT JOIN %(lateral)s %(uncosted)s AS uncosted
+                ON uncosted.order_id = sale.id
+             WHERE company_id = ANY(%(books)s)
                AND state = 'sale'
             """,
-            clock.get_sql_timezone(self.company),
-            orders,
-            self.books,
+            zone=clock.get_sql_timezone(self.company),
+            orders=orders,
+            lateral=SQL() if self.touched is None else SQL("LATERAL"),
+            uncosted=uncosted,
+            books=self.books,
         )
 
     def get_lines_sql(self):
         """Return a query for what was sold, as the run counts it, on whatever day: the
-        account's ``firm_id``, ``day``, ``revenue`` and ``margin``, untaxed, in the
-        currency of the company. Of the touched accounts alone."""
+        account's ``firm_id``, ``day``, ``revenue``, ``margin`` and
+        ``uncosted_revenue``, untaxed, in the currency of the company. Of the touched
+        accounts alone."""
         if self.policy.revenue_basis == "ordered":
             return self._get_ordered_sql(get_orders_sql(self.touched))
         among = SQL("firm_id = ANY(%s)", self.touched)
@@ -372,8 +404,8 @@ class Measurement:
                    NULL::int AS old_suggested_tier_id, NULL::int AS old_tier_id
               FROM (%s) AS measured
              UNION ALL
-            SELECT partner_id, is_account, revenue, margin, previous_revenue,
-                   expected_revenue, has_invalid_amounts,
+            SELECT partner_id, is_account, revenue, margin, uncosted_revenue,
+                   previous_revenue, expected_revenue, has_invalid_amounts,
                    FALSE AS is_measured, rank AS old_rank,
                    suggested_tier_id AS old_suggested_tier_id, tier_id AS old_tier_id
               FROM key_account
@@ -429,9 +461,11 @@ class Measurement:
                 SELECT *, %(suggested)s AS suggested_tier_id FROM ranked
             )
             SELECT tiered.partner_id, partner.user_id, is_account, revenue, margin,
-                   COALESCE(ROUND(100 * margin / NULLIF(revenue, 0), 2), 0)
-                       AS margin_rate,
-                   previous_revenue, expected_revenue, has_invalid_amounts,
+                   -- unknown where nobody entered a cost
+                   ROUND(100 * (margin - uncosted_revenue)
+                         / NULLIF(revenue - uncosted_revenue, 0), 2) AS margin_rate,
+                   uncosted_revenue, previous_revenue, expected_revenue,
+                   has_invalid_amounts,
                    COALESCE(ROUND(
                        100 * GREATEST(%(metric)s, 0) / NULLIF(metric_total, 0), 4), 0)
                        AS share,

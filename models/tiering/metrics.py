@@ -41,8 +41,9 @@ class Metric:
     def get_sql(self, today):
         """Return the figure as an SQL expression, NULL where there is no data, over
 
-        - ``figures``: ``revenue``, ``margin``, ``previous_revenue`` and
-          ``expected_revenue``, numeric in company currency, as this run measures them,
+        - ``figures``: ``revenue``, ``margin``, ``uncosted_revenue``,
+          ``previous_revenue`` and ``expected_revenue``, numeric in company currency, as
+          this run measures them,
         - ``trade``: the columns of :data:`.trade.COLUMNS`, as this run measures them,
         - ``account``: the account's row as it was before, NULL of a new one.
 
@@ -102,7 +103,10 @@ class Growth(Metric):
 class Margin(_Column):
     key = "margin"
     label = "Margin"
-    help = "Margin: untaxed revenue less cost, of the window."
+    help = (
+        "Margin: untaxed revenue less cost, of the window; all of the revenue where no "
+        "cost is known."
+    )
 
 
 @register
@@ -110,11 +114,17 @@ class MarginRate(Metric):
     key = "margin_rate"
     label = "Margin rate"
     unit = "percent"
-    help = "Margin rate: margin in percent of revenue; no data without revenue."
+    help = (
+        "Margin rate: margin in percent of revenue, both of what has a cost; no data "
+        "without any."
+    )
 
     def get_sql(self, today):
         return SQL(
-            "100 * figures.margin / NULLIF(GREATEST(figures.revenue, 0), 0)",
+            """
+            100 * (figures.margin - figures.uncosted_revenue)
+            / NULLIF(GREATEST(figures.revenue - figures.uncosted_revenue, 0), 0)
+            """
         )
 
 

@@ -51,6 +51,16 @@ class TestComplaint(BriefCommon):
         self.assertFalse(self.done.resolved_uid)
         self.assertEqual(self._get_count(), 1)
 
+    def test_what_is_read_is_up_to_date(self):
+        card = self._get_card(self.account)
+        self.assertEqual(card.complaint_count, 1)
+        self._visit(complaint="The third one too")
+        self.assertEqual(card.complaint_count, 2)
+        self.assertIn("2 open complaints", card.risk_text)
+        self.done.with_user(self.rep).action_resolve()
+        self.assertEqual(card.complaint_count, 1)
+        self.assertIn("1 open complaint", card.risk_text)
+
     def test_of_done_visits_alone(self):
         self.visit.complaint = "A draft"
         self.assertEqual(self._get_count(), 1)

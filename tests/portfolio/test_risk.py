@@ -14,6 +14,7 @@ from ..common import TODAY, KeyAccountCommon
 THIS, BEFORE = date(2025, 6, 1), date(2024, 6, 1)
 COLUMNS = [
     "complaint_count",
+    "cost_share",
     "group_id",
     "group_share",
     "growth",
@@ -189,13 +190,16 @@ class RiskCommon(KeyAccountCommon):
         ]
         given = sum(listed - amount for (listed, _d), amount in priced)
         listed = given + revenue
-        cost = 40 * len(priced)
+        # of what has a cost: the others have no product
+        known = sum(amount for _listed, amount in priced)
+        rate = 100 * (known - 40 * len(priced)) / known if known else 100
         return {
+            "cost_share": 100 * known / revenue if revenue > 0 else 0,
             "silence": silence + 0.0,
             "is_silent": silence > 2,
             "is_conceding": revenue > 0
             and round(100 * given / listed, 2) >= 10
-            and round(100 * (revenue - cost) / revenue, 2) < 20,
+            and round(rate, 2) < 20,
             "is_single_order": revenue > 0
             and 100 * max(recent, default=0) > 50 * revenue
             and tier in self.tier_a | self.tier_b,
@@ -237,7 +241,7 @@ class RiskCommon(KeyAccountCommon):
                 and grows
                 and (share is None or share < 50),
                 **{
-                    name: value if name == "silence" else value and not lost
+                    name: value if type(value) is float else value and not lost
                     for name, value in self._get_rhythm(
                         partner, tier, now[partner]
                     ).items()
@@ -347,6 +351,15 @@ class TestRisk(RiskCommon):
                     self.assertAlmostEqual(figure["value"], sum(ordered[:number]), 6)
                 self.assertAlmostEqual(figures["hhi"]["value"], hhi, 9)
                 self.assertAlmostEqual(figures["effective"]["value"], 1 / hhi, 6)
+                revenue = self._add_up(first, last)
+                seen = self.Card.with_user(user).with_context(
+                    portfolio_from=days[0], portfolio_to=days[1]
+                )
+                for key in ("hhi", "effective"):
+                    self.assertEqual(
+                        set(seen.search(figures[key]["domain"]).partner_id),
+                        {p for p in self._get_seen(user) if revenue[p] > 0},
+                    )
                 limit = [group for group, share in shares.items() if share >= 10]
                 self.assertEqual(figures["beyond_limit"]["value"], len(limit))
                 for group in risk["groups"]:

@@ -1,3 +1,4 @@
+import random
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -276,10 +277,14 @@ class TestCosts(BooksCommon):
         deposit.invoice_date = DAY
         deposit.action_post()
         self.assertEqual(self._get_margin(), 300)
+        card = self._get_card(self.old_firm)
+        self.assertEqual((card.margin_rate, card.cost_share), (0, 0))
         final = self._invoice_order(order, final=True)
         self.assertEqual(final.amount_untaxed, 700)
         self.assertEqual(self._get_margin(), 600)
         self.assertEqual(self._get_figures(), [1000, 0])
+        self.env.invalidate_all()
+        self.assertEqual((card.margin_rate, card.cost_share), (60, 100))
 
     def test_a_night_keeps_the_cost_too(self):
         self._run()
@@ -287,6 +292,116 @@ class TestCosts(BooksCommon):
         self._raise_cost()
         self._run(incremental=True)
         self.assertEqual(self._get_figures("margin"), [600, 0])
+
+
+@tagged("post_install", "-at_install")
+class TestMarginRate(BooksCommon):
+    """The rate is one of what has a cost, against plain Python."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bare = cls.product.create({"name": "Bare", "type": "service"})
+        rand = random.Random(19)
+        cls.firms = cls.old_firm | cls.new_firm
+        cls.firms |= cls.env["res.partner"].union(
+            *(cls._create_partner(f"Firm {number}") for number in range(6))
+        )
+        products = cls.product | cls.bare
+        # firm, product, quantity, price: the last ones have no cost, one, or nothing
+        cls.sales = [
+            (firm, rand.choice(products), rand.randint(1, 4), rand.randint(30, 900) / 4)
+            for firm in cls.firms[:5]
+            for _ in range(rand.randint(1, 5))
+        ]
+        cls.sales += [
+            (cls.firms[5], cls.bare, 2, 50),
+            (cls.firms[6], cls.product, 2, 30),
+        ]
+
+    def _check(self):
+        cards = self.env["key.account"].browse()
+        for incremental in (False, True):
+            self._run(incremental)
+            self.env.invalidate_all()
+            for firm in self.firms:
+                lines = [line[1:] for line in self.sales if line[0] == firm]
+                revenue = sum(count * price for _, count, price in lines)
+                costed = [line for line in lines if line[0] == self.product]
+                known = sum(count * price for _, count, price in costed)
+                cost = sum(40 * count for _, count, _price in costed)
+                card = self._get_card(firm)
+                cards |= card
+                if not lines:
+                    self.assertFalse(card)
+                    continue
+                self.assertAlmostEqual(card.revenue, revenue, 2)
+                self.assertAlmostEqual(card.margin, revenue - cost, 2)
+                self.assertAlmostEqual(card.uncosted_revenue, revenue - known, 2)
+                rate = 100 * (known - cost) / known if known else 0
+                self.assertAlmostEqual(card.margin_rate, rate, 2)
+                self.assertAlmostEqual(
+                    card.cost_share, 100 * known / revenue, delta=0.051
+                )
+        unknown = cards.search([("margin_rate", "=", False), ("id", "in", cards.ids)])
+        self.assertIn(self._get_card(self.firms[5]), unknown)
+        self.assertNotIn(self._get_card(self.firms[6]), unknown)
+        known = cards.search([("cost_share", "<", 100), ("id", "in", cards.ids)])
+        self.assertEqual(known, cards.filtered("uncosted_revenue"))
+
+    def test_of_invoices(self):
+        self._create_invoices(
+            [
+                (
+                    firm,
+                    0,
+                    DAY,
+                    {
+                        "invoice_line_ids": [
+                            Command.create(
+                                {
+                                    "product_id": product.id,
+                                    "quantity": quantity,
+                                    "price_unit": price,
+                                    "tax_ids": [Command.clear()],
+                                }
+                            )
+                        ]
+                    },
+                )
+                for firm, product, quantity, price in self.sales
+            ]
+        )
+        self._check()
+
+    def test_of_orders(self):
+        self.policy.revenue_basis = "ordered"
+        for firm in self.firms:
+            lines = [line[1:] for line in self.sales if line[0] == firm]
+            if lines:
+                self._create_order(
+                    firm,
+                    order_line=[
+                        Command.create(
+                            {
+                                "product_id": product.id,
+                                "product_uom_qty": quantity,
+                                "price_unit": price,
+                                "tax_ids": [Command.clear()],
+                            }
+                        )
+                        for product, quantity, price in lines
+                    ],
+                )
+        self._check()
+
+    def test_of_invoiced_orders(self):
+        for firm, product, quantity, price in self.sales:
+            line = {"product_id": product.id}
+            self._invoice_order(self._create_order(firm, price, quantity, line=line))
+        # what is noted on the order counts
+        (self.product | self.bare).with_company(self.company).standard_price = 7
+        self._check()
 
 
 @tagged("post_install", "-at_install")

@@ -15,6 +15,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import SQL
 
+from ...models.account import clock
+from ...models.account.key_account import MOST_JUDGEMENTS
 from ...models.tiering import metrics
 from ...models.tiering.scorecard import get_scores_sql
 from ..common import TODAY, KeyAccountCommon
@@ -71,6 +73,7 @@ AMOUNTS = st.one_of(
 FIGURES = {
     "revenue": AMOUNTS,
     "margin": AMOUNTS,
+    "uncosted_revenue": AMOUNTS,
     "previous_revenue": AMOUNTS,
     "expected_revenue": AMOUNTS,
 }
@@ -104,8 +107,10 @@ BY_HAND = {
     ),
     "margin_rate": (
         lambda row: (
-            Fraction(100) * Fraction(row["margin"]) / Fraction(row["revenue"])
-            if row["revenue"] > 0
+            Fraction(100)
+            * Fraction(row["margin"] - row["uncosted_revenue"])
+            / Fraction(row["revenue"] - row["uncosted_revenue"])
+            if row["revenue"] > row["uncosted_revenue"]
             else None
         ),
         True,
@@ -299,7 +304,7 @@ class TestScores(ScorecardCommon):
             {
                 self.one: self._row(800, 400, 480),
                 self.two: self._row(500, 1000, margin_of_two),
-                self.three: self._row(600, 0, 600),
+                self.three: self._row(600, 0, 600, 600),
                 self.four: self._row(0, 0, 0),
             },
             {
@@ -325,11 +330,12 @@ class TestScores(ScorecardCommon):
         self.assertAlmostEqual(self._get_card(self.one).share, 100 * 800 / 1900, 3)
 
     @staticmethod
-    def _row(revenue, previous, margin):
+    def _row(revenue, previous, margin, uncosted=0):
         row = {
             "revenue": Decimal(revenue),
             "previous_revenue": Decimal(previous),
             "margin": Decimal(margin),
+            "uncosted_revenue": Decimal(uncosted),
         }
         return {
             name: BY_HAND[name][0](row)
@@ -369,7 +375,6 @@ class TestScores(ScorecardCommon):
                 "revenue": (100, 100),
                 "expected_revenue": (0, 0),
                 "margin": (100, 100),
-                "margin_rate": (100, 100),
                 "order_frequency": (0, 1),
                 "recency": (8.08, 9),
                 "discount": (0, 0),
@@ -639,12 +644,57 @@ class TestJudged(ScorecardCommon):
         found = self.env["res.partner"].search([("account_competition", "=", "high")])
         self.assertEqual(found, self.one)
 
+    def test_history(self):
+        """Who said what, and when, for those who see the account."""
+        with freeze_time("2026-01-05 12:00:00"):
+            self.one.with_user(self.rep).account_competition = "high"
+        self.one.with_user(self.rep).account_competition = "high"
+        self.one.with_user(self.manager).write(
+            {"account_competition": "low", "account_quality_standards": "medium"}
+        )
+        self.one.with_user(self.manager).account_quality_standards = False
+        card = self._get_card(self.one).with_user(self.rep)
+        day = clock.get_today(self.company).strftime("%m/%d/%Y")
+        self.assertEqual(
+            card.judgement_history.splitlines(),
+            [
+                f"{day}, {self.manager.name}: Quality Standards Medium → –",
+                f"{day}, {self.manager.name}: Competition High → Low",
+                f"{day}, {self.manager.name}: Quality Standards – → Medium",
+                f"01/05/2026, {self.rep.name}: Competition – → High",
+            ],
+        )
+        with self.assertRaises(AccessError):
+            card.with_user(self.rep2).read(["judgements"])
+        with self.assertRaises(AccessError):
+            card.judgements = []
+        # one of many says nothing of the others
+        self.two.account_competition = "low"
+        (self.one | self.two).write({"account_competition": "medium"})
+        for partner, before in ((self.one, "low"), (self.two, "low")):
+            last = self._get_card(partner).judgements[0]
+            self.assertEqual((last["before"], last["after"]), (before, "medium"))
+        for number in range(2 * MOST_JUDGEMENTS):
+            self.two.account_competition = ("low", "high")[number % 2]
+        history = self._get_card(self.two).judgements
+        self.assertEqual(len(history), MOST_JUDGEMENTS)
+
     def test_merged_customers_keep_it(self):
         self.one.account_competition = "high"
+        self.one.account_accessibility = "low"
+        self.two.account_accessibility = "medium"
         self.env["base.partner.merge.automatic.wizard"]._merge(
             (self.one | self.two).ids, self.two
         )
         self.assertEqual(self.two.account_competition, "high")
+        self.assertEqual(
+            {
+                (each["field"], each["after"])
+                for each in self._get_card(self.two).judgements
+            },
+            {("competition", "high"), ("accessibility", "medium")},
+            "what wasn't taken over is no history of it",
+        )
 
 
 @tagged("post_install", "-at_install")
