@@ -14,13 +14,14 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test core-tests shell walk i18n lint format bench chaos dist lock setup clean
+.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos dist lock setup clean
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
 	@echo 'make test           all tests, by pytest and Odoo at once'
 	@echo '                    a part by pytest: T=tests/visit/test_visits.py or K=expression'
 	@echo "make core-tests     core's own tests, with the addon against without (T=crm ...)"
+	@echo 'make companions     the addons beside ours, installed and tested'
 	@echo 'make shell          Odoo shell; DB=key_account_demo, a script from stdin'
 	@echo 'make walk           which files of the addon a click goes through, on demo data'
 	@echo 'make i18n           the template of translations anew, translations merged with it'
@@ -37,5 +38,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test core-tests shell walk i18n lint format bench chaos dist lock clean:
+setup run test core-tests companions shell walk i18n lint format bench chaos dist lock clean:
 	$(ENV) $@

@@ -9,7 +9,17 @@ import time
 import urllib.request
 from contextlib import contextmanager
 
-from . import base, browser, core_tests, databases, odoo, postgres, python, testing
+from . import (
+    base,
+    browser,
+    companions,
+    core_tests,
+    databases,
+    odoo,
+    postgres,
+    python,
+    testing,
+)
 from .base import ADDON, CHECKOUT, HOME, Failure, say, step
 from .chaos import make_chaos
 
@@ -232,6 +242,12 @@ def core(_options):
             return core_tests.run(found)
 
 
+def companions_(_options):
+    """The addons that go beside ours."""
+    with environment() as found:
+        return companions.run(found)
+
+
 def lint(_options):
     """The checkers, each on the whole addon."""
     _make_checkers()
@@ -359,3 +375,4 @@ COMMANDS = {
     )
 }
 COMMANDS["core-tests"] = core
+COMMANDS["companions"] = companions_

@@ -340,7 +340,11 @@ def _files(*endings):
         for name in sorted(names)
         if name.endswith(endings)
         and (CHECKOUT / name).is_file()
-        and not re.match(r"static/lib/|dev/package-lock\.json", name)
+        and not re.match(
+            # written by programs
+            r"static/lib/|dev/package-lock\.json|companions/.*/data/files/",
+            name,
+        )
     ]
 
 
