@@ -17,6 +17,12 @@ const REPORT_ACTIONS = ["action_report", "action_report_later"];
  */
 export class ReportFormController extends FormController {
     setup() {
+        if (!this.props.resId) {
+            // before the model reads them
+            const context = {...this.props.context, ...this.keptDefaults};
+            this.keepKey = this.getKeepKey();
+            this.props = {...this.props, context};
+        }
         super.setup();
         if (this.env.inDialog) {
             this.env.dialogData.dismiss = () => this.keepOrStay();
@@ -26,32 +32,29 @@ export class ReportFormController extends FormController {
         }
     }
 
-    get modelParams() {
-        const params = super.modelParams;
-        if (!this.props.resId) {
-            params.config.context = {...params.config.context, ...this.keptDefaults};
-        }
-        return params;
-    }
-
     // A visit that is being logged ------------------------------------------------
 
     /** Where what was typed is kept: for this user and customer, in this tab. */
-    get keepKey() {
+    getKeepKey() {
         const {default_partner_id: partnerId, default_lead_id: leadId} =
             this.props.context;
         return `key_account_report,${user.userId},${partnerId || ""},${leadId || ""}`;
     }
 
     get keptDefaults() {
-        const kept = JSON.parse(browser.sessionStorage.getItem(this.keepKey) || "{}");
+        const kept = browser.sessionStorage.getItem(this.getKeepKey());
         return Object.fromEntries(
-            Object.entries(kept).map(([name, value]) => [`default_${name}`, value])
+            Object.entries(JSON.parse(kept || "{}")).map(([name, value]) => [
+                `default_${name}`,
+                value,
+            ])
         );
     }
 
     forget() {
-        browser.sessionStorage.removeItem(this.keepKey);
+        if (this.keepKey) {
+            browser.sessionStorage.removeItem(this.keepKey);
+        }
     }
 
     /** Names that were typed and not added yet are those of people who were met. */

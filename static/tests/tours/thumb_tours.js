@@ -291,7 +291,7 @@ registry.category("web_tour.tours").add("key_account_draft_phone", {
         logVisit,
         {
             content: "A new report",
-            trigger: ".modal .o_field_widget[name=next_step] input:value('')",
+            trigger: ".modal .o_field_widget[name=next_step] input:placeholder-shown",
         },
         chooseCustomer,
         {
@@ -309,7 +309,7 @@ registry.category("web_tour.tours").add("key_account_draft_phone", {
         logVisit,
         {
             content: "What was discarded is gone",
-            trigger: ".modal .o_field_widget[name=next_step] input:value('')",
+            trigger: ".modal .o_field_widget[name=next_step] input:placeholder-shown",
         },
     ],
 });
