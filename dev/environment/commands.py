@@ -9,7 +9,17 @@ import time
 import urllib.request
 from contextlib import contextmanager
 
-from . import base, browser, core_tests, databases, odoo, postgres, python, testing
+from . import (
+    base,
+    browser,
+    core_tests,
+    databases,
+    odoo,
+    postgres,
+    python,
+    testing,
+)
+from . import uninstall as uninstalling
 from .base import ADDON, CHECKOUT, HOME, Failure, say, step
 from .chaos import make_chaos
 
@@ -232,6 +242,12 @@ def core(_options):
             return core_tests.run(found)
 
 
+def uninstall(_options):
+    """Beside many addons: labels that clash, and what is left afterwards."""
+    with environment() as found:
+        return uninstalling.run(found)
+
+
 def lint(_options):
     """The checkers, each on the whole addon."""
     _make_checkers()
@@ -352,6 +368,7 @@ COMMANDS = {
         format,
         bench,
         chaos,
+        uninstall,
         dist,
         clean,
         setup,
