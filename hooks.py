@@ -1,4 +1,8 @@
+import re
+
 from odoo.tools import SQL
+
+MODULE = "crm_key_account"
 
 
 def uninstall_hook(env):
@@ -29,3 +33,32 @@ def uninstall_hook(env):
         env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(f"key_account_{table}")))
     env.cr.execute("DELETE FROM key_account")
     env.invalidate_all()
+    _remove_favorites(env)
+    # Their columns and tables go; core leaves the rows that tell of them.
+    env["ir.model.constraint"].search(
+        [("module.name", "=", MODULE), ("type", "=", "f")]
+    ).unlink()
+
+
+def _remove_favorites(env):
+    """Remove the searches that people saved, of this addon's records or by its fields:
+    they would end in an error."""
+    favorites = env["ir.filters"].with_context(active_test=False).search([])
+    for name, group in favorites.grouped("model_id").items():
+        if name not in env:
+            continue
+        if env[name]._original_module == MODULE:
+            group.unlink()
+            continue
+        fields = env[name]._fields.values()
+        names = {field.name for field in fields if MODULE in field._modules}
+        group.filtered(
+            lambda favorite, names=names: (
+                not names.isdisjoint(
+                    re.findall(
+                        r"\w+",
+                        f"{favorite.domain} {favorite.context} {favorite.sort}",
+                    )
+                )
+            )
+        ).unlink()

@@ -20,6 +20,7 @@ from . import (
     python,
     testing,
 )
+from . import uninstall as uninstalling
 from .base import ADDON, CHECKOUT, HOME, Failure, say, step
 from .chaos import make_chaos
 
@@ -248,6 +249,12 @@ def companions_(_options):
         return companions.run(found)
 
 
+def uninstall(_options):
+    """Beside many addons: labels that clash, and what is left afterwards."""
+    with environment() as found:
+        return uninstalling.run(found)
+
+
 def lint(_options):
     """The checkers, each on the whole addon."""
     _make_checkers()
@@ -368,6 +375,7 @@ COMMANDS = {
         format,
         bench,
         chaos,
+        uninstall,
         dist,
         clean,
         setup,

@@ -24,6 +24,9 @@ class CrmLead(models.Model):
         for company, leads in self._group_by_key_account_company().items():
             told = leads._filter_told(company) if company else leads.browse()
             (leads - told).relationship_level = LOWEST_LEVEL
+            partners = told.partner_id.sudo().with_company(company)
+            # at once: customers that were made one by one don't know of each other
+            partners.commercial_partner_id.mapped("relationship_level")
             for lead in told:
                 account = lead.partner_id.sudo().with_company(company)
                 lead.relationship_level = (

@@ -47,6 +47,9 @@ class CrmLead(models.Model):
             told = leads._filter_told(company) if company else leads.browse()
             (leads - told).account_tier_id = False
             leads = told
+            partners = leads.partner_id.sudo().with_company(company)
+            # at once: customers that were made one by one don't know of each other
+            partners.commercial_partner_id.mapped("account_tier_id")
             for lead in leads.filtered("partner_id"):
                 account = lead.partner_id.sudo().with_company(company)
                 lead.account_tier_id = account.commercial_partner_id.account_tier_id

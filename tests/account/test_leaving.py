@@ -321,6 +321,23 @@ class TestLosing(LeavingCommon):
         self.assertFalse(self.Loss.search([]))
         self.price.unlink()
 
+    def test_uninstall_takes_favorites_along(self):
+        """Those that would end in an error; and what the database says of columns."""
+        vals = {"model_id": "res.partner", "user_ids": self.rep.ids}
+        by_tier = "[('account_tier_id', '!=', False)]"
+        favorites = self.env["ir.filters"].create(
+            [
+                {**vals, "name": "Mine", "domain": "[('user_id', '=', uid)]"},
+                {**vals, "name": "Key accounts", "domain": by_tier, "active": False},
+                {**vals, "name": "By level", "context": "{'a': 'relationship_level'}"},
+                {**vals, "name": "All", "model_id": "key.account"},
+            ]
+        )
+        uninstall_hook(self.env)
+        self.assertEqual(favorites.exists(), favorites[0])
+        keys = [("module.name", "=", "crm_key_account"), ("type", "=", "f")]
+        self.assertFalse(self.env["ir.model.constraint"].search(keys))
+
 
 @tagged("post_install", "-at_install")
 class TestWinBack(LeavingCommon):
