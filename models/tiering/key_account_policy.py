@@ -522,11 +522,6 @@ class KeyAccountPolicy(models.Model):
         """Return the column of accounts that the policy ranks by."""
         return self._get_method().figure or self.metric
 
-    def _get_cutoffs(self, company):
-        """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
-        account of ``company`` needs for the tier."""
-        return self._get_method().get_cutoffs(company)
-
     def _get_reason(self, company, figure, rank):
         """Return why an account is in its tier, in words."""
         return self._explain(company, self._prepare_measured(figure, rank))
@@ -681,8 +676,9 @@ class KeyAccountPolicy(models.Model):
         branches = company._get_key_account_branches()
         self = self.with_context(allowed_company_ids=branches.ids)
         today = today or clock.get_today(company)
-        # How an account trades follows its documents alone, unlike margins, which follow
-        # costs of products too: whoever runs all accounts needs it of those that changed.
+        # How an account trades follows its documents alone, unlike margins, which
+        # follow costs of products too: whoever runs all accounts needs it of those that
+        # changed.
         traded = touched
         if touched is None:
             traded = self._get_touched_ids(company, today)
