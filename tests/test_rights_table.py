@@ -228,6 +228,7 @@ CORE_METHODS = {
     ("res.config.settings", "set_values"),
     ("res.partner", "fields_get"),
     ("res.partner", "load"),
+    ("res.company", "cache_invalidation_fields"),
     ("res.users", "action_archive"),
 }
 CRUD = {"create", "default_get", "fields_get", "onchange", "unlink", "write"}

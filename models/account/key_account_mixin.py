@@ -14,6 +14,16 @@ def get_account_key(partner_id, lead_id, company_id, track):
     return (partner_id or 0, 0 if partner_id else lead_id or 0, company_id, track)
 
 
+def get_account_keys(rows):
+    """Return the :func:`get_account_key` of each of the ``rows``, dicts."""
+    return [
+        get_account_key(
+            row["partner_id"], row["lead_id"], row["company_id"], row["track"]
+        )
+        for row in rows
+    ]
+
+
 def get_readonly_names(model, vals_list):
     """Return the names of read-only fields in ``vals_list``: what no form writes, no
     client writes."""

@@ -14,7 +14,7 @@ from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
 from ..account import bounds, clock
-from ..account.key_account_mixin import get_account_key
+from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
 
 # How much of a day's capacity a visit takes: four calls are as long as a visit.
@@ -454,12 +454,7 @@ class KeyAccountAgenda(models.AbstractModel):
                 fields.Date.today() - timedelta(days=1),
             )
         )
-        keys = [
-            get_account_key(
-                row["partner_id"], row["lead_id"], row["company_id"], row["track"]
-            )
-            for row in rows
-        ]
+        keys = get_account_keys(rows)
         areas = self._get_areas(key[:2] for key in keys) if with_areas else {}
         booked = defaultdict(list)
         for key, row in zip(keys, rows, strict=True):

@@ -9,7 +9,7 @@ from odoo.tools import SQL
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
-from ..account.key_account_mixin import get_account_key
+from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
 from .key_account_agenda import MODE_LOADS
 from .key_account_cadence import TRACK_MODES
@@ -88,11 +88,8 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             )
         )
         wanted = []
-        for row in rows:
+        for key, row in zip(get_account_keys(rows), rows, strict=True):
             mode = TRACK_MODES[row["track"]]
-            key = get_account_key(
-                row["partner_id"], row["lead_id"], row["company_id"], row["track"]
-            )
             due = planner.Due(
                 key,
                 row["date_due"],

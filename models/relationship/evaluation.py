@@ -3,7 +3,7 @@
 from odoo.tools import SQL
 
 from ..account import clock
-from .measures import Scope
+from .measures import Scope, get_contacts_met_sql
 
 
 def get_measured_sql(env, days, partner_ids=None, criteria=None):
@@ -25,9 +25,8 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
         criteria = env["key.account.relationship.criterion"]._get_criteria(companies)
     scope = Scope(days, partner_ids)
     measures = [
-        _name_columns(criterion._get_measure().get_sql(scope), SQL("%s", criterion.id))
-        for criterion in criteria
-        if criterion.kind == "automatic"
+        _name_columns(measure.get_sql(scope), SQL("%s", measure.criterion.id))
+        for measure in criteria._get_measures()
     ]
     measures.append(
         _name_columns(_get_judged_sql(scope), SQL("criterion_id"), SQL("evidence_id"))
@@ -44,7 +43,8 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
     )
     return SQL(
         """
-        WITH todays (company_id, today, tz, asking_ids) AS (VALUES %(todays)s)
+        WITH todays (company_id, today, tz, asking_ids) AS (VALUES %(todays)s),
+        met AS (%(met)s)
         SELECT measured.partner_id, measured.company_id, measured.criterion_id,
                criterion.level_number, criterion.sequence,
                CASE WHEN measured.holds THEN 'holds'
@@ -62,6 +62,7 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
          WHERE criterion.id = ANY(%(criteria)s)
         """,
         todays=todays,
+        met=get_contacts_met_sql(env, scope),
         criteria=criteria.ids,
         measures=SQL(" UNION ALL ").join(measures),
     )

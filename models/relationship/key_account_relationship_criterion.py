@@ -308,10 +308,17 @@ class KeyAccountRelationshipCriterion(models.Model):
     def _get_criteria(self, companies):
         """Return the criteria that are asked for in one of ``companies``: those of all,
         its own, and those of the companies that it is a branch of."""
-        asking = companies.sudo().parent_ids
-        return self.sudo().search(
-            ["|", ("company_id", "in", asking.ids), ("company_id", "=", False)]
-        )
+        asking = tuple(sorted(companies.sudo().parent_ids.ids))
+        return self.sudo().browse(self._get_criteria_ids(asking))
+
+    @api.model
+    @tools.ormcache("asking")
+    def _get_criteria_ids(self, asking):
+        """Return the ids of the criteria of all, and of the companies ``asking``."""
+        criteria = self.sudo().with_context(active_test=True)
+        return criteria.search(
+            ["|", ("company_id", "in", asking), ("company_id", "=", False)]
+        )._ids
 
     def _get_measure(self):
         """Return what the criterion measures, see :mod:`.measures`; None if somebody

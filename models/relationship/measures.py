@@ -78,7 +78,8 @@ class Measure:
 
     def get_sql(self, scope):
         """Return a query with a row per account of which there is something to say,
-        over the common table ``todays`` (``company_id``, ``today``, ``tz``).
+        over the common tables ``todays`` (``company_id``, ``today``, ``tz``) and
+        ``met`` (:func:`get_contacts_met_sql`).
 
         Columns, in any order: ``partner_id``, ``company_id``, ``holds``, ``actual``
         (the figure, in the unit), ``date`` (of the latest proof), ``date_lapse``
@@ -149,7 +150,7 @@ def get_present_sql(env):
     )
 
 
-def _get_contacts_met_sql(env, scope):
+def get_contacts_met_sql(env, scope):
     """Return a query for who was met when: only active contacts that are still at the
     account, and belong to its company."""
     return SQL(
@@ -194,7 +195,7 @@ class ExecutiveMeeting(Measure):
                    BOOL_OR(day + %(months)s > today) AS holds,
                    COUNT(*) FILTER (WHERE day + %(months)s > today) AS actual,
                    MAX(day) AS date, MAX(day) + %(months)s AS date_lapse
-              FROM (%(met)s) AS met
+              FROM met
              WHERE decision_level = 'top'
                AND (EXISTS (SELECT FROM key_account card
                              WHERE card.executive_sponsor_id = met.user_id
@@ -220,7 +221,6 @@ class ExecutiveMeeting(Measure):
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
-            met=_get_contacts_met_sql(self.env, scope),
             home=self.env["res.company"]._get_key_account_home_sql(
                 SQL("team.company_id")
             ),
@@ -251,14 +251,13 @@ class LevelsMet(Measure):
               FROM (
                     SELECT partner_id, company_id, decision_level, today,
                            MAX(day) AS day
-                      FROM (%(met)s) AS met
+                      FROM met
                      WHERE decision_level IS NOT NULL
                      GROUP BY partner_id, company_id, decision_level, today
                    ) AS levels
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
-            met=_get_contacts_met_sql(self.env, scope),
         )
 
 
@@ -285,14 +284,13 @@ class ContactsMet(Measure):
                        AS date_lapse
               FROM (
                     SELECT partner_id, company_id, contact_id, today, MAX(day) AS day
-                      FROM (%(met)s) AS met
+                      FROM met
                      GROUP BY partner_id, company_id, contact_id, today
                    ) AS contacts
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
             minimum=self.criterion.minimum_count,
-            met=_get_contacts_met_sql(self.env, scope),
         )
 
 

@@ -541,7 +541,18 @@ class KeyAccountPolicy(models.Model):
     @api.model
     def _get_by_company(self):
         """Return {company, or none for the shared one: active policy}."""
-        return {policy.company_id: policy for policy in self.search(Domain.TRUE)}
+        companies = self.env["res.company"]
+        return {
+            companies.browse(company_id or ()): self.browse(policy_id)
+            for company_id, policy_id in self._get_ids_by_company().items()
+        }
+
+    @api.model
+    # within a trial apart: others go on with what is in force
+    @ormcache("self.env.cr.cache.get('key_account_paused_trial', False)")
+    def _get_ids_by_company(self):
+        policies = self.sudo().with_context(active_test=True).search(Domain.TRUE)
+        return {policy.company_id.id: policy.id for policy in policies}
 
     def _get_default_lock(self):
         """Return until when a tier that a person sets is left alone, unless the person
@@ -598,11 +609,6 @@ class KeyAccountPolicy(models.Model):
     def _get_figure(self):
         """Return the column of accounts that the policy ranks by."""
         return self._get_method().figure or self.metric
-
-    def _get_cutoffs(self, company):
-        """Return ``(tier, figure)`` pairs, best first: the smallest figure that an
-        account of ``company`` needs for the tier."""
-        return self._get_method().get_cutoffs(company)
 
     def _get_reason(self, company, figure, rank):
         """Return why an account is in its tier, in words."""

@@ -490,7 +490,7 @@ class Measurement:
                 self.company,
                 self.today,
             ),
-            figure=SQL.identifier(self.policy._get_figure()),
+            figure=SQL.identifier(method.figure or self.policy.metric),
             metric=SQL.identifier(self.policy.metric),
             suggested=method.get_suggested_tier_sql(),
             differs=differs,

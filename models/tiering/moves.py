@@ -40,6 +40,8 @@ class Moves:
         run_number = self._get_run_number()
         self._withdraw_proposals(moves)
         changes.invalidate_model(["state", "note", "date"])
+        # what is the same of all
+        measured = self.policy._prepare_measured(None, None)
         for batch in split_every(BATCH_SIZE, self._get_new_moves(moves)):
             vals_list = [
                 {
@@ -48,9 +50,12 @@ class Moves:
                     "from_tier_id": move["from_tier_id"],
                     "to_tier_id": move["to_tier_id"],
                     "state": "applied" if self.policy.auto_apply else "proposed",
-                    "measured": self.policy._prepare_measured(
-                        move["figure"], move["rank"], move["earlier_figure"]
-                    ),
+                    "measured": {
+                        **measured,
+                        "before": move["earlier_figure"],
+                        "figure": move["figure"],
+                        "rank": move["rank"],
+                    },
                     "earlier_figure": move["earlier_figure"],
                     "boundary": move["boundary"],
                     "from_since": move["from_since"],
@@ -93,9 +98,10 @@ class Moves:
         The boundary is the edge of the tier that the account leaves, as the method
         has it.
         """
+        method = self.policy._get_method()
         tiers = SQL(", ").join(
             SQL("(%s, %s, %s, %s)", tier.id, position, tier.threshold, tier.share)
-            for position, tier in enumerate(self.policy._get_tiers(), start=1)
+            for position, tier in enumerate(method.tiers, start=1)
         )
         return SQL(
             """
@@ -135,11 +141,11 @@ class Moves:
                         END)
             """,
             tiers=tiers,
-            bounds=self.policy._get_method().get_edges_sql(self.company),
+            bounds=method.get_edges_sql(self.company),
             company=self.company.id,
             today=self.today,
             tenured=self.tenured,
-            metric=SQL.identifier(self.policy._get_figure()),
+            metric=SQL.identifier(method.figure or self.policy.metric),
             hysteresis=self.policy.hysteresis / 100,
         )
 

@@ -22,8 +22,9 @@ class Prospects:
         self.policy = policy
         self.env = policy.env
         self.company = company
-        self.cutoffs = policy._get_cutoffs(company)
-        self.last_tier = policy._get_tiers()[-1:]
+        method = policy._get_method()
+        self.cutoffs = method.get_cutoffs(company)
+        self.last_tier = method.tiers[-1:]
         self.rate = self._get_margin_rate() if policy.metric == "margin" else 1.0
 
     def get_tier(self, lead):
