@@ -9,7 +9,6 @@ from .hidden import search_shown
 from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
 from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
-from .receiving import ReceivingHours
 
 # What salespeople decide about their own accounts. The interval isn't among them: who
 # may write the customer may say how often to go there.
@@ -165,7 +164,7 @@ class ResPartner(models.Model):
         "if it stands alone although it has a parent company.",
     )
     # One text: it is imported and exported as it is. People see it in words.
-    key_account_receiving_hours = ReceivingHours(
+    key_account_receiving_hours = decisions.Char(
         string="Receiving Hours",
         compute="_compute_decisions",
         compute_sudo=True,

@@ -328,10 +328,9 @@ class KeyAccount(models.Model):
     def _refresh_relationships(self, partner_ids):
         """Bring coverage and ladder of these customers up to date, in every company
         where they are accounts."""
-        is_used = features.is_any_used(
+        if not partner_ids or not features.is_any_used(
             self.env, features.BUYING_CENTER, features.EVIDENCE
-        )
-        if not partner_ids or not is_used:
+        ):
             return
         self.flush_model()
         rows = self.env.execute_query(

@@ -85,8 +85,9 @@ class KeyAccountAssignment(models.TransientModel):
         res = super().write(vals)
         if vals.get("suggested_user_id"):
             for company, lines in self.grouped("company_id").items():
+                members = self.env["crm.team.member"]._get_seniorities(company)
                 standings = lines._get_standings(
-                    company, lines._get_members(company), vals["suggested_user_id"]
+                    company, members, vals["suggested_user_id"]
                 )
                 # sudo: planning alone writes it
                 lines.sudo().standing = standings[vals["suggested_user_id"]]
@@ -397,7 +398,8 @@ class KeyAccountAssignment(models.TransientModel):
     def _get_standings(self, company, members, user_id=None):
         """Return ``{user id: seniority and attainment}`` in words; one query.
 
-        :param members: what :meth:`_get_members` returned
+        :param members: seniorities, see
+            :meth:`crm.team.member._get_seniorities`
         :param user_id: of this user alone; None: of all members
         """
         user_ids = list(members) if user_id is None else [user_id]
