@@ -744,7 +744,7 @@ class TestBadInput(KeyAccountCommon):
         self.assertFalse(visit.feedback)
         with self.assertRaisesRegex(ValidationError, "Objective.*too long"):
             visit.objective = "x" * 1001
-        with self.assertRaisesRegex(ValidationError, "Feedback.*too long"):
+        with self.assertRaisesRegex(ValidationError, "Notes.*too long"):
             visit.feedback = "x" * 20001
         for name in ("  ", "\x00", "x" * 1001):
             with self.assertRaises(ValidationError):

@@ -107,6 +107,9 @@ def _get_run_key(policy, company):
             used,
             books,
             has_payments(policy.env, books),
+            # also what was changed since the run in one transaction with it
+            policy.revenue_basis,
+            policy.window_months,
             *(
                 [(record._name, record.id, record.write_date) for record in each]
                 for each in records
