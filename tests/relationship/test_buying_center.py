@@ -501,9 +501,9 @@ class TestTargets(BuyingCenterCommon):
         self.assertEqual(visit.target_contact_id, self.bob)
         with self.assertRaises(AccessError):
             visit.with_user(self.rep).target_role_id = self.buyer
+        visit.action_done()
         with Form(visit.with_user(self.rep)) as form:
             form.contact_ids.add(self.bob)
-        visit.action_done()
         self.assertEqual(self.bob.last_met_date, visit.date_done)
 
     def test_number_of_queries(self):
