@@ -383,7 +383,8 @@ class ResUsers(models.Model):
 
     def unlink(self):
         """The database deletes activities along with their user: handed over before."""
-        self.filtered("active").write({"active": False})
+        if active := self.filtered("active"):
+            active.write({"active": False})
         return super().unlink()
 
 
