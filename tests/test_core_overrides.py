@@ -25,7 +25,11 @@ OVERRIDDEN = {
     },
     "crm.lead2opportunity.partner": {"_convert_and_allocate"},
     "crm.team": {"_action_assign_leads"},
-    "key.account.activity.mixin": {"_read_group_groupby", "_search_activity_state"},
+    "key.account.activity.mixin": {
+        "_read_group_groupby",
+        "_read_group_orderby",
+        "_search_activity_state",
+    },
     "mail.activity": {
         "_action_done",
         "_check_access",
