@@ -112,12 +112,17 @@ class KeyAccountMyDay(models.AbstractModel):
     def _get_day(self):
         """Return what My Day shows above the visits. A fixed number of queries.
 
-        :return: ``{"tasks": what is due today or late, "route": the stops or False}``
+        :return: ``{"tasks": what is due today or late, "meetings": those held that may
+            be visits, "route": the stops or False}``
         :raise AccessError: outside sales
         """
         self.env["key.account.visit"].check_access("read")
         stops, more = self._get_stops()
-        return {"tasks": self._get_tasks(), "route": self._get_route(stops, more)}
+        return {
+            "tasks": self._get_tasks(),
+            "meetings": self.env["calendar.event"]._get_key_account_offer_rows(),
+            "route": self._get_route(stops, more),
+        }
 
     # -------------------------------------------------------------------------
     # To do

@@ -58,6 +58,24 @@ class TestMeetingOffer(KeyAccountCommon):
         self.assertEqual(row["customer"], "Kestrel")
         self.assertEqual(row["date"], "2026-03-17")
 
+    def test_on_my_day(self):
+        event = self._meet()
+        day = self.Visit.with_user(self.rep).get_my_day()
+        self.assertEqual(
+            day["meetings"],
+            [
+                {
+                    "id": event.id,
+                    "name": "Coffee",
+                    "customer": "Kestrel",
+                    "date": "2026-03-17",
+                }
+            ],
+        )
+        self.assertFalse(self.Visit.with_user(self.rep2).get_my_day()["meetings"])
+        event.with_user(self.rep).action_decline_key_account_visit()
+        self.assertFalse(self.Visit.with_user(self.rep).get_my_day()["meetings"])
+
     def test_not_offered(self):
         stranger = self.env["res.partner"].create({"name": "Stranger"})
         others = self._create_partner("Others", user_id=self.rep2.id)

@@ -3,6 +3,7 @@ import {KanbanController} from "@web/views/kanban/kanban_controller";
 import {KeyAccountKanbanRenderer} from "../start/start_views";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
+import {deserializeDate} from "@web/core/l10n/dates";
 import {kanbanView} from "@web/views/kanban/kanban_view";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
@@ -104,6 +105,26 @@ export class MyDayTop extends Component {
         return this.run(() =>
             this.orm.write("mail.activity", [id], {active: true, summary})
         );
+    }
+
+    /** Report a meeting that was held as the visit that it was. */
+    async reportMeeting({id}) {
+        const action = await this.orm.call(
+            "calendar.event",
+            "action_report_key_account_visit",
+            [[id]]
+        );
+        await this.action.doAction(action, {onClose: this.props.reload});
+    }
+
+    declineMeeting({id}) {
+        return this.runOnce(() =>
+            this.orm.call("calendar.event", "action_decline_key_account_visit", [[id]])
+        );
+    }
+
+    getDayText(day) {
+        return deserializeDate(day).toLocaleString({day: "numeric", month: "short"});
     }
 
     openTask({res_model, res_id}) {
