@@ -157,6 +157,7 @@ class TestFeatures(BuyingCenterCommon):
             "key_account_portfolio_menu",
             "key_account_visit_figures_menu",
             "key_account_level_menu",
+            "key_account_gap_menu",
             "key_account_tier_change_menu",
             "key_account_loss_menu",
             "key_account_assignment_menu",

@@ -139,6 +139,8 @@ class KeyAccountPortfolio(models.AbstractModel):
         }
         if features.is_used(self.env, features.EVIDENCE):
             lists["key_account_action_level"] = self.env._("Relationships")
+        if features.is_used(self.env, features.BUYING_CENTER):
+            lists["key_account_gap_action"] = self.env._("Gaps")
         if features.is_used(self.env, features.ASSIGNMENT):
             name = self.env._("Next Visit Hour")
             lists["key_account_effort_suggestion_action_open"] = name
