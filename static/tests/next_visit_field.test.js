@@ -32,9 +32,9 @@ test("an executive's visit says whose it is", async () => {
                 <field name="next_visit_date" widget="key_account_next_visit"/>
             </list>`,
     });
-    expect(".o_data_row:eq(0) td:eq(1)").toHaveText("Mar 12");
+    expect(".o_data_row:eq(0) td[name=next_visit_date]").toHaveText("Mar 12");
     expect(".o_data_row:eq(0) img").toHaveCount(0);
-    expect(".o_data_row:eq(1) td:eq(1)").toHaveText("Mar 13");
+    expect(".o_data_row:eq(1) td[name=next_visit_date]").toHaveText("Mar 13");
     expect(".o_data_row:eq(1) img").toHaveAttribute("title", serverState.partnerName);
     expect(".o_data_row:eq(2) img").toHaveCount(0);
 });
