@@ -27,6 +27,7 @@ def renew(env):
         catalogue.merge(template)
         for entry in catalogue.obsolete_entries():
             catalogue.remove(entry)
+        catalogue.sort(key=lambda entry: entry.msgid)
         for name in ("POT-Creation-Date", "Project-Id-Version"):
             catalogue.metadata[name] = template.metadata[name]
         catalogue.save(path)
