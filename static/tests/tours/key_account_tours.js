@@ -282,6 +282,11 @@ registry.category("web_tour.tours").add("key_account_ladder_moved", {
                 ".o_field_widget[name=relationship_level] .o_arrow_button_current[data-value=partner]",
         },
         {
+            content: "What has no room in the button box",
+            trigger: ".o-form-buttonbox .o_button_more",
+            run: "click",
+        },
+        {
             content: "The executive visit is planned",
             trigger: "button[name=action_view_key_account_visits]",
             run: "click",
