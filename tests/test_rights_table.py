@@ -218,15 +218,12 @@ OTHER_METHODS = {
 # Core's, with steps of ours before or after: core says who may.
 CORE_METHODS = {
     ("crm.lead", "action_set_lost"),
-    ("crm.lead", "fields_get"),
-    ("key.account", "fields_get"),
     ("key.account.buying.role", "copy_data"),
     ("key.account.churn.reason", "copy_data"),
     ("key.account.policy", "copy_data"),
     ("key.account.visit", "load"),
     ("key.account.visit.file", "load"),
     ("res.config.settings", "set_values"),
-    ("res.partner", "fields_get"),
     ("res.partner", "load"),
     ("res.company", "cache_invalidation_fields"),
     ("res.users", "action_archive"),
