@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
 
 from ...const import SENIORITY_NUMBERS
@@ -246,6 +246,11 @@ class KeyAccountStart(models.AbstractModel):
         if not company.sudo().key_account_planning:
             self._raise_planning_is_off(company)
         visits = self.env["key.account.night"]._run_now(company)
+        board = self._get_action("key_account_week_board_action")
+        if visits:
+            # the first planned week, which late in a week is the next one
+            first = min(visits.mapped("date_planned"))
+            board["params"] = {"date": fields.Date.to_string(first)}
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -253,7 +258,7 @@ class KeyAccountStart(models.AbstractModel):
                 "type": "success" if visits else "warning",
                 "sticky": not visits,
                 "message": self._get_planned_text(company, len(visits)),
-                "next": self._get_action("key_account_week_board_action")
+                "next": board
                 if visits
                 else {"type": "ir.actions.client", "tag": "soft_reload"},
             },

@@ -616,7 +616,7 @@ class TestComeBack(ReportCommon):
         self.assertEqual(planned.activity_id.date_deadline, date(2026, 5, 5))
         params = result["params"]
         self.assertIn("Cancelled. Next visit:", params["message"])
-        self.assertEqual(params["links"][0]["label"], "Tue 5 May")
+        self.assertEqual(params["links"][0]["label"], "Tue, May 5")
         self.assertEqual(params["next"], {"type": "ir.actions.act_window_close"})
         # the night changes nothing
         self.assertFalse(self.Visit._generate())
@@ -644,7 +644,7 @@ class TestComeBack(ReportCommon):
         """A Sunday: the nearest working day."""
         result = self._cancel(date_resume="2026-05-03")
         self.assertEqual(self._get_planned(self.partner).date_planned, date(2026, 5, 4))
-        self.assertEqual(result["params"]["links"][0]["label"], "Mon 4 May")
+        self.assertEqual(result["params"]["links"][0]["label"], "Mon, May 4")
 
     def test_somebody_is_there_before(self):
         """The cadence goes on from that visit, as before."""

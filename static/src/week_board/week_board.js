@@ -41,7 +41,7 @@ export class WeekBoard extends Component {
         const {date, teamId, isTeam, row} = this.props.state?.board || {};
         this.state = useState({
             data: null,
-            date: date || false,
+            date: date || this.props.action?.params?.date || false,
             teamId: teamId || false,
             // On a phone: the team instead of the own week, and whose week of it
             isTeam: isTeam || false,
