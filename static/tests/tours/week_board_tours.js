@@ -131,11 +131,11 @@ registry.category("web_tour.tours").add("key_account_escalation", {
         {
             content: "The leader is told, with what happened before",
             trigger:
-                ".o-mail-Activity:contains('Visit overdue'):contains('Due since'):contains('Done')",
+                ".o-mail-Activity:contains('days late'):contains('Due since'):contains('Done')",
         },
         {
             trigger:
-                ".o-mail-Activity:contains('Visit overdue') .o-mail-Activity-markDone",
+                ".o-mail-Activity:contains('days late') .o-mail-Activity-markDone",
             run: "click",
         },
         {
@@ -147,7 +147,7 @@ registry.category("web_tour.tours").add("key_account_escalation", {
             run: "click",
         },
         {
-            trigger: "body:not(:has(.o-mail-Activity:contains('Visit overdue')))",
+            trigger: "body:not(:has(.o-mail-Activity:contains('days late')))",
         },
     ],
 });
