@@ -549,7 +549,7 @@ class KeyAccountPolicy(models.Model):
 
     @api.model
     # within a trial apart: others go on with what is in force
-    @ormcache("self.env.cr.cache.get('key_account_paused_trial', False)")
+    @ormcache(CACHE_KEY)
     def _get_ids_by_company(self):
         policies = self.sudo().with_context(active_test=True).search(Domain.TRUE)
         return {policy.company_id.id: policy.id for policy in policies}
