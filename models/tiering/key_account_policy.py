@@ -261,8 +261,9 @@ class KeyAccountPolicy(models.Model):
         with paused(self.env, CHECK_TIERS):
             self.tier_ids.unlink()
             self.criterion_ids.unlink()
+        res = super().unlink()
         forget_configuration(self.env)
-        return super().unlink()
+        return res
 
     def copy_data(self, default=None):
         # Two active policies for a company are refused.
