@@ -1,8 +1,8 @@
 """Write the template of translations anew, and bring the translations in line with it:
 `make i18n`.
 
-A script for Odoo's shell on the demo database. What a translation misses is left
-untranslated, what nobody says any more goes.
+A script for Odoo's shell on a new database of the tests. What a translation misses is
+left untranslated, what nobody says any more goes.
 """
 
 import io
