@@ -134,8 +134,7 @@ registry.category("web_tour.tours").add("key_account_escalation", {
                 ".o-mail-Activity:contains('days late'):contains('Due since'):contains('Done')",
         },
         {
-            trigger:
-                ".o-mail-Activity:contains('days late') .o-mail-Activity-markDone",
+            trigger: ".o-mail-Activity:contains('days late') .o-mail-Activity-markDone",
             run: "click",
         },
         {
