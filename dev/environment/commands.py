@@ -61,7 +61,7 @@ WELCOME = """
     login: helen    password: helen    (their team leader)
 
     Look first at CRM > Accounts: tiers from the posted invoices, overdue visits
-    in red. Then CRM > Visits as kate. The README tells the story of the demo.
+    in red. Then CRM > Visits as kate. docs/try_it.md tells the story.
     Log: {log}
     Ctrl-C stops the server and everything started with it.
 """

@@ -1,10 +1,10 @@
 """Whose figures or evidence can have changed since the last run of a company.
 
 A night's run measures these accounts, and ranks all by what it finds; any run measures
-how these trade (:mod:`.trade`). Those that lose a
-document, or a contact with documents, to others are marked when it happens
-(:meth:`key.account._touch`). What leaves no trace, such as a product's cost, is found
-by the run of all accounts, once a week.
+how these trade (:mod:`.trade`). Those that lose a document, or a contact with
+documents, to others are marked when it happens (:meth:`key.account._touch`). What
+leaves no trace, such as a product's cost, is found by the run of all accounts, once a
+week.
 """
 
 import hashlib
