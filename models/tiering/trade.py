@@ -147,11 +147,13 @@ class Trade:
         if self.policy.revenue_basis == "ordered":
             return SQL(
                 """
-                SELECT id, firm_id, amount_untaxed AS amount,
-                       (date_order AT TIME ZONE 'UTC' AT TIME ZONE %s)::date AS day,
-                       1 / COALESCE(NULLIF(currency_rate, 0), 1) AS weight
-                  FROM (%s) AS sale
-                 WHERE company_id = ANY(%s) AND state = 'sale'
+                SELECT id, firm_id, amount_untaxed * weight AS amount, day, weight
+                  FROM (SELECT *, 1 / COALESCE(NULLIF(currency_rate, 0), 1) AS weight,
+                               (date_order AT TIME ZONE 'UTC' AT TIME ZONE %s)::date
+                                   AS day
+                          FROM (%s) AS sale
+                         WHERE company_id = ANY(%s) AND state = 'sale'
+                       ) AS sale
                 """,
                 clock.get_sql_timezone(self.company),
                 get_orders_sql(self.ids),
@@ -170,10 +172,9 @@ class Trade:
             self._among("firm_id"),
         )
 
-    def _get_lines_sql(self):
-        """Return a query for ``document_id``, ``listed`` (amount before any discount),
-        ``discount`` (percent) and ``is_discount`` (the whole line is one) of the
-        documents' lines."""
+    def _get_given_sql(self):
+        """Return a query for ``document_id`` and ``given``, what was taken off the
+        price, untaxed: of lines with a discount, and of those that are one."""
         is_discount = SQL(
             """
             COALESCE(product_id IN (
@@ -183,30 +184,43 @@ class Trade:
             ), FALSE)
             """
         )
+        given = SQL(
+            """
+            CASE WHEN %s THEN -price_subtotal
+                 -- of what is free nothing is left to tell it by
+                 WHEN discount >= 100 THEN price_unit * quantity
+                 ELSE price_subtotal * discount / (100 - discount) END AS given
+            """,
+            is_discount,
+        )
         if self.policy.revenue_basis == "ordered":
             return SQL(
                 """
-                SELECT order_id AS document_id, COALESCE(discount, 0) AS discount,
-                       price_unit * product_uom_qty AS listed, %s AS is_discount
-                  FROM sale_order_line
-                 WHERE display_type IS NULL AND is_downpayment IS NOT TRUE
+                SELECT document_id, %s
+                  FROM (SELECT order_id AS document_id, product_id, discount,
+                               price_unit, product_uom_qty AS quantity, price_subtotal
+                          FROM sale_order_line
+                         WHERE display_type IS NULL AND is_downpayment IS NOT TRUE
+                       ) AS line
+                 WHERE discount != 0 OR %s
                 """,
+                given,
                 is_discount,
             )
         return SQL(
             """
-            SELECT move_id AS document_id, COALESCE(discount, 0) AS discount,
-                   price_unit * quantity AS listed, %s AS is_discount
+            SELECT move_id AS document_id, %s
               FROM account_move_line
-             WHERE display_type = 'product'
+             WHERE display_type = 'product' AND (discount != 0 OR %s)
             """,
+            given,
             is_discount,
         )
 
     def _get_orders_sql(self):
         """Return a query for number, last day and rhythm of orders, and for what was
-        given away: the lines' discounts, and lines with the company's product for
-        discounts on a whole order."""
+        given away, in percent of what all would have cost: the lines' discounts, and
+        lines with the company's product for discounts on a whole order."""
         return SQL(
             """
             WITH documents AS NOT MATERIALIZED (
@@ -237,20 +251,25 @@ class Trade:
                  GROUP BY firm_id
             ), discounts AS (
                 SELECT firm_id AS partner_id,
-                       100 * SUM(weight * CASE WHEN is_discount THEN -listed
-                                               ELSE listed * discount / 100 END)
-                       / NULLIF(GREATEST(ROUND((SUM(weight * listed)
-                             FILTER (WHERE NOT is_discount))::numeric, 2), 0), 0)
+                       100 * SUM(given)
+                       / NULLIF(GREATEST(
+                             ROUND(SUM(amount + given)::numeric, 2), 0), 0)
                            AS discount_rate
-                  FROM documents
-                  JOIN (%(lines)s) AS line ON line.document_id = documents.id
-                 WHERE %(current)s
+                  FROM (SELECT firm_id, amount, 0 AS given
+                          FROM documents
+                         WHERE %(current)s
+                         UNION ALL
+                        SELECT firm_id, 0 AS amount, weight * line.given AS given
+                          FROM documents
+                          JOIN (%(lines)s) AS line ON line.document_id = documents.id
+                         WHERE %(current)s
+                       ) AS prices
                  GROUP BY firm_id
             )
             %(orders)s UNION ALL %(given)s
             """,
             documents=self._get_documents_sql(),
-            lines=self._get_lines_sql(),
+            lines=self._get_given_sql(),
             today=self.today,
             current=self._in_window("day"),
             least=RHYTHM_ORDERS,

@@ -159,6 +159,48 @@ class TestTrade(TradeCommon):
         self._run()
         self.assertEqual(self._get_figures()["discount_rate"], 10)
 
+    def test_a_discount_of_a_price_with_tax(self):
+        """Untaxed, as all amounts: 10 of 200."""
+        tax = self.env["account.tax"].create(
+            {
+                "name": "21 % incl.",
+                "amount": 21,
+                "price_include_override": "tax_included",
+                "company_id": self.company.id,
+            }
+        )
+        lines = self._prepare_lines([(1, 121, 10), (1, 100, 0)])
+        lines["invoice_line_ids"][0][2]["tax_ids"] = [Command.set(tax.ids)]
+        self._create_invoices([(self.partner, 0, ago(9), lines)])
+        self._run()
+        self.assertEqual(self._get_figures()["discount_rate"], 5)
+
+    def test_orders_in_another_currency(self):
+        """The largest one is the one that is worth most, in the company's currency."""
+        dollar = self.env.ref("base.USD")
+        dollar.active = True
+        self.env["res.currency.rate"].create(
+            {
+                "name": ago(100),
+                "currency_id": dollar.id,
+                "company_id": self.company.id,
+                "company_rate": 4,
+            }
+        )
+        pricelist = self.env["product.pricelist"].create(
+            {"name": "Dollars", "currency_id": dollar.id}
+        )
+        self.policy.revenue_basis = "ordered"
+        self._create_order(self.partner, ago(3), [(1, 300, 0)])
+        self._create_order(
+            self.partner, ago(4), [(1, 800, 50)], pricelist_id=pricelist.id
+        )
+        self._run()
+        card = self._get_card(self.partner)
+        self.assertEqual(card.largest_order, 300)
+        # 400 of 800 dollars, 100 of 500 in all
+        self.assertEqual(self._get_figures()["discount_rate"], 20)
+
     def test_a_discount_on_the_order(self):
         self.policy.revenue_basis = "ordered"
         order = self._create_order(self.partner, ago(3), [(10, 100, 0)])
