@@ -4,14 +4,25 @@ when the contact has gone to another one since."""
 from odoo.tools import SQL
 
 
-def get_invoices_sql():
+def get_invoices_sql(invoices=None):
     """Return a query for customers' invoices, credit notes and receipts: the columns of
     ``account_move``, and ``firm_id``, the account that was invoiced. A customer that is
     somebody's contact now belongs to that account with all its invoices.
 
     What reverses an invoice of the same contact is of the firm that had been invoiced:
     Odoo notes the one that the contact has gone to since.
+
+    :param invoices: limits them, as :func:`find_invoices` returns it; None: all
     """
+    if invoices is not None:
+        return SQL(
+            """
+            SELECT move.*, found.firm_id
+              FROM account_move move
+              JOIN (%s) AS found ON found.id = move.id
+            """,
+            get_found_sql(invoices),
+        )
     return SQL(
         """
         SELECT move.*, firm.commercial_partner_id AS firm_id
@@ -29,6 +40,39 @@ def get_invoices_sql():
                               ELSE move.commercial_partner_id END
          WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
         """
+    )
+
+
+def find_invoices(env, books, firm_ids):
+    """Return the posted invoices of some accounts: their ids, and whose each is. For
+    several queries that would look through all invoices for them, each on its own.
+
+    :param books: ids of the companies that invoiced
+    """
+    if not firm_ids:
+        return [], []
+    rows = env.execute_query(
+        SQL(
+            """
+            SELECT id, firm_id
+              FROM (%s) AS move
+             WHERE company_id = ANY(%s) AND state = 'posted' AND firm_id = ANY(%s)
+            """,
+            get_invoices_sql(),
+            books,
+            list(firm_ids),
+        )
+    )
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def get_found_sql(invoices):
+    """Return a query for ``id`` and ``firm_id`` of what :func:`find_invoices` found."""
+    ids, firm_ids = invoices
+    return SQL(
+        "SELECT * FROM unnest(%s::int[], %s::int[]) AS found (id, firm_id)",
+        ids,
+        firm_ids,
     )
 
 

@@ -81,7 +81,6 @@ class KeyAccount(models.Model):
         string="Customer",
         required=True,
         readonly=True,
-        index=True,
         ondelete="cascade",
     )
     company_id = fields.Many2one(
@@ -217,6 +216,7 @@ class KeyAccount(models.Model):
         "A customer is one account per company.",
     )
     _company_excluded_idx = models.Index("(company_id) WHERE is_excluded")
+    _company_touched_idx = models.Index("(company_id) WHERE is_touched")
     # Whom planning has to treat apart; no row where nobody uses it.
     _company_receiving_idx = models.Index(
         "(company_id) WHERE receiving_hours IS NOT NULL"

@@ -9,7 +9,6 @@ from odoo.tools import SQL
 
 from ...engine.planner import VISIT_LOAD
 from ..account import bounds, clock
-from ..account.books import get_invoices_sql, get_orders_sql
 from ..planning.key_account_agenda import MODE_LOADS
 from ..tiering.measure import NO_AMOUNT, Measurement
 
@@ -144,11 +143,6 @@ def get_sales_sql(env, company, period, partner_ids=None):
         .with_context(allowed_company_ids=company._get_key_account_branches().ids)
     )
     measurement = Measurement(policy, company.sudo(), period.last, partner_ids)
-    if policy.revenue_basis == "ordered":
-        lines = measurement._get_ordered_sql(get_orders_sql(partner_ids))
-    else:
-        among = _get_among_sql("firm_id", partner_ids)
-        lines = measurement._get_invoiced_sql(get_invoices_sql(), among)
     return SQL(
         """
         SELECT firm_id AS partner_id, %(revenue)s AS revenue, %(margin)s AS margin
@@ -156,7 +150,7 @@ def get_sales_sql(env, company, period, partner_ids=None):
          WHERE day BETWEEN %(first)s AND %(last)s
          GROUP BY firm_id
         """,
-        lines=lines,
+        lines=measurement.get_lines_sql(),
         first=period.first,
         last=period.last,
         **{

@@ -772,7 +772,7 @@ class KeyAccountPolicy(models.Model):
             traded = self._get_touched_ids(company, today)
         trade = Trade(self, company, today, traded)
         trade.measure()
-        Measurement(self, company, today, touched, traded).run()
+        Measurement(self, company, today, touched, trade).run()
         trade.save()
         moves = get_moves(self, company, today)
         changes = moves.apply()

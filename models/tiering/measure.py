@@ -7,8 +7,14 @@ from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS, NO_AMOUNT
 from ..account import clock, features
-from ..account.books import get_invoices_sql, get_orders_sql
+from ..account.books import (
+    find_invoices,
+    get_found_sql,
+    get_invoices_sql,
+    get_orders_sql,
+)
 from ..account.outsiders import get_outsiders_sql
+from ..account.statements import prepare_large
 from ..account.trial import is_trial
 from .trade import COLUMNS as TRADE_COLUMNS
 from .trade import get_kept_sql, get_trade_sql
@@ -120,19 +126,19 @@ class Measurement:
     :ivar date today: last day of the window
     :ivar touched: ids of the commercial partners to measure; the figures of the others
         are what they were. None: all
-    :ivar traded: ids of those whose trade was measured before; None: all
+    :ivar trade: what was measured of their trade before, see :class:`.trade.Trade`
     """
 
     # Places up to this one are exact every night, those behind after a run of all.
     exact_ranks = 1000
 
-    def __init__(self, policy, company, today, touched=None, traded=None):
+    def __init__(self, policy, company, today, touched=None, trade=None):
         self.policy = policy
         self.env = policy.env
         self.company = company
         self.today = today
         self.touched = touched
-        self.traded = traded
+        self.trade = trade
         # whose books are measured
         self.books = company._get_key_account_branches().ids
         # nobody hears of what is only tried
@@ -153,8 +159,8 @@ class Measurement:
         """Put what is measured into the temporary table ``key_account_measure``, after
         the trade (:mod:`.trade`)."""
         figures, differs = self._get_figures_sql(), SQL("TRUE")
-        # Compiling the query takes longer than running it.
-        settings = ["SET LOCAL jit = off"]
+        prepare_large(self.env.cr)
+        settings = []
         if self.touched is None:
             # For a fraction of the rows that there are, which PostgreSQL expects, it
             # looked every customer up by itself.
@@ -253,7 +259,8 @@ class Measurement:
         window = relativedelta(months=self.policy.window_months)
         start = self.today - window
         ordered = self.policy.revenue_basis == "ordered"
-        invoices, orders = get_invoices_sql(), get_orders_sql(self.touched)
+        found = self._find_invoices()
+        invoices, orders = get_invoices_sql(found), get_orders_sql(self.touched)
         among = SQL("TRUE")
         if self.touched is not None:
             among = SQL("firm_id = ANY(%s)", self.touched)
@@ -280,27 +287,43 @@ class Measurement:
             previous=SQL("day > %s AND day <= %s", start - window, start),
             sales=self._get_ordered_sql(orders)
             if ordered
-            else self._get_invoiced_sql(invoices, among),
+            else self._get_invoiced_sql(found),
             others=invoices if ordered else orders,
             state="posted" if ordered else "sale",
         )
 
-    def _get_invoiced_sql(self, invoices, among):
+    def _find_invoices(self):
+        """Return the invoices of the accounts to measure, see
+        :func:`..account.books.find_invoices`; None: all."""
+        if self.touched is None:
+            return None
+        if not self.trade:
+            return find_invoices(self.env, self.books, self.touched)
+        # The trade is that of some more.
+        touched = set(self.touched)
+        found = [
+            pair
+            for pair in zip(*self.trade.invoices, strict=True)
+            if pair[1] in touched
+        ]
+        return [pair[0] for pair in found], [pair[1] for pair in found]
+
+    def _get_invoiced_sql(self, found):
         """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines,
         and ``uncosted_revenue``, that of lines of which no cost is known.
 
         The report's own margin is at today's cost of the product. A line that comes
         from an order has the cost that was noted there. A cost of zero is one that
         nobody entered: Odoo doesn't tell them apart.
+
+        :param found: as :meth:`_find_invoices` returns it
         """
-        moves = SQL("SELECT id, firm_id FROM (%s) AS move", invoices)
+        moves = SQL("SELECT id, firm_id FROM (%s) AS move", get_invoices_sql())
         among_moves = among_items = SQL("TRUE")
-        if self.touched is not None:
+        if found is not None:
+            moves = get_found_sql(found)
             # As numbers: PostgreSQL would look at all lines to find those of a query.
-            rows = self.env.execute_query(
-                SQL("%s WHERE company_id = ANY(%s) AND %s", moves, self.books, among)
-            )
-            among_moves = SQL("move_id = ANY(%s)", [row[0] for row in rows])
+            among_moves = SQL("move_id = ANY(%s)", found[0])
             among_items = SQL(
                 """
                 rel.invoice_line_id IN (
@@ -384,12 +407,10 @@ class Measurement:
     def get_lines_sql(self):
         """Return a query for what was sold, as the run counts it, on whatever day: the
         account's ``firm_id``, ``day``, ``revenue``, ``margin`` and
-        ``uncosted_revenue``, untaxed, in the currency of the company. Of the touched
-        accounts alone."""
+        ``uncosted_revenue``, untaxed, in the currency of the company."""
         if self.policy.revenue_basis == "ordered":
             return self._get_ordered_sql(get_orders_sql(self.touched))
-        among = SQL("firm_id = ANY(%s)", self.touched)
-        return self._get_invoiced_sql(get_invoices_sql(), among)
+        return self._get_invoiced_sql(self._find_invoices())
 
     # -------------------------------------------------------------------------
     # Measuring
@@ -486,7 +507,7 @@ class Measurement:
             """,
             figures=method.get_scores_sql(
                 figures,
-                get_trade_sql(self.company, self.traded),
+                get_trade_sql(self.company, self.trade and self.trade.ids),
                 self.company,
                 self.today,
             ),

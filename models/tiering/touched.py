@@ -169,10 +169,14 @@ def _get_changed_sales_sql(company, sold):
         """
         -- of the firm that was invoiced, and of the one that its contact is at
         SELECT unnest(ARRAY[move.firm_id, partner.commercial_partner_id])
-          FROM (%(invoices)s) AS move
+          FROM (SELECT firm_id, partner_id FROM (%(invoices)s) AS changed
+                 WHERE company_id = ANY(%(books)s) AND write_date >= %(since)s
+                 UNION ALL
+                -- apart: by the index of the days
+                SELECT firm_id, partner_id FROM (%(invoices)s) AS dated
+                 WHERE company_id = ANY(%(books)s) AND %(invoiced)s
+               ) AS move
           JOIN res_partner partner ON partner.id = move.partner_id
-         WHERE move.company_id = ANY(%(books)s)
-           AND (move.write_date >= %(since)s OR %(invoiced)s)
          UNION
         -- of whomever an order can be, see get_orders_sql
         SELECT unnest(ARRAY[partner.commercial_partner_id,
@@ -191,7 +195,7 @@ def _get_changed_sales_sql(company, sold):
         books=company._get_key_account_branches().ids,
         invoices=get_invoices_sql(),
         since=company._get_key_account_run_moment(),
-        invoiced=_get_between_sql(SQL("move.invoice_date"), sold),
+        invoiced=_get_between_sql(SQL("invoice_date"), sold),
         # wherever on earth the day began
         ordered=_get_between_sql(
             SQL("sale.date_order"),

@@ -8,7 +8,8 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL
 
 from ..account import clock
-from ..account.books import get_invoices_sql, get_orders_sql
+from ..account.books import find_invoices, get_invoices_sql, get_orders_sql
+from ..account.statements import prepare_large
 
 # {column of key.account: its type, with the decimals that are kept}
 COLUMNS = {
@@ -37,6 +38,7 @@ class Trade:
     :ivar company: the company of the run
     :ivar date today: last day of the window
     :ivar ids: ids of the commercial partners to measure; None: all
+    :ivar invoices: theirs, see :func:`..account.books.find_invoices`; None: all
     """
 
     def __init__(self, policy, company, today, touched=None):
@@ -50,14 +52,15 @@ class Trade:
         self.ids = touched
         if touched is not None:
             self.ids = list({*touched, *self._get_overdue_ids()})
+        self.invoices = None
+        if self.ids is not None:
+            self.invoices = find_invoices(self.env, self.books, self.ids)
 
     def measure(self):
         """Put what is measured into the temporary table ``key_account_trade``: a row
         for each of :attr:`ids`, else for each account that trades."""
-        # Compiling the query takes longer than running it.
-        self.env.cr.execute(
-            "SET LOCAL jit = off; DROP TABLE IF EXISTS key_account_trade"
-        )
+        prepare_large(self.env.cr)
+        self.env.cr.execute("DROP TABLE IF EXISTS key_account_trade")
         sources = [self._get_orders_sql(), self._get_leads_sql()]
         if self.is_paid:
             sources.append(self._get_payments_sql())
@@ -165,11 +168,10 @@ class Trade:
                    CASE move_type WHEN 'out_refund' THEN -1 ELSE 1 END
                    / COALESCE(NULLIF(invoice_currency_rate, 0), 1) AS weight
               FROM (%s) AS move
-             WHERE company_id = ANY(%s) AND state = 'posted' AND %s
+             WHERE company_id = ANY(%s) AND state = 'posted'
             """,
-            get_invoices_sql(),
+            get_invoices_sql(self.invoices),
             self.books,
-            self._among("firm_id"),
         )
 
     def _get_given_sql(self):
@@ -308,7 +310,6 @@ class Trade:
                         AND move.state = 'posted'
                         AND move.move_type != 'out_refund'
                         AND %(current)s
-                        AND %(among)s
                         AND item.display_type = 'payment_term'
                         AND item.balance > 0
                       GROUP BY item.id, move.firm_id
@@ -317,11 +318,10 @@ class Trade:
                          ELSE date_maturity < %(today)s END
               GROUP BY firm_id) AS payments
             """,
-            invoices=get_invoices_sql(),
+            invoices=get_invoices_sql(self.invoices),
             books=self.books,
             today=self.today,
             current=self._in_window("move", "invoice_date"),
-            among=self._among("move", "firm_id"),
         )
         return self._get_rows_sql(payments, days_late=SQL("days_late"))
 
