@@ -80,9 +80,7 @@ class KeyAccountDue(models.Model):
             dates=self._get_dates_sql(company, today),
             company=company.id,
             today=today,
-            new_reason=self._get_new_reason_sql(company, today)
-            if planning
-            else SQL("NULL"),
+            new_reason=self._get_new_reason_sql(company, today, planning),
         )
 
     @api.model
@@ -303,9 +301,11 @@ class KeyAccountDue(models.Model):
         )
 
     @api.model
-    def _get_new_reason_sql(self, company, today):
+    def _get_new_reason_sql(self, company, today, planning):
         """Return the reason to wait that most of those have in the end who come within
-        the horizon."""
+        the horizon; none unless planning is about to look for days."""
+        if not planning:
+            return SQL("NULL")
         return SQL(
             """
             CASE WHEN date_due <= COALESCE(today, %s) + %s

@@ -191,48 +191,51 @@ class KeyAccount(models.Model):
             "executive_visit_user_id",
         ]
         self.flush_model(columns)
-        self.env.cr.execute(
-            SQL(
-                """
-                WITH dates AS (
-                    SELECT card.id,
-                           MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
-                           MIN(date_planned) FILTER (
-                               WHERE state = 'planned' AND track != 'executive'
-                           ) AS regular_date,
-                           MIN(date_planned) FILTER (
-                               WHERE state = 'planned' AND track = 'executive'
-                           ) AS executive_date,
-                           -- at most one is planned on a track
-                           MIN(visit.user_id) FILTER (
-                               WHERE state = 'planned' AND track = 'executive'
-                           ) AS executive_id
-                      FROM key_account card
-                      LEFT JOIN key_account_visit visit
-                             ON visit.partner_id = card.partner_id
-                            AND visit.company_id = card.company_id
-                     WHERE card.partner_id = ANY(%(partners)s)
-                     GROUP BY card.id
-                )
-                UPDATE key_account card
-                   SET last_visit_date = last_date,
-                       regular_visit_date = regular_date,
-                       executive_visit_date = executive_date,
-                       executive_visit_user_id = executive_id
-                  FROM dates
-                 WHERE card.id = dates.id
-                   AND (last_visit_date, regular_visit_date, executive_visit_date,
-                        executive_visit_user_id)
-                       IS DISTINCT FROM
-                       (last_date, regular_date, executive_date, executive_id)
-                """,
-                partners=list(partner_ids),
-            )
-        )
+        self.env.cr.execute(self._get_visit_dates_sql(partner_ids))
         self.invalidate_model([*columns, "next_visit_date", "next_visit_user_id"])
         self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(
             ["is_visit_overdue", "last_visit_date", "next_visit_date"]
+        )
+
+    @api.model
+    def _get_visit_dates_sql(self, partner_ids):
+        """Return the statement of :meth:`_update_visit_dates`."""
+        return SQL(
+            """
+            WITH dates AS (
+                SELECT card.id,
+                       MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
+                       MIN(date_planned) FILTER (
+                           WHERE state = 'planned' AND track != 'executive'
+                       ) AS regular_date,
+                       MIN(date_planned) FILTER (
+                           WHERE state = 'planned' AND track = 'executive'
+                       ) AS executive_date,
+                       -- at most one is planned on a track
+                       MIN(visit.user_id) FILTER (
+                           WHERE state = 'planned' AND track = 'executive'
+                       ) AS executive_id
+                  FROM key_account card
+                  LEFT JOIN key_account_visit visit
+                         ON visit.partner_id = card.partner_id
+                        AND visit.company_id = card.company_id
+                 WHERE card.partner_id = ANY(%(partners)s)
+                 GROUP BY card.id
+            )
+            UPDATE key_account card
+               SET last_visit_date = last_date,
+                   regular_visit_date = regular_date,
+                   executive_visit_date = executive_date,
+                   executive_visit_user_id = executive_id
+              FROM dates
+             WHERE card.id = dates.id
+               AND (last_visit_date, regular_visit_date, executive_visit_date,
+                    executive_visit_user_id)
+                   IS DISTINCT FROM
+                   (last_date, regular_date, executive_date, executive_id)
+            """,
+            partners=list(partner_ids),
         )
 
     @api.model
