@@ -4,11 +4,11 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from . import bounds, decisions
+from .columns import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
 from .decisions import JoinedAccount
 from .hidden import search_shown
 from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
-from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
 
 # What salespeople decide about their own accounts. The interval isn't among them: who
 # may write the customer may say how often to go there.

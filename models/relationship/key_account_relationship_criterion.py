@@ -3,6 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 from ..account import bounds, clock
+from ..account.trial import CACHE_KEY, forget_configuration
 from .evaluation import get_status_sql
 from .measures import MEASURES, get_all_parameters, get_present_sql
 
@@ -214,19 +215,19 @@ class KeyAccountRelationshipCriterion(models.Model):
     def create(self, vals_list):
         criteria = super().create([self._clean_vals(vals) for vals in vals_list])
         if criteria:
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return criteria
 
     def write(self, vals):
         res = super().write(self._clean_vals(vals))
         if self:
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return res
 
     def unlink(self):
         res = super().unlink()
         if self:
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return res
 
     @api.model
@@ -235,7 +236,7 @@ class KeyAccountRelationshipCriterion(models.Model):
         return {**vals, "measure": False} if vals.get("kind") == "judged" else vals
 
     def _update_field_translations(self, *args, **kwargs):
-        self.env.registry.clear_cache()
+        forget_configuration(self.env)
         return super()._update_field_translations(*args, **kwargs)
 
     @api.ondelete(at_uninstall=False)
@@ -264,7 +265,7 @@ class KeyAccountRelationshipCriterion(models.Model):
 
     # Cached: opening a customer must not cost a query for them.
     @api.model
-    @tools.ormcache("self.env.lang")
+    @tools.ormcache("self.env.lang", CACHE_KEY)
     def _get_names(self):
         """Return {criterion id: name} in the language of the environment."""
         criteria = self.sudo().with_context(active_test=False)
@@ -312,7 +313,7 @@ class KeyAccountRelationshipCriterion(models.Model):
         return self.sudo().browse(self._get_criteria_ids(asking))
 
     @api.model
-    @tools.ormcache("asking")
+    @tools.ormcache("asking", CACHE_KEY)
     def _get_criteria_ids(self, asking):
         """Return the ids of the criteria of all, and of the companies ``asking``."""
         criteria = self.sudo().with_context(active_test=True)

@@ -4,9 +4,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import clock, features
+from ..account import clock, columns, features
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
-from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 
 class KeyAccount(models.Model):
@@ -26,10 +25,11 @@ class KeyAccount(models.Model):
         "calls for.",
     )
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
-    next_visit_date = fields.Date(
+    next_visit_date = columns.Date(
         string="Next Visit",
+        sql="_get_next_visit_date_sql",
         compute="_compute_next_visit",
-        search="_search_next_visit_date",
+        search=columns.search_column("next_visit_date"),
         aggregator="min",
         help="The reader's own visit first; else that of the salesperson, else that of "
         "an executive.",
@@ -68,32 +68,23 @@ class KeyAccount(models.Model):
                 card.next_visit_date = card.executive_visit_date
                 card.next_visit_user_id = card.executive_visit_date and executive
 
-    def _search_next_visit_date(self, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        # _field_to_sql makes a column of it
-        return Domain("next_visit_date", operator, value)
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr == "next_visit_date":
-            self._check_field_access(self._fields["next_visit_date"], "read")
-            regular, executive, user = (
-                self._field_to_sql(alias, name, query)
-                for name in (
-                    "regular_visit_date",
-                    "executive_visit_date",
-                    "executive_visit_user_id",
-                )
+    def _get_next_visit_date_sql(self, alias, _name):
+        regular, executive, user = (
+            self._field_to_sql(alias, name)
+            for name in (
+                "regular_visit_date",
+                "executive_visit_date",
+                "executive_visit_user_id",
             )
-            return SQL(
-                "CASE WHEN %(user)s = %(uid)s AND %(executive)s IS NOT NULL"
-                " THEN %(executive)s ELSE COALESCE(%(regular)s, %(executive)s) END",
-                user=user,
-                uid=self.env.uid,
-                regular=regular,
-                executive=executive,
-            )
-        return super()._field_to_sql(alias, field_expr, query)
+        )
+        return SQL(
+            "CASE WHEN %(user)s = %(uid)s AND %(executive)s IS NOT NULL"
+            " THEN %(executive)s ELSE COALESCE(%(regular)s, %(executive)s) END",
+            user=user,
+            uid=self.env.uid,
+            regular=regular,
+            executive=executive,
+        )
 
     def _follow_decisions(self, columns):
         # last: visits are planned by what the other rooms make of it

@@ -12,9 +12,9 @@ from ...const import (
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
-from ..account import bounds, clock
+from ..account import bounds, clock, columns
 from ..account.key_account_form import check_named
-from ..account.key_account_mixin import HIERARCHICAL_OPERATORS, get_readonly_names
+from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 from .key_account_visit_file import HISTORY_FIELDS
@@ -98,6 +98,10 @@ class Before(NamedTuple):
     moved: models.Model
     # day and theme that reports promised
     promises: dict
+
+
+class ColumnDate(columns.Column, bounds.Date):
+    """A day within its bounds that SQL has a column for."""
 
 
 class KeyAccountVisit(models.Model):
@@ -288,9 +292,10 @@ class KeyAccountVisit(models.Model):
         help="End of the visit's window: due date plus 30 % of the interval.",
     )
     date_done = bounds.Date(string="Done On", index=True, copy=False)
-    date = bounds.Date(
+    date = ColumnDate(
+        sql="_get_date_sql",
         compute="_compute_date",
-        search="_search_date",
+        search=columns.search_column("date"),
         readonly=False,
         is_plan=True,
         help="The day on which a done visit was made; of others, the planned one.",
@@ -409,21 +414,12 @@ class KeyAccountVisit(models.Model):
             is_done = visit.state == "done"
             visit.date = visit.date_done if is_done else visit.date_planned
 
-    def _search_date(self, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        # _field_to_sql makes a column of it
-        return Domain("date", operator, value)
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr != "date":
-            return super()._field_to_sql(alias, field_expr, query)
-        self._check_field_access(self._fields["date"], "read")
+    def _get_date_sql(self, alias, _name):
         return SQL(
             "CASE WHEN %s = 'done' THEN %s ELSE %s END",
-            self._field_to_sql(alias, "state", query),
-            self._field_to_sql(alias, "date_done", query),
-            self._field_to_sql(alias, "date_planned", query),
+            self._field_to_sql(alias, "state"),
+            self._field_to_sql(alias, "date_done"),
+            self._field_to_sql(alias, "date_planned"),
         )
 
     @api.depends("target_contact_id.name")
