@@ -11,8 +11,9 @@ For each it prints the functions of the addon that are entered, a file's name in
 where the walk comes into another file; how many files these are; how many moves there
 are, i.e. steps from one file of the addon into another one, there and back, straight or
 through Odoo's code; how many of them a reader follows, repeated ones once; the
-queries; and between which files most of the moves are. Two actions of core are counted the same way, by the files of all of Odoo's
-addons and by those of the addon that they belong to.
+queries; and between which files most of the moves are. Two actions of core are counted
+the same way, by the files of all of Odoo's addons and by those of the addon that they
+belong to.
 """
 
 import sys
