@@ -13,6 +13,7 @@ class KeyAccountRelationshipChange(models.Model):
     _name = "key.account.relationship.change"
     _inherit = "key.account.change.mixin"
     _description = "Relationship Change"
+    _dialog_field = "change_ids"
     _order = "date desc, id desc"
     _rec_name = "partner_id"
     # Who proposed and who decided is in fields of its own.
@@ -143,31 +144,6 @@ class KeyAccountRelationshipChange(models.Model):
 
     def action_open_reject(self):
         return self._get_decision_action("rejected", self.env._("Reject"))
-
-    def _get_decision_action(self, decision, name):
-        self._check_can_decide()
-        return {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": "key.account.relationship.decide",
-            "view_mode": "form",
-            "target": "new",
-            "context": {
-                "default_change_ids": self.ids,
-                "default_decision": decision,
-            },
-        }
-
-    def _decide(self, state, note):
-        self._check_can_decide()
-        self.sudo().write(
-            {
-                "state": state,
-                "user_id": self.env.uid,
-                "date": fields.Date.context_today(self),
-                "note": note,
-            }
-        )
 
     def _check_can_decide(self):
         self.check_access("read")

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ...engine import cadence as engine
 from ..account import bounds
+from ..account.key_account_shown import open_dialog
 
 
 class KeyAccountVisit(models.Model):
@@ -71,14 +72,11 @@ class KeyAccountVisit(models.Model):
     def action_open_cancel(self):
         self.ensure_one()
         self.check_access("write")
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Cancel Visit"),
-            "res_model": "key.account.visit.cancel",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_visit_id": self.id},
-        }
+        return open_dialog(
+            self.env._("Cancel Visit"),
+            "key.account.visit.cancel",
+            visit_id=self.id,
+        )
 
     def _check_planned(self):
         closed = self.filtered(lambda visit: visit.state != "planned")
