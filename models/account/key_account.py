@@ -653,23 +653,25 @@ class KeyAccount(models.Model):
         """Make an empty row for the customers that have none in ``company``: the next
         run fills it."""
         self.env["res.partner"].flush_model(["user_id"])
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO key_account
-                       (partner_id, company_id, user_id, is_account,
-                        relationship_level)
-                SELECT id, %(company)s, user_id, FALSE, 'transactional'
-                  FROM res_partner
-                 WHERE id = ANY(%(partners)s)
-                    ON CONFLICT (partner_id, company_id) DO NOTHING
-                """,
-                company=company.id,
-                partners=list(partner_ids),
-            )
-        )
+        self.env.cr.execute(self._get_ensure_sql(partner_ids, company))
         if self.env.cr.rowcount:
             self.env["res.partner"]._forget_key_accounts()
+
+    @api.model
+    def _get_ensure_sql(self, partner_ids, company):
+        """Return the statement of :meth:`_ensure`."""
+        return SQL(
+            """
+            INSERT INTO key_account
+                   (partner_id, company_id, user_id, is_account, relationship_level)
+            SELECT id, %(company)s, user_id, FALSE, 'transactional'
+              FROM res_partner
+             WHERE id = ANY(%(partners)s)
+                ON CONFLICT (partner_id, company_id) DO NOTHING
+            """,
+            company=company.id,
+            partners=list(partner_ids),
+        )
 
     @api.model
     def _get_silent_values(self, company):

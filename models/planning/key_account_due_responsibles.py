@@ -8,7 +8,7 @@ class KeyAccountDue(models.Model):
     _inherit = "key.account.due"
 
     @api.model
-    def _get_responsibles_sql(self, company, asked):
+    def _get_responsibles_sql(self, company, books, asked):
         """Return common table expressions, the last of them ``responsibles``: the rows
         of ``asked`` with ``user_id`` and ``team_id``.
 
@@ -19,10 +19,10 @@ class KeyAccountDue(models.Model):
         of the team of the account's latest lead or order. If there is no leader either,
         nobody: the visit goes to the unassigned list. Whoever it is may read the visit.
 
+        :param books: ids of the companies whose invoices and orders count
         :param asked: name of a query with ``partner_id``, ``lead_id``, ``track``,
             ``account_user_id`` and ``sponsor_id``
         """
-        books = company._get_key_account_branches().ids
         return SQL(
             "%s, %s, %s, %s, %s",
             self._get_salespeople_sql(company),
@@ -242,7 +242,9 @@ class KeyAccountDue(models.Model):
                     SQL("(%s::int, %s::int, %s)", *key) for key in set(keys)
                 ),
                 company=company.id,
-                responsibles=self._get_responsibles_sql(company, SQL("asked")),
+                responsibles=self._get_responsibles_sql(
+                    company, company._get_key_account_branches().ids, SQL("asked")
+                ),
             )
         )
         return {

@@ -1,7 +1,3 @@
-from datetime import datetime
-
-import pytz
-
 from odoo import api, models
 from odoo.tools import SQL
 
@@ -9,7 +5,6 @@ from ...const import NO_AMOUNT
 from ..account import bounds, clock
 from ..account.outsiders import get_outsiders_sql
 from .key_account_cadence import TRACK_MODES
-from .key_account_due import is_asked
 
 
 class KeyAccountDue(models.Model):
@@ -36,13 +31,13 @@ class KeyAccountDue(models.Model):
         within the horizon or a visit was planned, it stays, whatever the interval.
         """
         here = clock.get_today(company)
+        books = company._get_key_account_branches().ids
         # ``today`` given: it is everybody's
         days_off = self._get_days_off_sql(None if today else here)
         today = today or here
         return SQL(
             """
-            WITH days_off (user_id, today) AS (VALUES %(days_off)s),
-            %(lines)s, subjects AS MATERIALIZED (%(subjects)s
+            WITH %(days_off)s, %(lines)s, subjects AS MATERIALIZED (%(subjects)s
             ), %(matched)s, %(asked)s, %(responsibles)s,
             history AS MATERIALIZED (%(history)s
             ), %(dated)s, %(dates)s
@@ -71,10 +66,10 @@ class KeyAccountDue(models.Model):
             """,
             days_off=days_off,
             lines=self._get_lines_sql(company),
-            subjects=self._get_subjects_sql(company, partner_ids, lead_ids),
+            subjects=self._get_subjects_sql(company, books, partner_ids, lead_ids),
             matched=self._get_matched_sql(),
             asked=self._get_asked_sql(),
-            responsibles=self._get_responsibles_sql(company, SQL("asked")),
+            responsibles=self._get_responsibles_sql(company, books, SQL("asked")),
             history=self._get_history_sql(company, partner_ids, lead_ids),
             dated=self._get_dated_sql(company, partner_ids, lead_ids),
             dates=self._get_dates_sql(company, today),
@@ -85,37 +80,28 @@ class KeyAccountDue(models.Model):
 
     @api.model
     def _get_days_off_sql(self, here):
-        """Return rows (user id, today) for a VALUES list of those whose day isn't the
+        """Return the expression ``days_off``: today's date of those whose day isn't the
         company's.
 
         :param here: the company's day; None: nobody has another one
         """
-        nobody = SQL("(NULL::int, NULL::date)")
-        if not here:
-            return nobody
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT users.id, partner.tz
+        days = clock.get_days_elsewhere(here) if here else {}
+        return SQL(
+            """
+            days_off AS MATERIALIZED (
+                SELECT users.id AS user_id, zones.today
                   FROM res_users users
                   JOIN res_partner partner ON partner.id = users.partner_id
+                  JOIN (VALUES %s) AS zones (tz, today) ON zones.tz = partner.tz
                  WHERE users.active
                    AND users.share IS NOT TRUE
-                   AND partner.tz IS NOT NULL
-                """
             )
+            """,
+            SQL(", ").join(
+                SQL("(%s, %s::date)", zone, day)
+                for zone, day in {None: None, **days}.items()
+            ),
         )
-        now = datetime.now(pytz.utc)
-        days = {}
-        for _, tz in rows:
-            if tz not in days:
-                days[tz] = now.astimezone(pytz.timezone(tz)).date()
-        others = [
-            SQL("(%s, %s::date)", user_id, days[tz])
-            for user_id, tz in rows
-            if days[tz] != here
-        ]
-        return SQL(", ").join([nobody, *others])
 
     @api.model
     def _get_lines_sql(self, company):
@@ -320,18 +306,21 @@ class KeyAccountDue(models.Model):
     # -------------------------------------------------------------------------
 
     @api.model
-    def _get_subjects_sql(self, company, partner_ids=None, lead_ids=None):
+    def _get_subjects_sql(self, company, books, partner_ids=None, lead_ids=None):
         """Return a query for whom the cadence may ask: accounts, and open leads that
-        have no customer yet."""
+        have no customer yet.
+
+        :param books: ids of the companies whose customers they may be
+        """
         queries = []
         if is_asked(partner_ids):
-            queries.append(self._get_accounts_sql(company, partner_ids))
+            queries.append(self._get_accounts_sql(company, books, partner_ids))
         if is_asked(lead_ids):
             queries.append(self._get_leads_sql(company, lead_ids))
         return SQL(" UNION ALL ").join(queries)
 
     @api.model
-    def _get_accounts_sql(self, company, partner_ids):
+    def _get_accounts_sql(self, company, books, partner_ids):
         """Return the query of :meth:`_get_subjects_sql` for accounts."""
         return SQL(
             """
@@ -365,7 +354,7 @@ class KeyAccountDue(models.Model):
                AND %(scope)s
             """,
             outsiders=get_outsiders_sql(self.env, company),
-            books=company._get_key_account_branches().ids,
+            books=books,
             losses=self._get_losses_sql(company, partner_ids),
             company=company.id,
             max_days=bounds.MAX_DAYS,
@@ -517,3 +506,8 @@ class KeyAccountDue(models.Model):
             """,
             company.id,
         )
+
+
+def is_asked(ids):
+    """Return whether there is anybody in ``ids``; None stands for everybody."""
+    return ids is None or bool(ids)

@@ -336,7 +336,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         :param dict rooms: {user id: end of the longest window of what is placed}
         :param others: only in other companies than ``company``
         """
-        companies = self.env["res.company"].sudo().search(Domain.TRUE)
+        companies = (
+            self.env["res.company"]
+            .sudo()
+            .search_fetch(Domain.TRUE, ["key_account_horizon_days"])
+        )
         if others:
             companies -= company
         lasts = {

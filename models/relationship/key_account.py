@@ -325,13 +325,27 @@ class KeyAccount(models.Model):
         return res
 
     @api.model
-    def _refresh_relationships(self, partner_ids):
-        """Bring coverage and ladder of these customers up to date, in every company
-        where they are accounts."""
-        if not partner_ids or not features.is_any_used(
+    def _refresh_relationships(self, partner_ids, companies=None):
+        """Bring coverage and ladder of these customers up to date.
+
+        :param companies: default: every one where they are accounts
+        """
+        if not partner_ids:
+            return
+        if companies is None:
+            companies = self._get_account_companies(partner_ids)
+        for company in companies:
+            self._update_relationships(company, partner_ids)
+
+    @api.model
+    def _get_account_companies(self, partner_ids):
+        """Return the companies where these customers are accounts; none where nothing
+        is kept of their relationship."""
+        companies = self.env["res.company"]
+        if not features.is_any_used(
             self.env, features.BUYING_CENTER, features.EVIDENCE
         ):
-            return
+            return companies
         self.flush_model()
         rows = self.env.execute_query(
             SQL(
@@ -342,8 +356,7 @@ class KeyAccount(models.Model):
                 list(partner_ids),
             )
         )
-        for company in self.env["res.company"].browse(row[0] for row in rows):
-            self._update_relationships(company, partner_ids)
+        return companies.browse(row[0] for row in rows)
 
     @api.model
     def _update_relationships(self, company, partner_ids=None, today=None):

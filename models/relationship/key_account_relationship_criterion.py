@@ -5,7 +5,13 @@ from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 from ..account import bounds, clock
 from ..account.trial import CACHE_KEY, forget_configuration
 from .evaluation import get_status_sql
-from .measures import MEASURES, get_all_parameters, get_present_sql
+from .measures import (
+    MEASURES,
+    get_all_parameters,
+    get_measure,
+    get_measures,
+    get_present_sql,
+)
 
 
 class KeyAccountRelationshipCriterion(models.Model):
@@ -322,15 +328,13 @@ class KeyAccountRelationshipCriterion(models.Model):
         )._ids
 
     def _get_measure(self):
-        """Return what the criterion measures, see :mod:`.measures`; None if somebody
-        judges, or while nothing is chosen."""
+        """See :func:`.measures.get_measure`."""
         self.ensure_one()
-        if self.kind == "automatic" and self.measure:
-            return MEASURES[self.measure](self)
-        return None
+        return get_measure(self)
 
     def _get_measures(self):
-        return [measure for each in self if (measure := each._get_measure())]
+        """See :func:`.measures.get_measures`."""
+        return get_measures(self)
 
     @api.model
     def _get_status_sql(self, days, partner_ids=None):

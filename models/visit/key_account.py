@@ -161,8 +161,12 @@ class KeyAccount(models.Model):
         )
 
     @api.model
-    def _update_visit_dates(self, partner_ids):
-        """Copy the last done and the next planned visit of these customers."""
+    def _update_visit_dates(self, partner_ids, visited=None):
+        """Copy the last done and the next planned visit of these customers.
+
+        :param dict visited: {company: ids of customers} that get their row if they have
+            none
+        """
         Visit = self.env["key.account.visit"]
         Visit.flush_model(
             [
@@ -182,7 +186,13 @@ class KeyAccount(models.Model):
             "executive_visit_user_id",
         ]
         self.flush_model(columns)
-        self.env.cr.execute(self._get_visit_dates_sql(partner_ids))
+        statements = [self._get_visit_dates_sql(partner_ids)]
+        if visited:
+            self.env["res.partner"].flush_model(["user_id"])
+            statements[:0] = [
+                self._get_ensure_sql(ids, company) for company, ids in visited.items()
+            ]
+        self.env.cr.execute(SQL("; ").join(statements))
         self.invalidate_model([*columns, "next_visit_date", "next_visit_user_id"])
         self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(

@@ -57,6 +57,16 @@ RELATIONSHIP_FIELDS = {
     "partner_id",
     "state",
 }
+# What a planned visit's activity says
+CARRIED_FIELDS = {
+    "company_id",
+    "date_planned",
+    "lead_id",
+    "objective",
+    "partner_id",
+    "target_contact_id",
+    "user_id",
+}
 # What decides on which day, with whom and whether a meeting takes place.
 MEETING_FIELDS = {"date_planned", "lead_id", "partner_id", "state", "user_id"}
 # What the report says: corrected by its author for a week.
@@ -82,6 +92,11 @@ REPORT_FIELDS = {
 # Kept elsewhere, and corrected as long
 REPORT_PARTS = {"attachment_ids", "next_step_date"}
 PROMISE_FIELDS = {"next_date", "next_theme"}
+# Fields that lists are not sorted by as they stand: the methods that say it instead
+ORDERS = {
+    "engagement_stage": "_get_stage_order_sql",
+    "hour": "_get_hour_order_sql",
+}
 
 
 class Before(NamedTuple):
@@ -502,18 +517,21 @@ class KeyAccountVisit(models.Model):
                     )
 
     def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
-        # The best reason to spend time comes first, not the first letter.
-        if field_name != "engagement_stage":
+        if field_name not in ORDERS:
             return super()._order_field_to_sql(
                 alias, field_name, direction, nulls, query
             )
-        position = SQL(
-            "ARRAY_POSITION(%s, %s::text)",
-            list(STAGE_NUMBERS),
-            self._field_to_sql(alias, field_name, query),
-        )
+        position = getattr(self, ORDERS[field_name])(alias, query)
         query._order_groupby.append(position)
         return SQL("%s %s %s", position, direction, nulls)
+
+    def _get_stage_order_sql(self, alias, query):
+        # The best reason to spend time comes first, not the first letter.
+        return SQL(
+            "ARRAY_POSITION(%s, %s::text)",
+            list(STAGE_NUMBERS),
+            self._field_to_sql(alias, "engagement_stage", query),
+        )
 
     @api.depends("state", "date_due", "date_planned")
     @api.depends_context("tz")
@@ -589,7 +607,7 @@ class KeyAccountVisit(models.Model):
     def _check_user(self):
         for visit in self.filtered("user_id"):
             user = visit.user_id.sudo()
-            if user.share or visit.company_id not in user.company_ids:
+            if user.share or visit.company_id.id not in user._get_company_ids():
                 raise ValidationError(
                     self.env._(
                         "%(user)s doesn't work for %(company)s: choose another "
@@ -660,8 +678,8 @@ class KeyAccountVisit(models.Model):
         visits.filtered(
             lambda visit: visit.user_id and not visit.team_id and not visit.cadence_id
         )._copy_team()
-        done = visits.filtered(lambda visit: visit.state == "done").sudo()
-        done.env["key.account.settlement"]._settle_logged(done)
+        if done := visits.filtered(lambda visit: visit.state == "done").sudo():
+            done.env["key.account.settlement"]._settle_logged(done)
         return visits
 
     def write(self, vals):
@@ -671,7 +689,7 @@ class KeyAccountVisit(models.Model):
         if not self:
             return True
         bounds.check_values(self, [vals])
-        vals = self._name_result(self._take_visited_day(dict(vals)))
+        vals = self._take_visited_day(dict(vals))
         state = None
         if not self.env.su:
             self._check_client_write(vals)
@@ -683,13 +701,15 @@ class KeyAccountVisit(models.Model):
             self.env["crm.lead"]._forget_key_account_records()
         if before.contacts:
             self.with_context(active_test=False)._check_contacts(before.contacts)
-        self._carry_to_activities(vals.keys())
+        if CARRIED_FIELDS & vals.keys():
+            self._carry_to_activities(vals.keys())
         self._update_accounts_after(vals, before)
         if vals.get("user_id") and "team_id" not in vals:
             # the leader of another team has to know
             self.filtered(lambda visit: visit.state == "planned")._copy_team()
         self._follow_report(vals, before)
-        self._carry_to_meetings(vals, before)
+        if before.meetings:
+            self._carry_to_meetings(vals, before)
         if state:
             self._change_state(state)
         return res
@@ -774,7 +794,7 @@ class KeyAccountVisit(models.Model):
     def _complete_new_values(self, vals_list):
         """Return ``vals_list`` with the accounts of contacts and leads, and the days of
         done visits."""
-        vals_list = [self._name_result(self._name_day(vals)) for vals in vals_list]
+        vals_list = [self._name_stored(vals) for vals in vals_list]
         partners = self.env["res.partner"].browse(
             vals["partner_id"] for vals in vals_list if vals.get("partner_id")
         )
@@ -865,7 +885,7 @@ class KeyAccountVisit(models.Model):
             self.company_id,
             contacts,
             meetings,
-            visits._filter_moved(vals),
+            visits._filter_moved(vals) if "date_planned" in vals else visits.browse(),
             {visit: (visit.next_date, visit.next_theme) for visit in reported},
         )
 
@@ -882,7 +902,7 @@ class KeyAccountVisit(models.Model):
         if DUE_FIELDS & vals.keys():
             self._update_dues(before.accounts, before.leads, before.companies)
         if RELATIONSHIP_FIELDS & vals.keys():
-            self._update_relationships(before.accounts, vals)
+            self._update_relationships(before, vals)
 
     def _copy_tier(self):
         """Note the customer's tier on visits that a person planned or logged."""
@@ -926,10 +946,13 @@ class KeyAccountVisit(models.Model):
 
     def _update_accounts(self, others=None):
         """Keep the visited accounts in step."""
-        cards = self.env["key.account"].sudo()
-        for company, visits in self.sudo().grouped("company_id").items():
-            cards._ensure(visits.partner_id.ids, company)
-        cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
+        visited = {
+            company: visits.partner_id.ids
+            for company, visits in self.sudo().grouped("company_id").items()
+        }
+        self.env["key.account"].sudo()._update_visit_dates(
+            (self.partner_id | (others or self.partner_id)).ids, visited
+        )
 
     def _update_dues(self, accounts=None, leads=None, companies=None):
         """Bring the due dates of the visits' accounts and leads up to date, and of
@@ -941,15 +964,18 @@ class KeyAccountVisit(models.Model):
             accounts.ids, leads.ids, companies
         )
 
-    def _update_relationships(self, previous=None, vals=()):
+    def _update_relationships(self, before=None, vals=()):
         """Bring coverage and ladder of the visited accounts up to date. Only visits
         that are or were done count for them.
 
-        :param previous: the accounts before ``vals`` were written
+        :param Before before: what the visits were before ``vals`` were written
         """
         done = self.filtered(lambda visit: visit.state == "done")
-        accounts = done.partner_id
-        if previous and (done or "date_done" in vals):
-            accounts |= previous
+        accounts, companies = done.partner_id, done.company_id
+        if before and (done or "date_done" in vals):
+            accounts |= before.accounts
+            companies |= before.companies
         if accounts:
-            self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
+            self.env["key.account"].sudo()._refresh_relationships(
+                accounts.ids, companies
+            )

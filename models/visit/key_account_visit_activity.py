@@ -11,16 +11,6 @@ ACTIVITY_ROLES = {
     "promise_activity_id": "promise",
     "support_activity_id": "support",
 }
-# What a planned visit's activity says
-CARRIED_FIELDS = {
-    "company_id",
-    "date_planned",
-    "lead_id",
-    "objective",
-    "partner_id",
-    "target_contact_id",
-    "user_id",
-}
 
 
 class KeyAccountVisit(models.Model):
@@ -129,8 +119,6 @@ class KeyAccountVisit(models.Model):
         if "company_id" in names:
             for company, visits in self.sudo().grouped("company_id").items():
                 visits.task_ids._write_quietly({"key_account_company_id": company.id})
-        if not CARRIED_FIELDS & names:
-            return
         activities = self.env["mail.activity"]
         for visit in self.sudo().filtered(lambda visit: visit.state == "planned"):
             values = {}

@@ -121,7 +121,8 @@ class KeyAccountVisit(models.Model):
             visits.write({"state": "done", "date_done": day, **(maker or {})})
         self._plan_next()
         self.env["key.account.settlement"]._settle_done(self)
-        self.commitment_ids._create_activities()
+        if commitments := self.commitment_ids:
+            commitments._create_activities()
         self.env["key.account.visit.task"]._create_follow_ups(self)
 
     def _plan_next(self):

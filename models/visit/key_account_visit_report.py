@@ -473,14 +473,14 @@ class KeyAccountVisit(models.Model):
         """Return ``vals`` with the day that the report asks for. Missed visits are
         closed, but may turn out to have taken place: they get it here."""
         if "date_visited" not in vals:
-            return self._name_day(vals)
+            return self._name_stored(vals)
         missed = self.filtered(lambda visit: visit.state == "missed")
         if missed:
             missed.check_access("write")
             day = vals.pop("date_visited")
             missed.sudo().date_done = day
             (self - missed).write({"date_visited": day})
-        return self._name_day(vals)
+        return self._name_stored(vals)
 
     def _follow_report(self, vals, before):
         """Do with drafts, promises and tasks what ``vals`` say."""
@@ -524,6 +524,11 @@ class KeyAccountVisit(models.Model):
         self.commitment_ids.filtered(
             lambda commitment: commitment.state == "dropped"
         )._reopen()
+
+    @api.model
+    def _name_stored(self, vals):
+        """Return ``vals`` by the names under which they are kept."""
+        return self._name_result(self._name_day(vals))
 
     @api.model
     def _name_result(self, vals):
