@@ -2,7 +2,6 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS
-from .key_account_due_wanted import is_asked
 
 # What a change writes; the rest of a row tells whose it is.
 WRITTEN_COLUMNS = (
@@ -51,7 +50,7 @@ class KeyAccountDue(models.Model):
             have in the end: planning is about to look for a day, and writes where
             another one is right
         """
-        if not is_asked(partner_ids) and not is_asked(lead_ids):
+        if all(ids is not None and not ids for ids in (partner_ids, lead_ids)):
             return
         self.env.flush_all()
         is_full = partner_ids is None and lead_ids is None

@@ -454,8 +454,7 @@ class MailActivity(models.Model):
         return res
 
     def unlink(self):
-        visits = self._filter_key_account_role("visit")._get_key_account_visits()
-        commitments = self._get_key_account_commitments()
+        visits, commitments = self._get_followed()
         res = super().unlink()
         if visits:
             visits._cancel_from_activities()

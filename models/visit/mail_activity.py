@@ -192,6 +192,11 @@ class MailActivity(models.Model):
         visits = self.sudo().key_account_visit_id
         return visits.browse(visits.ids)
 
+    def _get_followed(self):
+        """Return the visits and the commitments that the activities are."""
+        visits = self._filter_key_account_role("visit")._get_key_account_visits()
+        return visits, self._get_key_account_commitments()
+
     def _carry_to_visits(self, visits, vals):
         """Do with visits and commitments what was done with their activities.
 
