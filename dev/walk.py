@@ -10,12 +10,14 @@ rolled back. It traces two walks:
 For each it prints the functions of the addon that are entered, a file's name in front
 where the walk comes into another file; how many files these are; how many moves there
 are, i.e. steps from one file of the addon into another one, there and back, straight or
-through Odoo's code; how many of them a reader follows, repeated ones once; and the
-queries. Two actions of core are counted the same way, by the files of all of Odoo's
-addons and by those of the addon that they belong to.
+through Odoo's code; how many of them a reader follows, repeated ones once; the
+queries; and between which files most of the moves are. Two actions of core are counted
+the same way, by the files of all of Odoo's addons and by those of the addon that they
+belong to.
 """
 
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +30,8 @@ ADDON, BASE, MAIL, SALE = (
 )
 # Odoo's addons are in one folder or two; fields and models themselves are in neither
 CORE = {BASE.parent, SALE.parent}
+# So many pairs of files are named
+PAIRS = 15
 
 
 class Call:
@@ -75,6 +79,8 @@ class Walk:
         self.root = Call()
         self.files = set()
         self.moves = 0
+        # Moves by the files of caller and function
+        self.pairs = Counter()
         self.queries = 0
         self._folders = tuple(f"{folder}/" for folder in folders)
         self._names = {}
@@ -86,6 +92,11 @@ class Walk:
             f"{len(self.files)} files, {self.moves} moves "
             f"({self.root.count_moves()} without repeated ones), {self.queries} queries"
         )
+
+    def show_pairs(self):
+        """Print between which files most of the moves are."""
+        for (caller, file), moves in self.pairs.most_common(PAIRS):
+            print(f"{moves:6} {caller} → {file}")
 
     @contextmanager
     def traced(self, env):
@@ -117,7 +128,9 @@ class Walk:
         caller = self._stack[-1][1] if self._stack else self.root
         self.files.add(file)
         call = caller.enter(file, function)
-        self.moves += 2 * caller.is_move(call)
+        if caller.is_move(call):
+            self.moves += 2
+            self.pairs[caller.file, file] += 2
         self._stack.append((frame, call))
 
     def _get_file(self, path):
@@ -215,6 +228,8 @@ def main(env):
     for function in (invoice_to_activity, done_to_next):
         walk = run(env, function, ADDON)
         print(f"{function.__doc__}\n\n    {walk}\n")
+        walk.show_pairs()
+        print()
         walk.root.show()
         print()
     for function, addon in ((core_feedback, MAIL), (core_confirm, SALE)):

@@ -73,6 +73,24 @@ class Account(NamedTuple):
     most: float
 
 
+class Telling(NamedTuple):
+    """An account that says what visits bring, in logarithms: with an elasticity near 1
+    the powers leave the floats.
+
+    :param int number: its place among the accounts
+    :param float slope: of its response, at one visit a year
+    :param float fewest: visits a year
+    :param float most: visits a year
+    :param float hours: of one visit; no logarithm
+    """
+
+    number: int
+    slope: float
+    fewest: float
+    most: float
+    hours: float
+
+
 class Plan(NamedTuple):
     """The best use of the hours.
 
@@ -142,61 +160,80 @@ def allocate(accounts, hours: float, beta: float) -> Plan:
     :param accounts: list of :class:`Account`
     :raise ValueError: if limits, hours of a visit or elasticity make no sense
     """
+    _check(accounts, beta)
+    visits = [account.fewest for account in accounts]
+    telling = _get_telling(accounts, beta)
+    if not telling:
+        return Plan(visits, 0.0)
+    least = sum(account.fewest * account.hours for account in accounts)
+    fixed = least - sum(exp(row.fewest) * row.hours for row in telling)
+
+    def spend(worth):
+        """Return the logarithms of the visits where the next hour brings so much."""
+        return [
+            min(max((row.slope - worth) / (1 - beta), row.fewest), row.most)
+            for row in telling
+        ]
+
+    def count(worth):
+        """Return the hours that these visits take."""
+        return fixed + sum(
+            exp(value) * row.hours
+            for value, row in zip(spend(worth), telling, strict=True)
+        )
+
+    low = min(row.slope - (1 - beta) * row.most for row in telling)
+    high = max(row.slope - (1 - beta) * row.fewest for row in telling)
+    if least >= hours:
+        return Plan(visits, exp(high))
+    is_enough = count(low) <= hours
+    worth = low if is_enough else _bisect(count, hours, low, high)
+    for row, value in zip(telling, spend(worth), strict=True):
+        account = accounts[row.number]
+        if value >= row.most:
+            visits[row.number] = account.most
+        elif value > row.fewest:
+            visits[row.number] = min(max(exp(value), account.fewest), account.most)
+    return Plan(visits, 0.0 if is_enough else exp(worth))
+
+
+def _check(accounts, beta):
+    """:raise ValueError: if limits, hours of a visit or elasticity make no sense"""
     if not 0 < beta < 1:
         raise ValueError("The elasticity is between 0 and 1.")
     for account in accounts:
         if not (0 < account.fewest <= account.most < inf and account.hours > 0):
             raise ValueError("Limits and hours of a visit are above zero.")
-    visits = [account.fewest for account in accounts]
-    # logarithms: with an elasticity near 1 the powers leave the floats
-    telling = []
-    for number, account in enumerate(accounts):
-        if account.margin > 0 and account.visits > 0:
-            slope = log(beta) + log(account.margin) - log(account.hours)
-            slope -= beta * log(account.visits)
-            limits = log(account.fewest), log(account.most)
-            telling.append((number, slope, *limits, account.hours))
-    fixed = sum(account.fewest * account.hours for account in accounts) - sum(
-        exp(fewest) * hours_ for _, _, fewest, _, hours_ in telling
-    )
 
-    def spend(worth):
-        """Return the logarithms of the visits where the next hour brings so much."""
-        return [
-            min(max((slope - worth) / (1 - beta), fewest), most)
-            for _, slope, fewest, most, _ in telling
-        ]
 
-    def count(logs):
-        return fixed + sum(
-            exp(value) * row[-1] for value, row in zip(logs, telling, strict=True)
+def _get_telling(accounts, beta):
+    """Return a :class:`Telling` of each account that says what visits bring."""
+    return [
+        Telling(
+            number,
+            log(beta)
+            + log(account.margin)
+            - log(account.hours)
+            - beta * log(account.visits),
+            log(account.fewest),
+            log(account.most),
+            account.hours,
         )
+        for number, account in enumerate(accounts)
+        if account.margin > 0 and account.visits > 0
+    ]
 
-    if not telling:
-        return Plan(visits, 0.0)
-    low = min(slope - (1 - beta) * most for _, slope, _, most, _ in telling)
-    high = max(slope - (1 - beta) * fewest for _, slope, fewest, _, _ in telling)
-    if sum(account.fewest * account.hours for account in accounts) >= hours:
-        return Plan(visits, exp(high))
-    worth = None
-    if count(spend(low)) <= hours:
-        high = low
-    else:
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            if count(spend(middle)) <= hours:
-                high = middle
-            else:
-                low = middle
-        worth = high
-    for row, value in zip(telling, spend(high), strict=True):
-        number, _, fewest, most, _ = row
-        account = accounts[number]
-        if value >= most:
-            visits[number] = account.most
-        elif value > fewest:
-            visits[number] = min(max(exp(value), account.fewest), account.most)
-    return Plan(visits, 0.0 if worth is None else exp(worth))
+
+def _bisect(count, hours, low, high):
+    """Return the least logarithm of a worth between ``low`` and ``high`` at which there
+    are hours enough."""
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if count(middle) <= hours:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def get_options(days: int, steps, shortest: int, longest: int) -> list:

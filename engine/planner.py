@@ -179,6 +179,7 @@ class Agenda:
             day for day, load in capacity.items() if day >= today and load > 0
         )
         self._days = {ALWAYS: set(self.open_days)}
+        self._windows = {}
         # all days are taken by meetings, or there are none
         self.is_there = any(day >= today for day in capacity)
         self.anchors = defaultdict(list)
@@ -232,6 +233,12 @@ class Agenda:
         """Return the nearest open day to the due date, and the last one that will do;
         None if there is no open day far and wide. Who comes back from a leave after the
         window has the horizon from that day on."""
+        kind = due.date_due, due.days, due.receiving
+        if kind not in self._windows:
+            self._windows[kind] = self._find_window(due)
+        return self._windows[kind]
+
+    def _find_window(self, due):
         days = self._get_days(due.receiving)
         target = choose_day(due.date_due, due.days, self.today, days)
         if not target:

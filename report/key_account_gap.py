@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..const import DECISION_LEVELS
@@ -59,7 +59,47 @@ class KeyAccountGap(models.Model):
 
     @property
     def _table_query(self):
-        companies = self.env.companies
+        return SQL(
+            """
+            %(known)s
+            SELECT accounts.id::bigint * %(factor)s + cell.id AS id,
+                   accounts.id AS account_id, accounts.rank AS account_rank,
+                   cell.sequence, accounts.partner_id, accounts.company_id,
+                   accounts.user_id, accounts.tier_id, cell.role_id,
+                   cell.decision_level, MAX(known.day) AS last_met_date,
+                   (ARRAY_AGG(known.id ORDER BY known.day NULLS FIRST, known.id))[1]
+                       AS contact_id,
+                   CASE WHEN COUNT(known.id) = 0 THEN 'nobody'
+                        WHEN MAX(known.day) IS NULL THEN 'never'
+                        ELSE 'long_ago' END AS state
+              FROM accounts
+              JOIN key_account_tier_cell cell ON cell.tier_id = accounts.tier_id
+              LEFT JOIN known
+                     ON known.account_id = accounts.id
+                    AND COALESCE(cell.decision_level = known.decision_level,
+                                 cell.decision_level IS NULL)
+                    AND (cell.role_id IS NULL OR EXISTS (
+                            SELECT FROM key_account_buying_role_partner_rel role
+                             WHERE role.partner_id = known.id
+                               AND role.role_id = cell.role_id))
+             GROUP BY accounts.id, accounts.rank, cell.id, cell.sequence,
+                      accounts.partner_id, accounts.company_id, accounts.user_id,
+                      accounts.tier_id, cell.role_id, cell.decision_level,
+                      accounts.today, accounts.coverage_months
+            HAVING COALESCE(
+                       MAX(known.day)
+                       + make_interval(months => accounts.coverage_months)
+                       <= accounts.today,
+                       TRUE)
+            """,
+            known=self._get_known_sql(),
+            factor=ID_FACTOR,
+        )
+
+    @api.model
+    def _get_known_sql(self):
+        """Return the expressions ``accounts``: those with a gap, and ``known``: whom we
+        know there, and when we met them."""
         return SQL(
             """
             WITH todays (company_id, today) AS (VALUES %(todays)s),
@@ -92,42 +132,12 @@ class KeyAccountGap(models.Model):
                          ON met.contact_id = contact.id
                         AND met.company_id = accounts.company_id
             )
-            SELECT accounts.id::bigint * %(factor)s + cell.id AS id,
-                   accounts.id AS account_id, accounts.rank AS account_rank,
-                   cell.sequence, accounts.partner_id, accounts.company_id,
-                   accounts.user_id, accounts.tier_id, cell.role_id,
-                   cell.decision_level, MAX(known.day) AS last_met_date,
-                   (ARRAY_AGG(known.id ORDER BY known.day NULLS FIRST, known.id))[1]
-                       AS contact_id,
-                   CASE WHEN COUNT(known.id) = 0 THEN 'nobody'
-                        WHEN MAX(known.day) IS NULL THEN 'never'
-                        ELSE 'long_ago' END AS state
-              FROM accounts
-              JOIN key_account_tier_cell cell ON cell.tier_id = accounts.tier_id
-              LEFT JOIN known
-                     ON known.account_id = accounts.id
-                    AND COALESCE(cell.decision_level = known.decision_level,
-                                 cell.decision_level IS NULL)
-                    AND (cell.role_id IS NULL OR EXISTS (
-                            SELECT FROM key_account_buying_role_partner_rel role
-                             WHERE role.partner_id = known.id
-                               AND role.role_id = cell.role_id))
-             GROUP BY accounts.id, accounts.rank, cell.id, cell.sequence,
-                      accounts.partner_id, accounts.company_id, accounts.user_id,
-                      accounts.tier_id, cell.role_id, cell.decision_level,
-                      accounts.today, accounts.coverage_months
-            HAVING COALESCE(
-                       MAX(known.day)
-                       + make_interval(months => accounts.coverage_months)
-                       <= accounts.today,
-                       TRUE)
             """,
             todays=SQL(", ").join(
                 SQL("(%s, %s::date)", company.id, clock.get_today(company))
-                for company in companies
+                for company in self.env.companies
             ),
             present=get_present_sql(self.env),
-            factor=ID_FACTOR,
         )
 
     def action_open_partner(self):

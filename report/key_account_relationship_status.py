@@ -3,6 +3,7 @@ from odoo.tools import SQL
 
 from ..const import RELATIONSHIP_LEVELS
 from ..models.account import clock
+from ..models.account.key_account_shown import open_dialog
 
 # More than there will ever be criteria: makes an id of an account's and a criterion's.
 ID_FACTOR = 100000
@@ -78,18 +79,13 @@ class KeyAccountRelationshipStatus(models.Model):
     def action_confirm(self):
         """Open the form that records evidence for a judged criterion."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Record Evidence"),
-            "res_model": "key.account.relationship.evidence",
-            "view_mode": "form",
-            "target": "new",
-            "context": {
-                "default_partner_id": self.partner_id.id,
-                "default_company_id": self.company_id.id,
-                "default_criterion_id": self.criterion_id.id,
-            },
-        }
+        return open_dialog(
+            self.env._("Record Evidence"),
+            "key.account.relationship.evidence",
+            partner_id=self.partner_id.id,
+            company_id=self.company_id.id,
+            criterion_id=self.criterion_id.id,
+        )
 
     def action_withdraw(self):
         self.ensure_one()

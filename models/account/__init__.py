@@ -1,4 +1,5 @@
 from . import key_account_shown
+from . import key_account_located
 from . import key_account_form
 from . import crm_lead
 from . import key_account

@@ -1,7 +1,7 @@
 """What day it is: for a person, in a company, and where the day begins first."""
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 
 import pytz
 from babel.dates import format_date
@@ -23,9 +23,34 @@ def get_timezone(company, user=None):
     return pytz.timezone(tz or company.sudo().resource_calendar_id.tz or "UTC")
 
 
+def get_timezones(company, users):
+    """Return {user id: time zone of :func:`get_timezone`}; False stands for nobody."""
+    own = pytz.timezone(company.sudo().resource_calendar_id.tz or "UTC")
+    zones = {
+        user.id: pytz.timezone(user.tz) if user.tz else own for user in users.sudo()
+    }
+    return {**zones, False: own}
+
+
 def get_today(company, user=None):
     """Return today's date in the time zone of :func:`get_timezone`."""
     return datetime.now(get_timezone(company, user)).date()
+
+
+def get_days_elsewhere(here):
+    """Return {name of a time zone: its day} where it isn't the day ``here``."""
+    now = datetime.now(pytz.utc)
+    # nowhere does the day begin in between
+    quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    return {zone: day for zone, day in _get_days(quarter).items() if day != here}
+
+
+@lru_cache(maxsize=2)
+def _get_days(moment):
+    return {
+        name: moment.astimezone(pytz.timezone(name)).date()
+        for name in pytz.all_timezones
+    }
 
 
 def get_latest_today():

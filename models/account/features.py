@@ -22,9 +22,9 @@ def is_used(env, switch):
     return env["res.groups"]._is_feature_enabled(switch)
 
 
-def is_any_used(env, *switches):
-    """Return whether the database uses one of ``switches``."""
-    return any(is_used(env, switch) for switch in switches)
+def get_used(env, switches=SWITCHES):
+    """Return those of ``switches`` that the database uses, in their order."""
+    return [switch for switch in switches if is_used(env, switch)]
 
 
 def hide(env, descriptions, names_by_switch):

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Domain
 from odoo.tools import SQL, format_date, split_every
 
 from ...const import BATCH_SIZE, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
@@ -8,7 +7,6 @@ from . import bounds, clock
 from .attempts import do_each
 from .engagement_stages import update_engagement_stages
 from .key_account_engagement import VALUE_TYPES
-from .key_account_mixin import HIERARCHICAL_OPERATORS
 from .key_account_shown import open_partner
 from .outsiders import get_outsiders_sql
 from .receiving import ReceivingHours, get_words
@@ -70,7 +68,7 @@ class KeyAccount(models.Model):
     """
 
     _name = "key.account"
-    _inherit = "key.account.shown"
+    _inherit = "key.account.located"
     _description = "Key Account"
     _order = "rank, id"
     _log_access = False
@@ -198,16 +196,6 @@ class KeyAccount(models.Model):
         compute="_compute_judgement_history",
         help="Who judged what, and when.",
     )
-    # sudo: whoever may read the account may know where it is
-    city = fields.Char(
-        compute="_compute_area", search="_search_city", compute_sudo=True
-    )
-    country_id = fields.Many2one(
-        "res.country",
-        compute="_compute_area",
-        search="_search_country_id",
-        compute_sudo=True,
-    )
     is_lost = fields.Boolean(readonly=True)
     lost_date = fields.Date(string="Lost On", readonly=True, aggregator="max")
 
@@ -261,33 +249,6 @@ class KeyAccount(models.Model):
                     )
                 )
             account.judgement_history = "\n".join(lines)
-
-    # Not by the customer's address: to look who lives there costs each change of one.
-    @api.depends("partner_id")
-    def _compute_area(self):
-        for account in self:
-            account.city = account.partner_id.city
-            account.country_id = account.partner_id.country_id
-
-    def _search_city(self, operator, value):
-        return self._search_area("city", operator, value)
-
-    def _search_country_id(self, operator, value):
-        return self._search_area("country_id", operator, value)
-
-    def _search_area(self, name, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        # _field_to_sql makes a column of it
-        return Domain(name, operator, value)
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr not in ("city", "country_id") or query is None:
-            return super()._field_to_sql(alias, field_expr, query)
-        self._check_field_access(self._fields[field_expr], "read")
-        # sudo: as it is computed
-        partners, table = self._fields["partner_id"].join(self.sudo(), alias, query)
-        return partners._field_to_sql(table, field_expr, query)
 
     # -------------------------------------------------------------------------
     # Constraints
@@ -692,23 +653,25 @@ class KeyAccount(models.Model):
         """Make an empty row for the customers that have none in ``company``: the next
         run fills it."""
         self.env["res.partner"].flush_model(["user_id"])
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO key_account
-                       (partner_id, company_id, user_id, is_account,
-                        relationship_level)
-                SELECT id, %(company)s, user_id, FALSE, 'transactional'
-                  FROM res_partner
-                 WHERE id = ANY(%(partners)s)
-                    ON CONFLICT (partner_id, company_id) DO NOTHING
-                """,
-                company=company.id,
-                partners=list(partner_ids),
-            )
-        )
+        self.env.cr.execute(self._get_ensure_sql(partner_ids, company))
         if self.env.cr.rowcount:
             self.env["res.partner"]._forget_key_accounts()
+
+    @api.model
+    def _get_ensure_sql(self, partner_ids, company):
+        """Return the statement of :meth:`_ensure`."""
+        return SQL(
+            """
+            INSERT INTO key_account
+                   (partner_id, company_id, user_id, is_account, relationship_level)
+            SELECT id, %(company)s, user_id, FALSE, 'transactional'
+              FROM res_partner
+             WHERE id = ANY(%(partners)s)
+                ON CONFLICT (partner_id, company_id) DO NOTHING
+            """,
+            company=company.id,
+            partners=list(partner_ids),
+        )
 
     @api.model
     def _get_silent_values(self, company):

@@ -1,11 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL
 
-# Where a search method doesn't know them, core makes the opposites of the others, and
-# refuses the rest with a sentence.
-HIERARCHICAL_OPERATORS = {"child_of", "parent_of"}
-INDIRECT_OPERATORS = {*Domain.NEGATIVE_OPERATORS, *HIERARCHICAL_OPERATORS}
+from .columns import INDIRECT_OPERATORS
 
 
 def get_account_key(partner_id, lead_id, company_id, track):
@@ -40,7 +36,7 @@ class KeyAccountMixin(models.AbstractModel):
     the lead has no customer, ``company_id`` and ``track``."""
 
     _name = "key.account.mixin"
-    _inherit = "key.account.shown"
+    _inherit = "key.account.located"
     _description = "Account to Visit"
 
     # A copy for the record rules: a rep sees what belongs to own customers, whoever
@@ -51,16 +47,6 @@ class KeyAccountMixin(models.AbstractModel):
         compute="_compute_account_user_id",
         store=True,
         index=True,
-    )
-    # sudo: whoever may read the row may know where it is
-    city = fields.Char(
-        compute="_compute_area", search="_search_city", compute_sudo=True
-    )
-    country_id = fields.Many2one(
-        "res.country",
-        compute="_compute_area",
-        search="_search_country_id",
-        compute_sudo=True,
     )
 
     def _search_name(self, operator, value):
@@ -79,40 +65,12 @@ class KeyAccountMixin(models.AbstractModel):
         for record in self:
             record.account_user_id = (record.partner_id or record.lead_id).user_id
 
-    # Not by the customer's address: to look who lives there costs each change of one.
-    @api.depends("partner_id", "lead_id")
-    def _compute_area(self):
-        for record in self:
-            document = record._get_document()
-            record.city = document.city
-            record.country_id = document.country_id
+    def _get_document_names(self):
+        return ["partner_id", "lead_id"]
 
-    def _search_city(self, operator, value):
-        return self._search_area("city", operator, value)
-
-    def _search_country_id(self, operator, value):
-        return self._search_area("country_id", operator, value)
-
-    def _search_area(self, name, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        # _field_to_sql makes a column of it
-        return Domain(name, operator, value)
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr not in ("city", "country_id") or query is None:
-            return super()._field_to_sql(alias, field_expr, query)
-        self._check_field_access(self._fields[field_expr], "read")
-        columns = []
-        for name in ("partner_id", "lead_id"):
-            # sudo: as it is computed
-            model, table = self._fields[name].join(self.sudo(), alias, query)
-            columns.append(model._field_to_sql(table, field_expr, query))
-        return SQL(
-            "CASE WHEN %s IS NULL THEN %s ELSE %s END",
-            self._field_to_sql(alias, "partner_id", query),
-            *reversed(columns),
-        )
+    def _get_document(self):
+        """Return the customer, or the lead while it has none."""
+        return self.partner_id or self.lead_id
 
     def _filter_within_reach(self):
         """Return what the user may see or nobody is responsible for. Who visits the
@@ -132,10 +90,6 @@ class KeyAccountMixin(models.AbstractModel):
         return get_account_key(
             self.partner_id.id, self.lead_id.id, self.company_id.id, self.track
         )
-
-    def _get_document(self):
-        """Return the customer, or the lead while it has none."""
-        return self.partner_id or self.lead_id
 
     def _open_document(self):
         """Return the action that opens the customer, or the lead while it has none."""

@@ -62,3 +62,19 @@ def open_partner(record):
         "res_id": record.partner_id.id,
         "view_mode": "form",
     }
+
+
+def open_dialog(name, model, **defaults):
+    """Return the action that opens a dialog: the form of a new record of ``model``.
+
+    :param str name: the title
+    :param defaults: what the form begins with
+    """
+    return {
+        "type": "ir.actions.act_window",
+        "name": name,
+        "res_model": model,
+        "view_mode": "form",
+        "target": "new",
+        "context": {f"default_{key}": value for key, value in defaults.items()},
+    }

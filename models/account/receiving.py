@@ -1,6 +1,7 @@
 """When customers receive, as their accounts say it, and in words."""
 
 from datetime import time
+from functools import lru_cache
 
 from babel.dates import get_day_names
 
@@ -38,6 +39,8 @@ class ReceivingHours(bounds.Char):
         return engine.format_text(receiving) or False
 
 
+# of a hundred customers many say the same
+@lru_cache(maxsize=1024)
 def get_receiving(text, mode="on_site"):
     """Return :class:`...engine.receiving.Receiving` of what an account says.
 

@@ -159,7 +159,9 @@ class ResCompany(models.Model):
         homes = self._get_key_account_homes()
         return self + self.browse(id_ for id_, home in homes.items() if home == self.id)
 
+    # Cached: each measure of a run asks.
     @api.model
+    @ormcache("column", CACHE_KEY)
     def _get_key_account_home_sql(self, column):
         """Return :meth:`_get_key_account_home` of an SQL expression."""
         homes = self._get_key_account_homes()

@@ -4,11 +4,12 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from . import bounds, decisions
+from .columns import INDIRECT_OPERATORS, search_column
 from .decisions import JoinedAccount
 from .hidden import search_shown
 from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
 from .key_account_engagement import VALUE_TYPES
-from .key_account_mixin import HIERARCHICAL_OPERATORS, INDIRECT_OPERATORS
+from .key_account_shown import open_dialog
 
 # What salespeople decide about their own accounts. The interval isn't among them: who
 # may write the customer may say how often to go there.
@@ -65,7 +66,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_value_type",
+        search=search_column("account_value_type"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="What the customer buys on in this company (after Rackham and De "
@@ -80,7 +81,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_competition",
+        search=search_column("account_competition"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="How strong others are with this customer in this company: "
@@ -92,7 +93,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_accessibility",
+        search=search_column("account_accessibility"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="How far the customer accepts us and what we sell: low, medium or high.",
@@ -103,7 +104,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_buying_process",
+        search=search_column("account_buying_process"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="How far a team decides by a regular process: low, medium or high.",
@@ -114,7 +115,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_quality_standards",
+        search=search_column("account_quality_standards"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="How strict the customer is about quality: low, medium or high.",
@@ -124,7 +125,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_executive_sponsor_id",
+        search=search_column("executive_sponsor_id"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         domain=lambda self: [
@@ -140,7 +141,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_key_account_is_excluded",
+        search=search_column("key_account_is_excluded"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="A walk-in customer, a payer, a bank: takes no share of the figures and "
@@ -154,7 +155,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_key_account_group_id",
+        search=search_column("key_account_group_id"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         domain="['|', ('id', '=', id), '&', ('is_company', '=', True), "
@@ -169,7 +170,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_key_account_receiving_hours",
+        search=search_column("key_account_receiving_hours"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="When the customer receives visitors, as in “Mo-We,Fr 08:00-12:00; closed "
@@ -189,7 +190,7 @@ class ResPartner(models.Model):
         digits=(16, 2),
         compute="_compute_key_account_wallet",
         readonly=False,
-        search="_search_key_account_wallet",
+        search=search_column("key_account_wallet"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         bounds=(0, bounds.MAX_AMOUNT),
@@ -350,46 +351,8 @@ class ResPartner(models.Model):
             value = SQL("COALESCE(%s, FALSE)", value)
         return value
 
-    # With a search method that gives back the same condition, domains treat a field as
-    # the column that it is.
-
     def _search_key_account_ids(self, operator, value):
         return search_shown("key_account_ids", operator, value)
-
-    def _search_decision(self, name, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        return Domain(name, operator, value)
-
-    def _search_account_value_type(self, operator, value):
-        return self._search_decision("account_value_type", operator, value)
-
-    def _search_account_competition(self, operator, value):
-        return self._search_decision("account_competition", operator, value)
-
-    def _search_account_accessibility(self, operator, value):
-        return self._search_decision("account_accessibility", operator, value)
-
-    def _search_account_buying_process(self, operator, value):
-        return self._search_decision("account_buying_process", operator, value)
-
-    def _search_account_quality_standards(self, operator, value):
-        return self._search_decision("account_quality_standards", operator, value)
-
-    def _search_executive_sponsor_id(self, operator, value):
-        return self._search_decision("executive_sponsor_id", operator, value)
-
-    def _search_key_account_is_excluded(self, operator, value):
-        return self._search_decision("key_account_is_excluded", operator, value)
-
-    def _search_key_account_group_id(self, operator, value):
-        return self._search_decision("key_account_group_id", operator, value)
-
-    def _search_key_account_receiving_hours(self, operator, value):
-        return self._search_decision("key_account_receiving_hours", operator, value)
-
-    def _search_key_account_wallet(self, operator, value):
-        return self._search_decision("key_account_wallet", operator, value)
 
     def _search_key_account_lost_date(self, operator, value):
         return self._search_account_date("lost_date", operator, value)
@@ -715,14 +678,11 @@ class ResPartner(models.Model):
         """
         self._check_opens_account()
         self._check_own_account()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Mark as Lost"),
-            "res_model": "key.account.loss.set",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_id": self.commercial_partner_id.id},
-        }
+        return open_dialog(
+            self.env._("Mark as Lost"),
+            "key.account.loss.set",
+            partner_id=self.commercial_partner_id.id,
+        )
 
     def action_open_key_account_receiving(self):
         """Open the dialog that says when the account receives visitors.
@@ -732,14 +692,11 @@ class ResPartner(models.Model):
         """
         self._check_opens_account()
         self._check_own_account()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("When They Receive"),
-            "res_model": "key.account.receiving.set",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_id": self.commercial_partner_id.id},
-        }
+        return open_dialog(
+            self.env._("When They Receive"),
+            "key.account.receiving.set",
+            partner_id=self.commercial_partner_id.id,
+        )
 
     def action_key_account_return(self):
         """Note that the lost customer came back to this company.

@@ -163,6 +163,28 @@ class KeyAccountProfile(models.AbstractModel):
         one}; nothing where levels aren't used."""
         if not rows or not features.is_used(self.env, features.EVIDENCE):
             return {}
+        lines_by_id = self._get_ladder_lines(rows)
+        levels = dict(
+            rows._fields["relationship_level"]._description_selection(self.env)
+        )
+        return {
+            row.partner_id: {
+                "level": levels.get(row.relationship_level),
+                "supported": levels.get(row.suggested_relationship_level),
+                "direction": row.relationship_direction,
+                "levels": [
+                    (levels[level], lines)
+                    for level, lines in lines_by_id[row.partner_id.id].items()
+                    # up to the step that comes next
+                    if LEVEL_NUMBERS[level] <= self._get_reach(row) + 1
+                ],
+            }
+            for row in rows
+        }
+
+    @api.model
+    def _get_ladder_lines(self, rows):
+        """Return {customer id: {level: its criteria, and how they stand}}."""
         self.env.flush_all()
         company = self.env.company
         found = self.env.execute_query(
@@ -204,23 +226,7 @@ class KeyAccountProfile(models.AbstractModel):
                     "text": self._shorten(text, 120),
                 }
             )
-        levels = dict(
-            rows._fields["relationship_level"]._description_selection(self.env)
-        )
-        return {
-            row.partner_id: {
-                "level": levels.get(row.relationship_level),
-                "supported": levels.get(row.suggested_relationship_level),
-                "direction": row.relationship_direction,
-                "levels": [
-                    (levels[level], lines)
-                    for level, lines in lines_by_id[row.partner_id.id].items()
-                    # up to the step that comes next
-                    if LEVEL_NUMBERS[level] <= self._get_reach(row) + 1
-                ],
-            }
-            for row in rows
-        }
+        return lines_by_id
 
     @api.model
     def _get_coverage(self, rows):

@@ -5,6 +5,9 @@ from . import key_account
 from . import key_account_agenda
 from . import key_account_cadence
 from . import key_account_due
+from . import key_account_due_refresh
+from . import key_account_due_responsibles
+from . import key_account_due_wanted
 from . import key_account_escalation
 from . import key_account_load
 from . import key_account_plan_candidates

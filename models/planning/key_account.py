@@ -3,7 +3,6 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import columns
-from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 # Decisions that move a due date
 DECIDED_COLUMNS = {
@@ -39,7 +38,7 @@ class KeyAccount(models.Model):
         string="Next Due",
         sql="_get_next_due_date_sql",
         compute="_compute_next_due_date",
-        search="_search_next_due_date",
+        search=columns.search_column("next_due_date"),
         help="The earliest day that the cadence asks for, on any track.",
     )
 
@@ -47,11 +46,6 @@ class KeyAccount(models.Model):
     def _compute_next_due_date(self):
         for card in self:
             card.next_due_date = min(card.due_ids.mapped("date_due"), default=False)
-
-    def _search_next_due_date(self, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        return Domain("next_due_date", operator, value)
 
     def _get_next_due_date_sql(self, alias, _name):
         return SQL(

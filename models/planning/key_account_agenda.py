@@ -162,13 +162,12 @@ class KeyAccountAgenda(models.AbstractModel):
         period and time zone, not per user.
         """
         resources = {False: self.env["resource.resource"].sudo()}
-        zones = {False: clock.get_timezone(company)}
+        zones = clock.get_timezones(company, users)
         for user in users.sudo():
             own = user.resource_ids.filtered(
                 lambda resource: resource.company_id == company
             )
             resources[user.id] = (own or user.resource_ids)[:1]
-            zones[user.id] = clock.get_timezone(company, user)
         by_zone = defaultdict(resources[False].browse)
         for user_id, tz in zones.items():
             by_zone[tz] |= resources[user_id]
@@ -328,7 +327,7 @@ class KeyAccountAgenda(models.AbstractModel):
                     ["calendar_event_id", "user_id"],
                 )
             }
-        zones = {user: clock.get_timezone(company, user) for user in users}
+        zones = clock.get_timezones(company, users)
         intervals = defaultdict(list)
         for event in events:
             declined = event.attendee_ids.filtered(
@@ -341,7 +340,7 @@ class KeyAccountAgenda(models.AbstractModel):
                 for user in partner_users.get(partner, ()):
                     if (event.id, user.id) not in visiting:
                         intervals[user.id].append(
-                            (*self._get_event_period(event, zones[user]), self)
+                            (*self._get_event_period(event, zones[user.id]), self)
                         )
         return {user_id: Intervals(periods) for user_id, periods in intervals.items()}
 
@@ -391,8 +390,8 @@ class KeyAccountAgenda(models.AbstractModel):
     def _get_todays(self, company, users, today=None):
         """Return {user id: today there}; None stands for nobody."""
         return {
-            user.id or None: today or clock.get_today(company, user)
-            for user in [*users, users.browse()]
+            user_id or None: today or datetime.now(tz).date()
+            for user_id, tz in clock.get_timezones(company, users).items()
         }
 
     @api.model
@@ -406,6 +405,7 @@ class KeyAccountAgenda(models.AbstractModel):
             end + timedelta(days=engine.MAX_SEARCH_DAYS),
         )
         booked = self._get_booked(users, with_areas)
+        nearness = company._get_key_account_nearness()
         return {
             user_id: planner.Agenda(
                 booked[user_id],
@@ -416,7 +416,7 @@ class KeyAccountAgenda(models.AbstractModel):
                 },
                 today,
                 company.key_account_horizon_days,
-                company._get_key_account_nearness(),
+                nearness,
             )
             for user_id, today in todays.items()
         }

@@ -360,10 +360,9 @@ class KeyAccountCadence(models.Model):
     def _get_activity_type(self, track):
         """Return the line's activity type, else that of the track, else a to-do for
         those who deleted it."""
-        return (
-            self.activity_type_id
-            or self.env.ref(
-                f"crm_key_account.mail_activity_type_{track}", raise_if_not_found=False
-            )
-            or self.env.ref("mail.mail_activity_data_todo")
+        # not ref: it would ask the database whether the type exists
+        find = self.env["ir.model.data"]._xmlid_to_res_id
+        return self.activity_type_id or self.activity_type_id.browse(
+            find(f"crm_key_account.mail_activity_type_{track}")
+            or find("mail.mail_activity_data_todo", raise_if_not_found=True)
         )

@@ -225,25 +225,33 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             )
         for group in unassigned:
             wanted += self._execute_wanted(
-                SQL("key_account_due AS due"),
-                SQL(
-                    """
-                    due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
-                    AND due.days = %s AND (due.track = ANY(%s)) = %s
-                    AND due.date_due <= %s AND due.visit_id IS NULL AND %s
-                    AND %s = %s
-                    """,
-                    group.company_id,
-                    group.days,
-                    remote,
-                    group.is_call,
-                    group.last,
-                    PLANNABLE,
-                    self._get_limited_sql(),
-                    group.is_limited,
-                ),
+                SQL("key_account_due AS due"), self._get_unassigned_sql(group, remote)
             )
         return wanted
+
+    @api.model
+    def _get_unassigned_sql(self, group, remote):
+        """Return the condition on a row ``due`` that it is one of ``group``, for which
+        nobody is responsible.
+
+        :param list remote: tracks of calls
+        """
+        return SQL(
+            """
+            due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
+            AND due.days = %s AND (due.track = ANY(%s)) = %s
+            AND due.date_due <= %s AND due.visit_id IS NULL AND %s
+            AND %s = %s
+            """,
+            group.company_id,
+            group.days,
+            remote,
+            group.is_call,
+            group.last,
+            PLANNABLE,
+            self._get_limited_sql(),
+            group.is_limited,
+        )
 
     @api.model
     def _get_limited_sql(self):
@@ -328,7 +336,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         :param dict rooms: {user id: end of the longest window of what is placed}
         :param others: only in other companies than ``company``
         """
-        companies = self.env["res.company"].sudo().search(Domain.TRUE)
+        companies = (
+            self.env["res.company"]
+            .sudo()
+            .search_fetch(Domain.TRUE, ["key_account_horizon_days"])
+        )
         if others:
             companies -= company
         lasts = {

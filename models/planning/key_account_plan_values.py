@@ -86,16 +86,7 @@ class KeyAccountPlanValues(models.AbstractModel):
         centre isn't used."""
         if not features.is_used(self.env, features.BUYING_CENTER):
             return
-        tiers = self.env["key.account.tier"].sudo()
-        cells_by_tier = {
-            tier.id: [
-                (cell.role_id.id or None, cell.decision_level or None)
-                for cell in tier.cell_ids
-            ]
-            for tier in tiers.browse(
-                {plan["tier_id"] for plan in plans} - {None, False}
-            )
-        }
+        cells_by_tier = self._get_cells({plan["tier_id"] for plan in plans})
         partner_ids = {
             plan["partner_id"]
             for plan in plans
@@ -115,6 +106,24 @@ class KeyAccountPlanValues(models.AbstractModel):
                 plan["target_role_id"] = role_id
                 plan["target_level"] = level
                 plan["target_contact_id"] = contact and contact.id
+
+    @api.model
+    def _get_cells(self, tier_ids):
+        """Return {tier id: [(role id or None, level or None)]} of the contacts that
+        tiers ask for, in their order."""
+        cells_by_tier = defaultdict(list)
+        for cell in (
+            self.env["key.account.tier.cell"]
+            .sudo()
+            .search_fetch(
+                [("tier_id", "in", [id_ for id_ in tier_ids if id_])],
+                ["tier_id", "role_id", "decision_level"],
+            )
+        ):
+            cells_by_tier[cell.tier_id.id].append(
+                (cell.role_id.id or None, cell.decision_level or None)
+            )
+        return cells_by_tier
 
     @api.model
     def _get_target_contacts(self, company, partner_ids):

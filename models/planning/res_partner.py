@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ..account import bounds, decisions
+from ..account.columns import search_column
 
 # What moves a due date, or changes who is responsible
 DUE_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
@@ -17,7 +18,7 @@ class ResPartner(models.Model):
         compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
-        search="_search_visit_interval_days",
+        search=search_column("visit_interval_days"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         bounds=(0, bounds.MAX_DAYS),
@@ -62,9 +63,6 @@ class ResPartner(models.Model):
             [("company_id", "=", home.id), ("is_overdue", "=", True)]
         )
         return Domain("commercial_partner_id", "in", accounts.subselect("partner_id"))
-
-    def _search_visit_interval_days(self, operator, value):
-        return self._search_decision("visit_interval_days", operator, value)
 
     # -------------------------------------------------------------------------
     # Business

@@ -1,9 +1,8 @@
 from odoo import api, fields, models
-from odoo.fields import Domain
 from odoo.tools import SQL, Query
 
 from ..account import features
-from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
+from ..account.columns import search_column
 
 # From where on an account shrinks or grows, in percent of the window before.
 CHANGE = 25
@@ -30,18 +29,6 @@ COLUMNS = {
     "wallet_share",
 }
 SHARE_COLUMNS = {"group_share", "is_concentrated"}
-
-
-def search_column(name):
-    """Return a search method that leaves the condition to the column that
-    :meth:`KeyAccount._field_to_sql` makes of a field."""
-
-    def search(self, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        return Domain(name, operator, value)
-
-    return search
 
 
 class KeyAccount(models.Model):

@@ -11,6 +11,8 @@ from .period import get_figures_sql, get_moves_sql, get_period
 
 # What the pyramid lays side by side, of a tier and of all
 FIGURES = ("count", "revenue", "margin", "visits", "hours")
+# What the statement gives back, each as rows
+PARTS = ("tiers", "curve", "few", "averages", "groups", "points")
 # The curve has at most so many points, and one for the best account.
 CURVE_POINTS = 100
 # How much of the revenue the few are said to make (S2)
@@ -62,43 +64,14 @@ class KeyAccountPortfolio(models.AbstractModel):
         self.env["key.account"].check_access("read")
         companies = self._get_companies()
         company = self._get_company(companies, company_id)
-        result = {
-            "companies": [{"id": each.id, "name": each.name} for each in companies],
-            "policy_id": False,
-            "can_configure": self.env.user.has_group("sales_team.group_sale_manager"),
-            "has_risk": "key.account.risk" in self.env,
-            "lists": self._get_lists(),
-        }
+        result = self._get_frame(companies)
         if not company:
             home = self.env.company._get_key_account_home().sudo()
             return {**result, "state": "elsewhere", "home": home.name}
         users = self._get_team_users(company, team_id)
         period = get_period(self.env, company, date_from, date_to)
         policy = self.env["key.account.policy"].sudo()._get_for_company(company)
-        see_all = self._sees_all()
-        result |= {
-            "company": {"id": company.id, "name": company.name},
-            "currency_id": company.sudo().currency_id.id,
-            "see_all": see_all,
-            "teams": [
-                {"id": team.id, "name": team.name} for team in self._get_teams(company)
-            ],
-            "users": self._get_salespeople(company),
-            "policy_id": policy.id,
-            "computed_at": company.sudo().key_account_computed_at,
-            "period": {
-                "first": fields.Date.to_string(period.first),
-                "last": fields.Date.to_string(period.last),
-                "is_window": period.is_window,
-                "months": policy.window_months,
-            },
-            "context": {}
-            if period.is_window
-            else {
-                "portfolio_from": fields.Date.to_string(period.first),
-                "portfolio_to": fields.Date.to_string(period.last),
-            },
-        }
+        result |= self._get_company_frame(company, policy, period)
         if not result["computed_at"]:
             return {**result, "state": "never_run"}
         user = bounds.to_record(self.env["res.users"], user_id)
@@ -117,6 +90,43 @@ class KeyAccountPortfolio(models.AbstractModel):
             "effort": self._get_effort(figures, domain),
             "load": self._get_load(company, users, user),
             "moves": self._get_moves(company, period, users, user, domain),
+        }
+
+    @api.model
+    def _get_frame(self, companies):
+        """Return what :meth:`get_portfolio` says before it is known whose accounts."""
+        return {
+            "companies": [{"id": each.id, "name": each.name} for each in companies],
+            "policy_id": False,
+            "can_configure": self.env.user.has_group("sales_team.group_sale_manager"),
+            "has_risk": "key.account.risk" in self.env,
+            "lists": self._get_lists(),
+        }
+
+    @api.model
+    def _get_company_frame(self, company, policy, period):
+        """Return what :meth:`get_portfolio` says of a company before its figures."""
+        first = fields.Date.to_string(period.first)
+        last = fields.Date.to_string(period.last)
+        return {
+            "company": {"id": company.id, "name": company.name},
+            "currency_id": company.sudo().currency_id.id,
+            "see_all": self._sees_all(),
+            "teams": [
+                {"id": team.id, "name": team.name} for team in self._get_teams(company)
+            ],
+            "users": self._get_salespeople(company),
+            "policy_id": policy.id,
+            "computed_at": company.sudo().key_account_computed_at,
+            "period": {
+                "first": first,
+                "last": last,
+                "is_window": period.is_window,
+                "months": policy.window_months,
+            },
+            "context": {}
+            if period.is_window
+            else {"portfolio_from": first, "portfolio_to": last},
         }
 
     # -------------------------------------------------------------------------
@@ -240,12 +250,18 @@ class KeyAccountPortfolio(models.AbstractModel):
         """Return what there is to read of the accounts in one statement: they are
         measured once, and each picture takes its sums of them.
 
-        :return: {name: list of rows}: ``tiers``, ``curve``, ``few``, ``averages``,
-            ``groups``, ``points``
+        :return: {name: list of rows}, see :data:`PARTS`
         """
         self.env.flush_all()
         accounts = self.env["key.account"]._search(domain)
-        digits = company.sudo().currency_id.decimal_places
+        parts = SQL(", ").join(
+            SQL(
+                "%s, (SELECT jsonb_agg(to_jsonb(part)) FROM %s AS part)",
+                name,
+                SQL.identifier(name),
+            )
+            for name in PARTS
+        )
         # Compiling the query takes longer than running it.
         self.env.cr.execute("SET LOCAL jit = off")
         [[rows]] = self.env.execute_query(
@@ -255,109 +271,129 @@ class KeyAccountPortfolio(models.AbstractModel):
                     SELECT figures.*
                       FROM (%(figures)s) AS figures
                      WHERE figures.id IN %(accounts)s
-                ), tiers AS (
-                    SELECT tier_id, COUNT(*) AS count, SUM(revenue) AS revenue,
-                           SUM(margin) AS margin, SUM(visits) AS visits,
-                           SUM(hours) AS hours,
-                           SUM(GREATEST(revenue, 0)) AS positive
-                      FROM base
-                     GROUP BY tier_id
-                ), ranked AS (
-                    -- equal ones have one place
-                    SELECT revenue, MAX(count) AS count, MAX(cumulated) AS cumulated,
-                           MAX(number) AS number, MAX(total) AS total
-                      FROM (
-                            SELECT revenue,
-                                   COUNT(*) OVER best AS count,
-                                   SUM(revenue) OVER best AS cumulated,
-                                   COUNT(*) OVER () AS number,
-                                   SUM(revenue) OVER () AS total
-                              FROM (SELECT GREATEST(revenue, 0) AS revenue FROM base)
-                                AS positive
-                            WINDOW best AS (ORDER BY revenue DESC)
-                           ) AS account
-                     WHERE revenue > 0
-                     GROUP BY revenue
-                ), curve AS (
-                    SELECT DISTINCT ON (part) revenue, count, cumulated
-                      FROM (
-                            SELECT revenue, count, cumulated,
-                                   CASE WHEN count = MIN(count) OVER () THEN 0
-                                        ELSE CEIL(%(parts)s * count::numeric / number)
-                                   END AS part
-                              FROM ranked
-                           ) AS point
-                     ORDER BY part, count DESC
-                ), few AS (
-                    SELECT revenue, count, cumulated
-                      FROM ranked
-                     WHERE 100 * cumulated >= %(few)s * total
-                     ORDER BY count
-                     LIMIT 1
-                ), averages AS (
-                    SELECT COUNT(*) AS count,
-                           ROUND(AVG(revenue)::numeric, %(digits)s) AS revenue,
-                           ROUND(AVG(visits), 2) AS visits
-                      FROM base
-                     WHERE revenue > 0 OR visits > 0
-                ), grouped AS (
-                    SELECT base.*,
-                           CASE WHEN base.revenue > 0
-                                 AND base.revenue >= averages.revenue
-                                 AND base.visits < averages.visits THEN 'too_little'
-                                WHEN base.revenue < averages.revenue
-                                 AND base.visits > averages.visits THEN 'too_much'
-                           END AS fit
-                      FROM base CROSS JOIN averages
-                ), groups AS (
-                    SELECT fit, COUNT(*) AS count, SUM(revenue) AS revenue,
-                           SUM(visits) AS visits
-                      FROM grouped
-                     WHERE fit IS NOT NULL
-                     GROUP BY fit
-                ), points AS (
-                    SELECT id, partner_id, relationship_level AS level, revenue,
-                           visits, fit
-                      FROM (
-                            SELECT *,
-                                   ROW_NUMBER() OVER (ORDER BY revenue DESC, id)
-                                       AS by_revenue,
-                                   ROW_NUMBER() OVER (ORDER BY visits DESC, id)
-                                       AS by_visits
-                              FROM grouped
-                             WHERE revenue > 0 OR visits > 0
-                           ) AS account
-                     WHERE by_revenue <= %(most_revenue)s
-                        OR by_visits <= %(most_visits)s
-                     ORDER BY revenue DESC, id
-                )
-                SELECT jsonb_build_object(%(parts_sql)s)
+                ), %(tiers)s, %(curve)s, %(effort)s
+                SELECT jsonb_build_object(%(parts)s)
                 """,
                 figures=get_figures_sql(self.env, company, period),
                 accounts=accounts.subselect(),
-                parts=CURVE_POINTS,
-                few=FEW_SHARE,
-                digits=digits,
-                most_revenue=MOST_REVENUE,
-                most_visits=MOST_VISITS,
-                parts_sql=SQL(", ").join(
-                    SQL(
-                        "%s, (SELECT jsonb_agg(to_jsonb(part)) FROM %s AS part)",
-                        name,
-                        SQL.identifier(name),
-                    )
-                    for name in (
-                        "tiers",
-                        "curve",
-                        "few",
-                        "averages",
-                        "groups",
-                        "points",
-                    )
-                ),
+                tiers=self._get_tiers_sql(),
+                curve=self._get_curve_sql(),
+                effort=self._get_effort_sql(company),
+                parts=parts,
             )
         )
         return {name: part or [] for name, part in rows.items()}
+
+    @api.model
+    def _get_tiers_sql(self):
+        """Return the expression ``tiers``: the sums of the accounts of each tier."""
+        return SQL(
+            """
+            tiers AS (
+                SELECT tier_id, COUNT(*) AS count, SUM(revenue) AS revenue,
+                       SUM(margin) AS margin, SUM(visits) AS visits,
+                       SUM(hours) AS hours,
+                       SUM(GREATEST(revenue, 0)) AS positive
+                  FROM base
+                 GROUP BY tier_id
+            )
+            """
+        )
+
+    @api.model
+    def _get_curve_sql(self):
+        """Return the expressions ``ranked``: accounts with revenue, equal ones as one,
+        ``curve``: its points, and ``few``: where they make :data:`FEW_SHARE`
+        percent."""
+        return SQL(
+            """
+            ranked AS (
+                -- equal ones have one place
+                SELECT revenue, MAX(count) AS count, MAX(cumulated) AS cumulated,
+                       MAX(number) AS number, MAX(total) AS total
+                  FROM (
+                        SELECT revenue,
+                               COUNT(*) OVER best AS count,
+                               SUM(revenue) OVER best AS cumulated,
+                               COUNT(*) OVER () AS number,
+                               SUM(revenue) OVER () AS total
+                          FROM (SELECT GREATEST(revenue, 0) AS revenue FROM base)
+                            AS positive
+                        WINDOW best AS (ORDER BY revenue DESC)
+                       ) AS account
+                 WHERE revenue > 0
+                 GROUP BY revenue
+            ), curve AS (
+                SELECT DISTINCT ON (part) revenue, count, cumulated
+                  FROM (
+                        SELECT revenue, count, cumulated,
+                               CASE WHEN count = MIN(count) OVER () THEN 0
+                                    ELSE CEIL(%(points)s * count::numeric / number)
+                               END AS part
+                          FROM ranked
+                       ) AS point
+                 ORDER BY part, count DESC
+            ), few AS (
+                SELECT revenue, count, cumulated
+                  FROM ranked
+                 WHERE 100 * cumulated >= %(few)s * total
+                 ORDER BY count
+                 LIMIT 1
+            )
+            """,
+            points=CURVE_POINTS,
+            few=FEW_SHARE,
+        )
+
+    @api.model
+    def _get_effort_sql(self, company):
+        """Return the expressions ``averages``, ``grouped``: who is visited too much or
+        too little, see :meth:`_get_effort`, ``groups``: their sums, and ``points``:
+        accounts to draw one by one."""
+        return SQL(
+            """
+            averages AS (
+                SELECT COUNT(*) AS count,
+                       ROUND(AVG(revenue)::numeric, %(digits)s) AS revenue,
+                       ROUND(AVG(visits), 2) AS visits
+                  FROM base
+                 WHERE revenue > 0 OR visits > 0
+            ), grouped AS (
+                SELECT base.*,
+                       CASE WHEN base.revenue > 0
+                             AND base.revenue >= averages.revenue
+                             AND base.visits < averages.visits THEN 'too_little'
+                            WHEN base.revenue < averages.revenue
+                             AND base.visits > averages.visits THEN 'too_much'
+                       END AS fit
+                  FROM base CROSS JOIN averages
+            ), groups AS (
+                SELECT fit, COUNT(*) AS count, SUM(revenue) AS revenue,
+                       SUM(visits) AS visits
+                  FROM grouped
+                 WHERE fit IS NOT NULL
+                 GROUP BY fit
+            ), points AS (
+                SELECT id, partner_id, relationship_level AS level, revenue,
+                       visits, fit
+                  FROM (
+                        SELECT *,
+                               ROW_NUMBER() OVER (ORDER BY revenue DESC, id)
+                                   AS by_revenue,
+                               ROW_NUMBER() OVER (ORDER BY visits DESC, id)
+                                   AS by_visits
+                          FROM grouped
+                         WHERE revenue > 0 OR visits > 0
+                       ) AS account
+                 WHERE by_revenue <= %(most_revenue)s
+                    OR by_visits <= %(most_visits)s
+                 ORDER BY revenue DESC, id
+            )
+            """,
+            digits=company.sudo().currency_id.decimal_places,
+            most_revenue=MOST_REVENUE,
+            most_visits=MOST_VISITS,
+        )
 
     @api.model
     def _get_tiers(self, company, policy, rows, domain):
@@ -496,13 +532,37 @@ class KeyAccountPortfolio(models.AbstractModel):
         """
         if not company.sudo().key_account_planning:
             return {"is_planned": False, "rows": []}
-        dues = self.env["key.account.due"]
-        users_domain = self._get_user_domain("user_id", users, user)
-        if not self._sees_all():
-            users_domain &= Domain("user_id", "=", self.env.uid)
-        asked = Domain("loss_id", "=", False) & users_domain
-        readable = self.env["key.account"]._search([("company_id", "=", company.id)])
+        by_user = self._read_loads(company, users, user)
+        people = self._get_people(company, users, user, by_user)
+        # sudo: how many visits fit into a colleague's week tells nothing of the reasons
         loads = self.env["key.account.load"].sudo()
+        capacities = loads._get_capacities(people.sudo(), company)
+        nobody = [self.env["res.users"]] if False in by_user else []
+        # sudo: names of colleagues
+        rows = [
+            self._prepare_load(
+                company, each, by_user.get(each.id, {}), capacities.get(each.id)
+            )
+            for each in [*people.sudo(), *nobody]
+        ]
+        rows.sort(
+            key=lambda row: (
+                not row["is_over"],
+                -(row["percent"] or 0),
+                -row["load"],
+                row["id"],
+            )
+        )
+        return {"is_planned": True, "rows": rows}
+
+    @api.model
+    def _read_loads(self, company, users, user):
+        """Return {user id, or False: what the cadence asks of the user}."""
+        asked = Domain("company_id", "=", company.id) & Domain("loss_id", "=", False)
+        asked &= self._get_user_domain("user_id", users, user)
+        if not self._sees_all():
+            asked &= Domain("user_id", "=", self.env.uid)
+        readable = self.env["key.account"]._search([("company_id", "=", company.id)])
         self.env.flush_all()
         rows = self.env.execute_query_dict(
             SQL(
@@ -518,49 +578,36 @@ class KeyAccountPortfolio(models.AbstractModel):
                  GROUP BY user_id
                 """,
                 readable=readable.subselect(),
-                week=loads._get_week_sql(),
-                dues=dues._search(
-                    Domain("company_id", "=", company.id) & asked
-                ).subselect(),
+                week=self.env["key.account.load"]._get_week_sql(),
+                dues=self.env["key.account.due"]._search(asked).subselect(),
             )
         )
-        by_user = {row["user_id"] or False: row for row in rows}
-        people = self._get_people(company, users, user, by_user)
-        # sudo: how many visits fit into a colleague's week tells nothing of the reasons
-        capacities = loads._get_capacities(people.sudo(), company)
-        nobody = [self.env["res.users"]] if False in by_user else []
-        result = []
-        # sudo: names of colleagues
-        for each in [*people.sudo(), *nobody]:
-            row = by_user.get(each.id, {})
-            load = float_round(row.get("load", 0), precision_digits=2)
-            capacity = capacities.get(each.id) if each else None
-            responsible = [("user_id", "=", each.id), ("loss_id", "=", False)]
-            result.append(
-                {
-                    "id": each.id,
-                    "name": each.name or self.env._("No salesperson"),
-                    "count": row.get("count", 0),
-                    "lead_count": row.get("lead_count", 0),
-                    "load": load,
-                    "capacity": capacity,
-                    "percent": 100 * load / capacity if capacity else None,
-                    "is_over": bool(each) and load > (capacity or 0),
-                    "domain": list(
-                        Domain("company_id", "=", company.id)
-                        & Domain("due_ids", "any", responsible)
-                    ),
-                }
-            )
-        result.sort(
-            key=lambda row: (
-                not row["is_over"],
-                -(row["percent"] or 0),
-                -row["load"],
-                row["id"],
-            )
-        )
-        return {"is_planned": True, "rows": result}
+        return {row["user_id"] or False: row for row in rows}
+
+    @api.model
+    def _prepare_load(self, company, user, row, capacity):
+        """Return a row of :meth:`_get_load`.
+
+        :param user: the salesperson; empty: nobody
+        :param dict row: that of :meth:`_read_loads`
+        :param capacity: visits that fit into a week; None if that isn't known
+        """
+        load = float_round(row.get("load", 0), precision_digits=2)
+        responsible = [("user_id", "=", user.id), ("loss_id", "=", False)]
+        return {
+            "id": user.id,
+            "name": user.name or self.env._("No salesperson"),
+            "count": row.get("count", 0),
+            "lead_count": row.get("lead_count", 0),
+            "load": load,
+            "capacity": capacity,
+            "percent": 100 * load / capacity if capacity else None,
+            "is_over": bool(user) and load > (capacity or 0),
+            "domain": list(
+                Domain("company_id", "=", company.id)
+                & Domain("due_ids", "any", responsible)
+            ),
+        }
 
     @api.model
     def _get_people(self, company, users, user, by_user):

@@ -118,31 +118,7 @@ class KeyAccountRisk(models.AbstractModel):
             ``hhi``, ``effective``, ``limit`` (percent), ``groups``
         """
         domain = Domain(domain)
-        accounts = self.env["key.account"]._search(domain)
-        group = self.env["key.account"]._field_to_sql(
-            accounts.table, "group_id", accounts
-        )
-        revenue = self._add_revenue(accounts, company, date_from, date_to)
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT *, SUM(revenue) OVER (), SUM(revenue * revenue) OVER (),
-                       COUNT(*) OVER ()
-                  FROM (SELECT group_id, COUNT(*) AS accounts,
-                               SUM(revenue)::float AS revenue
-                          FROM %s AS accounts
-                         WHERE revenue > 0
-                         GROUP BY group_id
-                       ) AS groups
-                 ORDER BY revenue DESC, group_id
-                 LIMIT %s
-                """,
-                accounts.subselect(
-                    SQL("%s AS group_id", group), SQL("%s AS revenue", revenue)
-                ),
-                MAX_ROWS,
-            )
-        )
+        rows = self._read_groups(domain, company, date_from, date_to)
         total, squares, count = rows[0][3:] if rows else (0, 0, 0)
         rows = [row[:3] for row in rows]
         hhi = squares / total**2 if total else 0
@@ -163,6 +139,37 @@ class KeyAccountRisk(models.AbstractModel):
             result["top_ids"][number] = [row[0] for row in first]
         result["groups"] = self._get_groups(domain, rows, total, limit)
         return result
+
+    @api.model
+    def _read_groups(self, domain, company, date_from, date_to):
+        """Return the largest corporate groups, the largest first: their ids, how many
+        accounts and how much revenue each has, and of all groups the revenue, the sum
+        of its squares and the number."""
+        accounts = self.env["key.account"]._search(domain)
+        group = self.env["key.account"]._field_to_sql(
+            accounts.table, "group_id", accounts
+        )
+        revenue = self._add_revenue(accounts, company, date_from, date_to)
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT *, SUM(revenue) OVER (), SUM(revenue * revenue) OVER (),
+                       COUNT(*) OVER ()
+                  FROM (SELECT group_id, COUNT(*) AS accounts,
+                               SUM(revenue)::float AS revenue
+                          FROM %s AS accounts
+                         WHERE revenue > 0
+                         GROUP BY group_id
+                       ) AS groups
+                 ORDER BY revenue DESC, group_id
+                 LIMIT %s
+                """,
+                accounts.subselect(
+                    SQL("%s AS group_id", group), SQL("%s AS revenue", revenue)
+                ),
+                MAX_ROWS,
+            )
+        )
 
     @api.model
     def _get_groups(self, domain, rows, total, limit):
@@ -219,19 +226,29 @@ class KeyAccountRisk(models.AbstractModel):
         :param str revenue: the field of accounts that the figures are about; that of a
             period reads it from the context, as the portfolio opens it
         """
+        shown = [
+            *self._get_top_figures(domain, concentration),
+            self._get_beyond_figure(domain, concentration),
+            *self._get_index_figures(domain & Domain(revenue, ">", 0), concentration),
+        ]
+        return [{"kind": "concentration", **figure} for figure in shown]
+
+    @api.model
+    def _get_top_figures(self, domain, concentration):
+        """Return how much the largest groups make."""
         labels = {
             1: self.env._("Largest group"),
             5: self.env._("Five largest groups"),
             10: self.env._("Ten largest groups"),
         }
-        limit = concentration["limit"]
-        figures = [
+        top, limit = concentration["top"], concentration["limit"]
+        return [
             {
                 "key": f"top_{number}",
                 "label": label,
-                "value": concentration["top"][number],
+                "value": top[number],
                 "unit": "percent",
-                "is_warning": number == 1 and concentration["top"][1] >= limit > 0,
+                "is_warning": number == 1 and top[1] >= limit > 0,
                 "formula": self.env._(
                     "Revenue of the %s largest corporate groups / revenue of all, in "
                     "percent",
@@ -243,48 +260,59 @@ class KeyAccountRisk(models.AbstractModel):
             }
             for number, label in labels.items()
         ]
-        warned = [group for group in concentration["groups"] if group["is_warning"]]
-        all_of_them = list(domain & Domain(revenue, ">", 0))
-        figures += [
-            {
-                "key": "beyond_limit",
-                "label": self.env._("Groups from %s %% on", f"{limit:g}"),
-                "value": len(warned),
-                "unit": "number",
-                "is_warning": bool(warned),
-                "formula": self.env._(
-                    "Corporate groups with at least %s %% of the revenue",
-                    f"{limit:g}",
-                ),
-                "domain": list(
-                    domain & Domain("group_id", "in", [group["id"] for group in warned])
-                ),
-            },
+
+    @api.model
+    def _get_beyond_figure(self, domain, concentration):
+        """Return how many groups make more than the limit."""
+        limit = f"{concentration['limit']:g}"
+        warned = [
+            group["id"] for group in concentration["groups"] if group["is_warning"]
+        ]
+        return {
+            "key": "beyond_limit",
+            "label": self.env._("Groups from %s %% on", limit),
+            "value": len(warned),
+            "unit": "number",
+            "is_warning": bool(warned),
+            "formula": self.env._(
+                "Corporate groups with at least %s %% of the revenue", limit
+            ),
+            "domain": list(domain & Domain("group_id", "in", warned)),
+        }
+
+    @api.model
+    def _get_index_figures(self, domain, concentration):
+        """Return the index, and how many equal groups it stands for.
+
+        :param domain: all accounts with revenue
+        """
+        figures = [
             {
                 "key": "hhi",
                 "label": self.env._("Concentration (HHI)"),
-                "value": concentration["hhi"],
-                "unit": "number",
-                "is_warning": False,
                 "formula": self.env._(
                     "Sum of the squared shares of all groups: 1 is one group, near 0 "
                     "are many of equal size"
                 ),
-                "domain": all_of_them,
             },
             {
                 "key": "effective",
                 "label": self.env._("Effective number of groups"),
-                "value": concentration["effective"],
-                "unit": "number",
-                "is_warning": False,
                 "formula": self.env._(
                     "1 / HHI: so many groups of equal size would be as concentrated"
                 ),
-                "domain": all_of_them,
             },
         ]
-        return [{"kind": "concentration", **figure} for figure in figures]
+        return [
+            {
+                **figure,
+                "value": concentration[figure["key"]],
+                "unit": "number",
+                "is_warning": False,
+                "domain": list(domain),
+            }
+            for figure in figures
+        ]
 
     # -------------------------------------------------------------------------
     # Accounts

@@ -3,7 +3,7 @@
 from odoo.tools import SQL
 
 from ..account import clock
-from .measures import Scope, get_contacts_met_sql
+from .measures import Scope, get_contacts_met_sql, get_queries
 
 
 def get_measured_sql(env, days, partner_ids=None, criteria=None):
@@ -25,8 +25,8 @@ def get_measured_sql(env, days, partner_ids=None, criteria=None):
         criteria = env["key.account.relationship.criterion"]._get_criteria(companies)
     scope = Scope(days, partner_ids)
     measures = [
-        _name_columns(measure.get_sql(scope), SQL("%s", measure.criterion.id))
-        for measure in criteria._get_measures()
+        _name_columns(query, SQL("%s", criterion_id))
+        for criterion_id, query in get_queries(criteria, scope).items()
     ]
     measures.append(
         _name_columns(_get_judged_sql(scope), SQL("criterion_id"), SQL("evidence_id"))

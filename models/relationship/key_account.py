@@ -6,6 +6,7 @@ from ..account import clock, features
 from .coverage import update_coverage
 from .ladder import get_silent_ladder, update_levels
 
+# What is kept of relationships, where it is used
 SWITCHED = {
     features.EVIDENCE: {
         "date_lapse",
@@ -325,13 +326,25 @@ class KeyAccount(models.Model):
         return res
 
     @api.model
-    def _refresh_relationships(self, partner_ids):
-        """Bring coverage and ladder of these customers up to date, in every company
-        where they are accounts."""
-        if not partner_ids or not features.is_any_used(
-            self.env, features.BUYING_CENTER, features.EVIDENCE
-        ):
+    def _refresh_relationships(self, partner_ids, companies=None):
+        """Bring coverage and ladder of these customers up to date.
+
+        :param companies: default: every one where they are accounts
+        """
+        if not partner_ids:
             return
+        if companies is None:
+            companies = self._get_account_companies(partner_ids)
+        for company in companies:
+            self._update_relationships(company, partner_ids)
+
+    @api.model
+    def _get_account_companies(self, partner_ids):
+        """Return the companies where these customers are accounts; none where nothing
+        is kept of their relationship."""
+        companies = self.env["res.company"]
+        if not features.get_used(self.env, SWITCHED):
+            return companies
         self.flush_model()
         rows = self.env.execute_query(
             SQL(
@@ -342,8 +355,7 @@ class KeyAccount(models.Model):
                 list(partner_ids),
             )
         )
-        for company in self.env["res.company"].browse(row[0] for row in rows):
-            self._update_relationships(company, partner_ids)
+        return companies.browse(row[0] for row in rows)
 
     @api.model
     def _update_relationships(self, company, partner_ids=None, today=None):
@@ -358,9 +370,8 @@ class KeyAccount(models.Model):
         :param date today: default: today in the time zone of the company's calendar
         """
         self = self.sudo()
-        uses_people = features.is_used(self.env, features.BUYING_CENTER)
-        uses_ladder = features.is_used(self.env, features.EVIDENCE)
-        if not uses_people and not uses_ladder:
+        used = features.get_used(self.env, SWITCHED)
+        if not used:
             return
         company = company.sudo()
         today = today or clock.get_today(company)
@@ -368,9 +379,9 @@ class KeyAccount(models.Model):
         scope = SQL("card.company_id = %s", company.id)
         if partner_ids is not None:
             scope = SQL("%s AND card.partner_id = ANY(%s)", scope, list(partner_ids))
-        if uses_people:
+        if features.BUYING_CENTER in used:
             update_coverage(self.env, company, scope, today, partner_ids)
-        if uses_ladder:
+        if features.EVIDENCE in used:
             update_levels(self.env, company, scope, today, partner_ids)
             self.env["key.account.relationship.change"]._propose_demotions(
                 company, today, partner_ids

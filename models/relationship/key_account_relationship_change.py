@@ -13,6 +13,7 @@ class KeyAccountRelationshipChange(models.Model):
     _name = "key.account.relationship.change"
     _inherit = "key.account.change.mixin"
     _description = "Relationship Change"
+    _dialog_field = "change_ids"
     _order = "date desc, id desc"
     _rec_name = "partner_id"
     # Who proposed and who decided is in fields of its own.
@@ -144,31 +145,6 @@ class KeyAccountRelationshipChange(models.Model):
     def action_open_reject(self):
         return self._get_decision_action("rejected", self.env._("Reject"))
 
-    def _get_decision_action(self, decision, name):
-        self._check_can_decide()
-        return {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": "key.account.relationship.decide",
-            "view_mode": "form",
-            "target": "new",
-            "context": {
-                "default_change_ids": self.ids,
-                "default_decision": decision,
-            },
-        }
-
-    def _decide(self, state, note):
-        self._check_can_decide()
-        self.sudo().write(
-            {
-                "state": state,
-                "user_id": self.env.uid,
-                "date": fields.Date.context_today(self),
-                "note": note,
-            }
-        )
-
     def _check_can_decide(self):
         self.check_access("read")
         if not self.env.su and not self.env.user.has_group(
@@ -210,82 +186,82 @@ class KeyAccountRelationshipChange(models.Model):
             """
         )
         self.flush_model()
-        self._withdraw_demotions(scope, lapsed, today)
-        self._insert_demotions(scope, lapsed, today)
+        self.env.cr.execute(
+            SQL(
+                "%s; %s",
+                self._get_withdraw_sql(scope, lapsed, today),
+                self._get_propose_sql(scope, lapsed, today),
+            )
+        )
         self.invalidate_model()
 
-    def _withdraw_demotions(self, scope, lapsed, today):
-        """Take back what the evidence proposed and doesn't ask for any more.
+    def _get_withdraw_sql(self, scope, lapsed, today):
+        """Return the statement that takes back what the evidence proposed and doesn't
+        ask for any more.
 
         :param SQL scope: condition on the accounts, ``card``
         :param SQL lapsed: condition on those whose evidence asks for a lower level
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE key_account_relationship_change change
-                   SET state = 'rejected', note = %(withdrawn)s, date = %(today)s
-                  FROM key_account card
-                 WHERE change.state = 'proposed'
-                   AND change.proposed_user_id IS NULL
-                   AND card.partner_id = change.partner_id
-                   AND card.company_id = change.company_id
-                   AND %(scope)s
-                   AND NOT COALESCE(%(lapsed)s
-                       AND card.suggested_relationship_level = change.to_level, FALSE)
-                """,
-                withdrawn=self.env._("Withdrawn: the evidence changed."),
-                today=today,
-                scope=scope,
-                lapsed=lapsed,
-            )
+        return SQL(
+            """
+            UPDATE key_account_relationship_change change
+               SET state = 'rejected', note = %(withdrawn)s, date = %(today)s
+              FROM key_account card
+             WHERE change.state = 'proposed'
+               AND change.proposed_user_id IS NULL
+               AND card.partner_id = change.partner_id
+               AND card.company_id = change.company_id
+               AND %(scope)s
+               AND NOT COALESCE(%(lapsed)s
+                   AND card.suggested_relationship_level = change.to_level, FALSE)
+            """,
+            withdrawn=self.env._("Withdrawn: the evidence changed."),
+            today=today,
+            scope=scope,
+            lapsed=lapsed,
         )
 
-    def _insert_demotions(self, scope, lapsed, today):
-        """Propose what the evidence asks for, where nothing is proposed and nobody has
-        said no lately; see :meth:`_withdraw_demotions`."""
-        self.env.cr.execute(
-            SQL(
-                """
-                INSERT INTO key_account_relationship_change (
-                       partner_id, company_id, partner_user_id, from_level, to_level,
-                       level_number, direction, state, gap, date, date_proposed)
-                SELECT card.partner_id, card.company_id, card.user_id,
-                       card.relationship_level, card.suggested_relationship_level,
-                       array_position(ARRAY[%(levels)s]::varchar[],
-                                      card.suggested_relationship_level),
-                       'demotion', 'proposed', card.relationship_gap, %(today)s,
-                       %(today)s
-                  FROM key_account card
-                 WHERE %(scope)s
-                   AND %(lapsed)s
-                   AND NOT EXISTS (
-                       SELECT FROM key_account_relationship_change rejected
-                        WHERE rejected.partner_id = card.partner_id
-                          AND rejected.company_id = card.company_id
-                          AND rejected.state = 'rejected'
-                          AND rejected.direction = 'demotion'
-                          AND rejected.user_id IS NOT NULL
-                          AND rejected.date > %(today)s::date - %(quiet)s)
-                   -- nor after somebody approved it, knowing what had lapsed
-                   AND NOT EXISTS (
-                       SELECT FROM key_account_relationship_change approved
-                        WHERE approved.partner_id = card.partner_id
-                          AND approved.company_id = card.company_id
-                          AND approved.state = 'applied'
-                          AND approved.to_level = card.relationship_level
-                          AND approved.user_id != approved.proposed_user_id
-                          AND approved.gap @> '[{"state": "lapsed"}]'
-                          AND approved.date > %(today)s::date - %(quiet)s)
-                    ON CONFLICT (partner_id, company_id) WHERE state = 'proposed'
-                    DO NOTHING
-                """,
-                levels=SQL(", ").join(
-                    SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS
-                ),
-                today=today,
-                scope=scope,
-                lapsed=lapsed,
-                quiet=QUIET_DAYS,
-            )
+    def _get_propose_sql(self, scope, lapsed, today):
+        """Return the statement that proposes what the evidence asks for, where nothing
+        is proposed and nobody has said no lately; see :meth:`_get_withdraw_sql`."""
+        return SQL(
+            """
+            INSERT INTO key_account_relationship_change (
+                   partner_id, company_id, partner_user_id, from_level, to_level,
+                   level_number, direction, state, gap, date, date_proposed)
+            SELECT card.partner_id, card.company_id, card.user_id,
+                   card.relationship_level, card.suggested_relationship_level,
+                   array_position(ARRAY[%(levels)s]::varchar[],
+                                  card.suggested_relationship_level),
+                   'demotion', 'proposed', card.relationship_gap, %(today)s,
+                   %(today)s
+              FROM key_account card
+             WHERE %(scope)s
+               AND %(lapsed)s
+               AND NOT EXISTS (
+                   SELECT FROM key_account_relationship_change rejected
+                    WHERE rejected.partner_id = card.partner_id
+                      AND rejected.company_id = card.company_id
+                      AND rejected.state = 'rejected'
+                      AND rejected.direction = 'demotion'
+                      AND rejected.user_id IS NOT NULL
+                      AND rejected.date > %(today)s::date - %(quiet)s)
+               -- nor after somebody approved it, knowing what had lapsed
+               AND NOT EXISTS (
+                   SELECT FROM key_account_relationship_change approved
+                    WHERE approved.partner_id = card.partner_id
+                      AND approved.company_id = card.company_id
+                      AND approved.state = 'applied'
+                      AND approved.to_level = card.relationship_level
+                      AND approved.user_id != approved.proposed_user_id
+                      AND approved.gap @> '[{"state": "lapsed"}]'
+                      AND approved.date > %(today)s::date - %(quiet)s)
+                ON CONFLICT (partner_id, company_id) WHERE state = 'proposed'
+                DO NOTHING
+            """,
+            levels=SQL(", ").join(SQL("%s", level) for level, _ in RELATIONSHIP_LEVELS),
+            today=today,
+            scope=scope,
+            lapsed=lapsed,
+            quiet=QUIET_DAYS,
         )

@@ -3,8 +3,15 @@ from odoo.exceptions import UserError, ValidationError
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 from ..account import bounds, clock
+from ..account.trial import CACHE_KEY, forget_configuration
 from .evaluation import get_status_sql
-from .measures import MEASURES, get_all_parameters, get_present_sql
+from .measures import (
+    MEASURES,
+    get_all_parameters,
+    get_measure,
+    get_measures,
+    get_present_sql,
+)
 
 
 class KeyAccountRelationshipCriterion(models.Model):
@@ -214,19 +221,19 @@ class KeyAccountRelationshipCriterion(models.Model):
     def create(self, vals_list):
         criteria = super().create([self._clean_vals(vals) for vals in vals_list])
         if criteria:
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return criteria
 
     def write(self, vals):
         res = super().write(self._clean_vals(vals))
         if self:
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return res
 
     def unlink(self):
         res = super().unlink()
         if self:
-            self.env.registry.clear_cache()
+            forget_configuration(self.env)
         return res
 
     @api.model
@@ -235,7 +242,7 @@ class KeyAccountRelationshipCriterion(models.Model):
         return {**vals, "measure": False} if vals.get("kind") == "judged" else vals
 
     def _update_field_translations(self, *args, **kwargs):
-        self.env.registry.clear_cache()
+        forget_configuration(self.env)
         return super()._update_field_translations(*args, **kwargs)
 
     @api.ondelete(at_uninstall=False)
@@ -264,7 +271,7 @@ class KeyAccountRelationshipCriterion(models.Model):
 
     # Cached: opening a customer must not cost a query for them.
     @api.model
-    @tools.ormcache("self.env.lang")
+    @tools.ormcache("self.env.lang", CACHE_KEY)
     def _get_names(self):
         """Return {criterion id: name} in the language of the environment."""
         criteria = self.sudo().with_context(active_test=False)
@@ -312,7 +319,7 @@ class KeyAccountRelationshipCriterion(models.Model):
         return self.sudo().browse(self._get_criteria_ids(asking))
 
     @api.model
-    @tools.ormcache("asking")
+    @tools.ormcache("asking", CACHE_KEY)
     def _get_criteria_ids(self, asking):
         """Return the ids of the criteria of all, and of the companies ``asking``."""
         criteria = self.sudo().with_context(active_test=True)
@@ -321,15 +328,13 @@ class KeyAccountRelationshipCriterion(models.Model):
         )._ids
 
     def _get_measure(self):
-        """Return what the criterion measures, see :mod:`.measures`; None if somebody
-        judges, or while nothing is chosen."""
+        """See :func:`.measures.get_measure`."""
         self.ensure_one()
-        if self.kind == "automatic" and self.measure:
-            return MEASURES[self.measure](self)
-        return None
+        return get_measure(self)
 
     def _get_measures(self):
-        return [measure for each in self if (measure := each._get_measure())]
+        """See :func:`.measures.get_measures`."""
+        return get_measures(self)
 
     @api.model
     def _get_status_sql(self, days, partner_ids=None):

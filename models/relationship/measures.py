@@ -106,6 +106,28 @@ class Measure:
         return SQL("make_interval(months => %s)", self.criterion.months)
 
 
+def get_measure(criterion):
+    """Return what a criterion measures; None if somebody judges, or while nothing is
+    chosen."""
+    if criterion.kind == "automatic" and criterion.measure:
+        return MEASURES[criterion.measure](criterion)
+    return None
+
+
+def get_measures(criteria):
+    """Return what is measured of the criteria."""
+    return [measure for each in criteria if (measure := get_measure(each))]
+
+
+def get_queries(criteria, scope):
+    """Return {criterion id: query} of what is measured of the criteria, see
+    :meth:`Measure.get_sql`."""
+    return {
+        measure.criterion.id: measure.get_sql(scope)
+        for measure in get_measures(criteria)
+    }
+
+
 def get_all_parameters():
     """Return the criterion's fields that one of the measures uses."""
     return sorted({name for each in MEASURES.values() for name in each.parameters})
@@ -317,15 +339,16 @@ class Supporters(Measure):
         return self.criterion.minimum_count
 
     def get_sql(self, scope):
-        in_role = SQL("TRUE")
-        if self.criterion.role_ids:
-            in_role = SQL(
-                """
-                EXISTS (SELECT FROM key_account_buying_role_partner_rel rel
-                         WHERE rel.partner_id = contact.id AND rel.role_id = ANY(%s))
-                """,
-                self.criterion.role_ids.ids,
-            )
+        named = SQL(
+            """
+            SELECT role.id
+              FROM key_account_criterion_role_rel named
+              JOIN key_account_buying_role role
+                ON role.id = named.role_id AND role.active
+             WHERE named.criterion_id = %s
+            """,
+            self.criterion.id,
+        )
         return SQL(
             """
             SELECT contact.commercial_partner_id AS partner_id, todays.company_id,
@@ -335,13 +358,17 @@ class Supporters(Measure):
               JOIN todays ON TRUE
              WHERE contact.stance IN ('champion', 'supporter')
                AND %(present)s
-               AND %(in_role)s
+               AND (NOT EXISTS (%(named)s)
+                    OR EXISTS (
+                       SELECT FROM key_account_buying_role_partner_rel rel
+                        WHERE rel.partner_id = contact.id
+                          AND rel.role_id IN (%(named)s)))
                AND %(accounts)s
              GROUP BY contact.commercial_partner_id, todays.company_id
             """,
             minimum=self.criterion.minimum_count,
             present=get_present_sql(self.env),
-            in_role=in_role,
+            named=named,
             accounts=scope.among("contact", "commercial_partner_id"),
         )
 

@@ -4,7 +4,8 @@ from odoo.fields import Domain
 
 from ...const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
 from ..account import decisions, features
-from ..account.key_account_mixin import INDIRECT_OPERATORS
+from ..account.columns import INDIRECT_OPERATORS, search_column
+from ..account.key_account_shown import open_dialog
 from ..account.res_partner import LOWEST_LEVEL
 
 SALES = "sales_team.group_sale_salesman"
@@ -134,7 +135,7 @@ class ResPartner(models.Model):
             return Domain(
                 "commercial_partner_id", "in", accounts.subselect("partner_id")
             )
-        return self._search_decision("relationship_level", operator, value)
+        return search_column("relationship_level")(self, operator, value)
 
     def _search_suggested_relationship_level(self, operator, value):
         if operator != "in":
@@ -202,14 +203,11 @@ class ResPartner(models.Model):
         """
         self._check_opens_account()
         self._check_own_account()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Change Level"),
-            "res_model": "key.account.relationship.set",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_id": self.commercial_partner_id.id},
-        }
+        return open_dialog(
+            self.env._("Change Level"),
+            "key.account.relationship.set",
+            partner_id=self.commercial_partner_id.id,
+        )
 
     def action_view_relationship_evidence(self):
         self._check_opens_account()

@@ -263,9 +263,7 @@ class ResPartner(models.Model):
 
     def _enter_buying_center(self):
         """Keep accounts in step with new contacts that have a place in the map."""
-        if not features.is_any_used(
-            self.env, features.BUYING_CENTER, features.EVIDENCE
-        ):
+        if not features.get_used(self.env, (features.BUYING_CENTER, features.EVIDENCE)):
             return
         placed = (
             self.filtered("parent_id")

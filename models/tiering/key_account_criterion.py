@@ -188,57 +188,11 @@ class KeyAccountCriterion(models.Model):
             or give more than 100 points
         """
         self.ensure_one()
-        name, bands, end = self.display_name, [], None
+        bands, end = [], None
         for text in filter(str.strip, re.split(r"[;\n]", self.bands or "")):
-            match = BAND.fullmatch(text)
-            if not match:
-                raise ValidationError(
-                    self.env._(
-                        "%(criterion)s: “%(band)s” is no band, write it as “1000: 50”, "
-                        "with a point before decimals and a semicolon between bands.",
-                        criterion=name,
-                        band=text.strip(),
-                    )
-                )
-            start, stop, points = (
-                each and float(each.replace("−", "-")) for each in match.groups()
-            )
-            if bands and (start <= bands[-1][0] or end is not None and start < end):
-                raise ValidationError(
-                    self.env._(
-                        "%(criterion)s: the band “%(band)s” overlaps the one before "
-                        "it, let each begin where the one before ends.",
-                        criterion=name,
-                        band=text.strip(),
-                    )
-                )
-            if end is not None and start > end:
-                raise ValidationError(
-                    self.env._(
-                        "%(criterion)s: there is a gap before the band “%(band)s”, let "
-                        "it begin at %(end)s.",
-                        criterion=name,
-                        band=text.strip(),
-                        end=f"{end:g}",
-                    )
-                )
-            if not 0 <= points <= 100:
-                raise ValidationError(
-                    self.env._(
-                        "%(criterion)s: the points of “%(band)s” must be 0 to 100.",
-                        criterion=name,
-                        band=text.strip(),
-                    )
-                )
-            if abs(start) > bounds.MAX_AMOUNT or stop is not None and stop <= start:
-                raise ValidationError(
-                    self.env._(
-                        "%(criterion)s: “%(band)s” ends before it begins, or is no "
-                        "amount.",
-                        criterion=name,
-                        band=text.strip(),
-                    )
-                )
+            start, stop, points = self._read_band(text)
+            before = bands[-1][0] if bands else None
+            self._check_band(text, start, stop, points, before, end)
             bands.append((start, points))
             end = stop
         if not bands:
@@ -246,10 +200,67 @@ class KeyAccountCriterion(models.Model):
                 self.env._(
                     "%(criterion)s has no bands: write where each begins and its "
                     "points, for example “0: 10; 1000: 100”.",
-                    criterion=name,
+                    criterion=self.display_name,
                 )
             )
         return bands
+
+    def _read_band(self, text):
+        """Return where a band begins, where it ends (None if it doesn't say), and its
+        points.
+
+        :raise ValidationError: if the text isn't a band
+        """
+        match = BAND.fullmatch(text)
+        if not match:
+            raise ValidationError(
+                self.env._(
+                    "%(criterion)s: “%(band)s” is no band, write it as “1000: 50”, "
+                    "with a point before decimals and a semicolon between bands.",
+                    criterion=self.display_name,
+                    band=text.strip(),
+                )
+            )
+        return tuple(each and float(each.replace("−", "-")) for each in match.groups())
+
+    def _check_band(self, text, start, stop, points, before, end):
+        """Refuse a band that doesn't follow the one before it.
+
+        :param before: where that one begins; None: there is none
+        :param end: where it ends; None: it doesn't say
+        """
+        said = {"criterion": self.display_name, "band": text.strip()}
+        if before is not None and (start <= before or end is not None and start < end):
+            raise ValidationError(
+                self.env._(
+                    "%(criterion)s: the band “%(band)s” overlaps the one before "
+                    "it, let each begin where the one before ends.",
+                    **said,
+                )
+            )
+        if end is not None and start > end:
+            raise ValidationError(
+                self.env._(
+                    "%(criterion)s: there is a gap before the band “%(band)s”, let "
+                    "it begin at %(end)s.",
+                    **said,
+                    end=f"{end:g}",
+                )
+            )
+        if not 0 <= points <= 100:
+            raise ValidationError(
+                self.env._(
+                    "%(criterion)s: the points of “%(band)s” must be 0 to 100.",
+                    **said,
+                )
+            )
+        if abs(start) > bounds.MAX_AMOUNT or stop is not None and stop <= start:
+            raise ValidationError(
+                self.env._(
+                    "%(criterion)s: “%(band)s” ends before it begins, or is no amount.",
+                    **said,
+                )
+            )
 
     def _get_points_sql(self, figure):
         """Return 0 to 100 points of a figure, numeric with two decimals, NULL without

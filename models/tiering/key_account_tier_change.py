@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ..account import bounds
-from ..account.key_account_shown import open_partner
+from ..account.key_account_shown import open_dialog, open_partner
 
 
 class KeyAccountTierChange(models.Model):
@@ -12,6 +12,7 @@ class KeyAccountTierChange(models.Model):
     _name = "key.account.tier.change"
     _inherit = "key.account.change.mixin"
     _description = "Tier Change"
+    _dialog_field = "tier_change_ids"
     _order = "date desc, id desc"
     _rec_name = "partner_id"
     # Who decided and when is in user_id and date; a first run writes as many rows as
@@ -155,31 +156,6 @@ class KeyAccountTierChange(models.Model):
     def action_open_reject(self):
         return self._get_decision_action("rejected", self.env._("Reject"))
 
-    def _get_decision_action(self, decision, name):
-        self._check_can_decide()
-        return {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": "key.account.relationship.decide",
-            "view_mode": "form",
-            "target": "new",
-            "context": {
-                "default_tier_change_ids": self.ids,
-                "default_decision": decision,
-            },
-        }
-
-    def _decide(self, state, note):
-        self._check_can_decide()
-        self.sudo().write(
-            {
-                "state": state,
-                "user_id": self.env.uid,
-                "date": fields.Date.context_today(self),
-                "note": note,
-            }
-        )
-
     def action_open_undo(self):
         """Ask why the run that made these changes is to be undone. For sales
         administrators.
@@ -195,14 +171,11 @@ class KeyAccountTierChange(models.Model):
                     "decided, or a run before this was kept, has none."
                 )
             )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Undo This Run"),
-            "res_model": "key.account.tier.undo",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_change_id": self[0].id},
-        }
+        return open_dialog(
+            self.env._("Undo This Run"),
+            "key.account.tier.undo",
+            change_id=self[0].id,
+        )
 
     def _check_administrator(self):
         self.check_access("read")

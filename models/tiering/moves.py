@@ -99,6 +99,7 @@ class Moves:
         has it.
         """
         method = self.policy._get_method()
+        metric = SQL.identifier(method.figure or self.policy.metric)
         tiers = SQL(", ").join(
             SQL("(%s, %s, %s, %s)", tier.id, position, tier.threshold, tier.share)
             for position, tier in enumerate(method.tiers, start=1)
@@ -131,21 +132,35 @@ class Moves:
              WHERE card.company_id = %(company)s
                AND card.tier_id IS DISTINCT FROM card.suggested_tier_id
                AND COALESCE(card.tier_locked_until < %(today)s, TRUE)
-               AND (current.id IS NULL
-                    OR COALESCE(card.tier_since <= %(tenured)s, TRUE)
-                    OR CASE WHEN suggested.position < current.position
-                            THEN COALESCE(card.%(metric)s >
-                                 bounds.upper_edge * (1 + %(hysteresis)s), TRUE)
-                            ELSE COALESCE(card.%(metric)s <
-                                 bounds.lower_edge * (1 - %(hysteresis)s), TRUE)
-                        END)
+               AND %(free)s
             """,
             tiers=tiers,
             bounds=method.get_edges_sql(self.company),
             company=self.company.id,
             today=self.today,
+            metric=metric,
+            free=self._get_free_sql(metric),
+        )
+
+    def _get_free_sql(self, metric):
+        """Return the condition that an account may leave its tier: of another policy,
+        after the minimum tenure, or by more than the hysteresis.
+
+        :param SQL metric: the column that the method goes by
+        """
+        return SQL(
+            """
+            (current.id IS NULL
+             OR COALESCE(card.tier_since <= %(tenured)s, TRUE)
+             OR CASE WHEN suggested.position < current.position
+                     THEN COALESCE(card.%(metric)s >
+                          bounds.upper_edge * (1 + %(hysteresis)s), TRUE)
+                     ELSE COALESCE(card.%(metric)s <
+                          bounds.lower_edge * (1 - %(hysteresis)s), TRUE)
+                 END)
+            """,
+            metric=metric,
             tenured=self.tenured,
-            metric=SQL.identifier(method.figure or self.policy.metric),
             hysteresis=self.policy.hysteresis / 100,
         )
 

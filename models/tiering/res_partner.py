@@ -2,7 +2,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..account import decisions
+from ..account.columns import search_column
 from ..account.key_account import DECISIONS, TIER_DECISIONS
+from ..account.key_account_shown import open_dialog
 
 # As files name them
 TIER_COLUMNS = {"account_tier_id", "account_tier_id/id", "account_tier_id/.id"}
@@ -19,7 +21,7 @@ class ResPartner(models.Model):
         compute="_compute_account_tier",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_tier_id",
+        search=search_column("account_tier_id"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="Class of the customer in this company. Set by the tiering policy, or by "
@@ -37,7 +39,7 @@ class ResPartner(models.Model):
         compute="_compute_account_tier",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_tier_locked_until",
+        search=search_column("account_tier_locked_until"),
         groups="sales_team.group_sale_salesman",
         copy=False,
         help="Until this day, included, the tiering run leaves the tier alone.",
@@ -47,7 +49,7 @@ class ResPartner(models.Model):
         compute="_compute_account_tier",
         compute_sudo=True,
         readonly=False,
-        search="_search_account_tier_lock_reason",
+        search=search_column("account_tier_lock_reason"),
         groups="sales_team.group_sale_salesman",
         copy=False,
     )
@@ -192,15 +194,6 @@ class ResPartner(models.Model):
             )
         return text
 
-    def _search_account_tier_id(self, operator, value):
-        return self._search_decision("account_tier_id", operator, value)
-
-    def _search_account_tier_locked_until(self, operator, value):
-        return self._search_decision("account_tier_locked_until", operator, value)
-
-    def _search_account_tier_lock_reason(self, operator, value):
-        return self._search_decision("account_tier_lock_reason", operator, value)
-
     def _check_can_set_tier(self):
         if not self.env.su and not self.env.user.has_group(
             "sales_team.group_sale_manager"
@@ -215,14 +208,11 @@ class ResPartner(models.Model):
 
     def action_set_account_tier(self):
         self._check_opens_account()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Set Tier"),
-            "res_model": "key.account.tier.set",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_id": self.commercial_partner_id.id},
-        }
+        return open_dialog(
+            self.env._("Set Tier"),
+            "key.account.tier.set",
+            partner_id=self.commercial_partner_id.id,
+        )
 
     def action_open_key_account_score(self):
         """Show what the customer's score is made of."""

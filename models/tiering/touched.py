@@ -90,9 +90,7 @@ def _get_run_key(policy, company):
     """Return a digest of the configuration that figures and evidence depend on."""
     policy = policy.sudo()
     books = company._get_key_account_branches().ids
-    used = [
-        switch for switch in features.SWITCHES if features.is_used(policy.env, switch)
-    ]
+    used = features.get_used(policy.env)
     records = [
         policy,
         policy.tier_ids,

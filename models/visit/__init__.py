@@ -9,10 +9,16 @@ from . import key_account_night
 from . import key_account_start
 from . import key_account_visit_file
 from . import key_account_visit
+from . import key_account_visit_activity
+from . import key_account_visit_life
+from . import key_account_visit_digest
 from . import key_account_visit_follow
 from . import key_account_visit_repair
 from . import key_account_visit_task
 from . import key_account_visit_report
+from . import key_account_visit_complaint
+from . import key_account_visit_log
+from . import key_account_visit_next
 from . import key_account_visit_meeting
 from . import key_account_week_board
 from . import key_account_my_day

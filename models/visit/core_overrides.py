@@ -426,33 +426,35 @@ class MailActivity(models.Model):
                 for vals in vals_list
             ]
         activities = super().create(vals_list)
-        activities._become_visits()
+        if not all(vals.get("key_account_role") for vals in vals_list):
+            activities._become_visits()
         return activities
 
     def write(self, vals):
         if not self.env.su:
             vals = {key: val for key, val in vals.items() if key not in LINK_FIELDS}
-            self._check_can_be_given(vals)
-            self._check_stays(vals)
-        visits = self._filter_key_account_role("visit")
+            if vals.get("user_id"):
+                self._check_can_be_given(vals)
+            if {"res_id", "res_model", "res_model_id"} & vals.keys():
+                self._check_stays(vals)
+        visits = self.browse()
+        is_followed = {"active", "date_deadline", "user_id", "feedback"} & vals.keys()
+        if is_followed:
+            visits = self._filter_key_account_role("visit")
         if visits and "date_deadline" in vals:
             # The visits move their meetings themselves, where their salespersons are.
             if others := self - visits:
                 others.write(vals)
             self = visits.with_context(calendar_event_meeting_update=True)
         res = super().write(vals)
-        if {"active", "date_deadline", "user_id", "feedback"} & vals.keys():
-            if visits:
-                visits._get_key_account_visits()._write_from_activities(vals)
-            if commitments := self._get_key_account_commitments():
-                commitments._write_from_activities(vals)
+        if is_followed:
+            self._carry_to_visits(visits, vals)
         if "activity_type_id" in vals:
             self._become_visits()
         return res
 
     def unlink(self):
-        visits = self._filter_key_account_role("visit")._get_key_account_visits()
-        commitments = self._get_key_account_commitments()
+        visits, commitments = self._get_followed()
         res = super().unlink()
         if visits:
             visits._cancel_from_activities()
@@ -487,6 +489,30 @@ class MailActivity(models.Model):
         if not result:
             return refused, lambda: refused._make_access_error(operation)
         return (result[0] | refused, result[1])
+
+    def _filter_others_visits(self):
+        """Return the activities of visits that aren't the user's to handle: those that
+        the record rule hides, and those that somebody else is to do about a visit that
+        the user may not write."""
+        # sudo: what an activity is to a visit isn't for everybody
+        flagged = self.sudo().filtered("key_account_role").sudo(self.env.su)
+        if not flagged:
+            return flagged
+        hidden = flagged._check_access("read")
+        hidden = hidden[0] if hidden else flagged.browse()
+        others = (
+            (flagged - hidden)
+            .sudo()
+            .filtered(lambda activity: activity.user_id != self.env.user)
+        )
+        visits = others.key_account_visit_id.sudo(self.env.su)
+        writable = visits._filtered_access("write").ids
+        return hidden | others.filtered(
+            lambda activity: (
+                activity.key_account_visit_id
+                and activity.key_account_visit_id.id not in writable
+            )
+        ).sudo(self.env.su)
 
     def _to_store_defaults(self, target):
         return [

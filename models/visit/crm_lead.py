@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from ..account.key_account_mixin import INDIRECT_OPERATORS
+from ..account.columns import INDIRECT_OPERATORS
 
 
 class CrmLead(models.Model):

@@ -4,9 +4,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import clock, features
+from ..account import clock, columns, features
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
-from ..account.key_account_mixin import HIERARCHICAL_OPERATORS
 
 
 class KeyAccount(models.Model):
@@ -26,10 +25,11 @@ class KeyAccount(models.Model):
         "calls for.",
     )
     last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
-    next_visit_date = fields.Date(
+    next_visit_date = columns.Date(
         string="Next Visit",
+        sql="_get_next_visit_date_sql",
         compute="_compute_next_visit",
-        search="_search_next_visit_date",
+        search=columns.search_column("next_visit_date"),
         aggregator="min",
         help="The reader's own visit first; else that of the salesperson, else that of "
         "an executive.",
@@ -68,32 +68,23 @@ class KeyAccount(models.Model):
                 card.next_visit_date = card.executive_visit_date
                 card.next_visit_user_id = card.executive_visit_date and executive
 
-    def _search_next_visit_date(self, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        # _field_to_sql makes a column of it
-        return Domain("next_visit_date", operator, value)
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr == "next_visit_date":
-            self._check_field_access(self._fields["next_visit_date"], "read")
-            regular, executive, user = (
-                self._field_to_sql(alias, name, query)
-                for name in (
-                    "regular_visit_date",
-                    "executive_visit_date",
-                    "executive_visit_user_id",
-                )
+    def _get_next_visit_date_sql(self, alias, _name):
+        regular, executive, user = (
+            self._field_to_sql(alias, name)
+            for name in (
+                "regular_visit_date",
+                "executive_visit_date",
+                "executive_visit_user_id",
             )
-            return SQL(
-                "CASE WHEN %(user)s = %(uid)s AND %(executive)s IS NOT NULL"
-                " THEN %(executive)s ELSE COALESCE(%(regular)s, %(executive)s) END",
-                user=user,
-                uid=self.env.uid,
-                regular=regular,
-                executive=executive,
-            )
-        return super()._field_to_sql(alias, field_expr, query)
+        )
+        return SQL(
+            "CASE WHEN %(user)s = %(uid)s AND %(executive)s IS NOT NULL"
+            " THEN %(executive)s ELSE COALESCE(%(regular)s, %(executive)s) END",
+            user=user,
+            uid=self.env.uid,
+            regular=regular,
+            executive=executive,
+        )
 
     def _follow_decisions(self, columns):
         # last: visits are planned by what the other rooms make of it
@@ -170,8 +161,12 @@ class KeyAccount(models.Model):
         )
 
     @api.model
-    def _update_visit_dates(self, partner_ids):
-        """Copy the last done and the next planned visit of these customers."""
+    def _update_visit_dates(self, partner_ids, visited=None):
+        """Copy the last done and the next planned visit of these customers.
+
+        :param dict visited: {company: ids of customers} that get their row if they have
+            none
+        """
         Visit = self.env["key.account.visit"]
         Visit.flush_model(
             [
@@ -191,48 +186,57 @@ class KeyAccount(models.Model):
             "executive_visit_user_id",
         ]
         self.flush_model(columns)
-        self.env.cr.execute(
-            SQL(
-                """
-                WITH dates AS (
-                    SELECT card.id,
-                           MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
-                           MIN(date_planned) FILTER (
-                               WHERE state = 'planned' AND track != 'executive'
-                           ) AS regular_date,
-                           MIN(date_planned) FILTER (
-                               WHERE state = 'planned' AND track = 'executive'
-                           ) AS executive_date,
-                           -- at most one is planned on a track
-                           MIN(visit.user_id) FILTER (
-                               WHERE state = 'planned' AND track = 'executive'
-                           ) AS executive_id
-                      FROM key_account card
-                      LEFT JOIN key_account_visit visit
-                             ON visit.partner_id = card.partner_id
-                            AND visit.company_id = card.company_id
-                     WHERE card.partner_id = ANY(%(partners)s)
-                     GROUP BY card.id
-                )
-                UPDATE key_account card
-                   SET last_visit_date = last_date,
-                       regular_visit_date = regular_date,
-                       executive_visit_date = executive_date,
-                       executive_visit_user_id = executive_id
-                  FROM dates
-                 WHERE card.id = dates.id
-                   AND (last_visit_date, regular_visit_date, executive_visit_date,
-                        executive_visit_user_id)
-                       IS DISTINCT FROM
-                       (last_date, regular_date, executive_date, executive_id)
-                """,
-                partners=list(partner_ids),
-            )
-        )
+        statements = [self._get_visit_dates_sql(partner_ids)]
+        if visited:
+            self.env["res.partner"].flush_model(["user_id"])
+            statements[:0] = [
+                self._get_ensure_sql(ids, company) for company, ids in visited.items()
+            ]
+        self.env.cr.execute(SQL("; ").join(statements))
         self.invalidate_model([*columns, "next_visit_date", "next_visit_user_id"])
         self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(
             ["is_visit_overdue", "last_visit_date", "next_visit_date"]
+        )
+
+    @api.model
+    def _get_visit_dates_sql(self, partner_ids):
+        """Return the statement of :meth:`_update_visit_dates`."""
+        return SQL(
+            """
+            WITH dates AS (
+                SELECT card.id,
+                       MAX(date_done) FILTER (WHERE state = 'done') AS last_date,
+                       MIN(date_planned) FILTER (
+                           WHERE state = 'planned' AND track != 'executive'
+                       ) AS regular_date,
+                       MIN(date_planned) FILTER (
+                           WHERE state = 'planned' AND track = 'executive'
+                       ) AS executive_date,
+                       -- at most one is planned on a track
+                       MIN(visit.user_id) FILTER (
+                           WHERE state = 'planned' AND track = 'executive'
+                       ) AS executive_id
+                  FROM key_account card
+                  LEFT JOIN key_account_visit visit
+                         ON visit.partner_id = card.partner_id
+                        AND visit.company_id = card.company_id
+                 WHERE card.partner_id = ANY(%(partners)s)
+                 GROUP BY card.id
+            )
+            UPDATE key_account card
+               SET last_visit_date = last_date,
+                   regular_visit_date = regular_date,
+                   executive_visit_date = executive_date,
+                   executive_visit_user_id = executive_id
+              FROM dates
+             WHERE card.id = dates.id
+               AND (last_visit_date, regular_visit_date, executive_visit_date,
+                    executive_visit_user_id)
+                   IS DISTINCT FROM
+                   (last_date, regular_date, executive_date, executive_id)
+            """,
+            partners=list(partner_ids),
         )
 
     @api.model

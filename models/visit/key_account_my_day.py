@@ -64,19 +64,15 @@ class KeyAccountVisit(models.Model):
                 )
                 visit.hour = f"≈ {about}"
 
-    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+    def _get_hour_order_sql(self, alias, query):
         # By the hour itself, not by how it is written.
-        if field_name != "hour":
-            return super()._order_field_to_sql(
-                alias, field_name, direction, nulls, query
-            )
         event = query.left_join(
             alias, "calendar_event_id", "calendar_event", "id", "calendar_event_id"
         )
         self.env["calendar.event"].flush_model(["allday", "start"])
         self.flush_model(["calendar_event_id", "route_time"])
         midnight = get_midnight(self.env)
-        hour = SQL(
+        return SQL(
             "COALESCE("
             "CASE WHEN NOT COALESCE(%(allday)s, FALSE) AND %(start)s >= %(midnight)s"
             " THEN %(start)s END,"
@@ -86,8 +82,6 @@ class KeyAccountVisit(models.Model):
             route=SQL.identifier(alias, "route_time"),
             midnight=midnight,
         )
-        query._order_groupby.append(hour)
-        return SQL("%s %s %s", hour, direction, nulls)
 
     @api.model
     @api.readonly

@@ -1,38 +1,25 @@
-import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context, split_every
+from odoo.tools import SQL, clean_context
 
 from ...const import (
-    BATCH_SIZE,
     DECISION_LEVELS,
     ENGAGEMENT_STAGES,
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
-from ...engine import cadence as engine
-from ..account import bounds, clock
-from ..account.attempts import CONFLICTS
+from ..account import bounds, clock, columns
 from ..account.key_account_form import check_named
-from ..account.key_account_mixin import HIERARCHICAL_OPERATORS, get_readonly_names
+from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
 from ..planning.key_account_cadence import TRACK_MODES, TRACKS
 from .key_account_visit_file import HISTORY_FIELDS
 
-_logger = logging.getLogger(__name__)
-
 CHECK_CONTACTS = "check_contacts"
-# The activities of a visit, by what they are to it
-ACTIVITY_ROLES = {
-    "activity_id": "visit",
-    "follow_up_activity_id": "follow_up",
-    "promise_activity_id": "promise",
-    "support_activity_id": "support",
-}
 # Persons who work at the visit's customer, or the customer, if it is a person.
 CONTACT_DOMAIN = (
     "[('commercial_partner_id', '=', partner_id), ('is_company', '=', False),"
@@ -105,6 +92,11 @@ REPORT_FIELDS = {
 # Kept elsewhere, and corrected as long
 REPORT_PARTS = {"attachment_ids", "next_step_date"}
 PROMISE_FIELDS = {"next_date", "next_theme"}
+# Fields that lists are not sorted by as they stand: the methods that say it instead
+ORDERS = {
+    "engagement_stage": "_get_stage_order_sql",
+    "hour": "_get_hour_order_sql",
+}
 
 
 class Before(NamedTuple):
@@ -121,6 +113,10 @@ class Before(NamedTuple):
     moved: models.Model
     # day and theme that reports promised
     promises: dict
+
+
+class ColumnDate(columns.Column, bounds.Date):
+    """A day within its bounds that SQL has a column for."""
 
 
 class KeyAccountVisit(models.Model):
@@ -311,9 +307,10 @@ class KeyAccountVisit(models.Model):
         help="End of the visit's window: due date plus 30 % of the interval.",
     )
     date_done = bounds.Date(string="Done On", index=True, copy=False)
-    date = bounds.Date(
+    date = ColumnDate(
+        sql="_get_date_sql",
         compute="_compute_date",
-        search="_search_date",
+        search=columns.search_column("date"),
         readonly=False,
         is_plan=True,
         help="The day on which a done visit was made; of others, the planned one.",
@@ -389,24 +386,6 @@ class KeyAccountVisit(models.Model):
     objective = bounds.Char(help="What the visit is to achieve.")
     feedback = bounds.Text(string="Notes", copy=False, help="What came of the visit.")
     close_reason = bounds.Char(longest=bounds.LONGEST_TEXT, readonly=True, copy=False)
-    task_ids = fields.One2many(
-        "mail.activity",
-        "key_account_visit_id",
-        is_internal=True,
-        string="Activities",
-        readonly=True,
-        copy=False,
-        context={"active_test": False},
-    )
-    activity_id = fields.Many2one(
-        "mail.activity",
-        is_internal=True,
-        compute="_compute_activities",
-        search="_search_activity_id",
-        # sudo: whoever may read the visit may know that there is one
-        compute_sudo=True,
-    )
-
     # Computed when a planned visit is opened, with the rights of whoever opens it. No
     # help: without a label, it would pop up over the brief.
     brief = fields.Html(
@@ -450,40 +429,13 @@ class KeyAccountVisit(models.Model):
             is_done = visit.state == "done"
             visit.date = visit.date_done if is_done else visit.date_planned
 
-    def _search_date(self, operator, value):
-        if operator in HIERARCHICAL_OPERATORS:
-            return NotImplemented
-        # _field_to_sql makes a column of it
-        return Domain("date", operator, value)
-
-    def _field_to_sql(self, alias, field_expr, query=None):
-        if field_expr != "date":
-            return super()._field_to_sql(alias, field_expr, query)
-        self._check_field_access(self._fields["date"], "read")
+    def _get_date_sql(self, alias, _name):
         return SQL(
             "CASE WHEN %s = 'done' THEN %s ELSE %s END",
-            self._field_to_sql(alias, "state", query),
-            self._field_to_sql(alias, "date_done", query),
-            self._field_to_sql(alias, "date_planned", query),
+            self._field_to_sql(alias, "state"),
+            self._field_to_sql(alias, "date_done"),
+            self._field_to_sql(alias, "date_planned"),
         )
-
-    @api.depends("task_ids.key_account_role")
-    def _compute_activities(self):
-        for visit in self:
-            tasks = visit.task_ids.sorted("id").grouped("key_account_role")
-            for name, role in ACTIVITY_ROLES.items():
-                visit[name] = tasks.get(role, visit.task_ids.browse())[-1:]
-
-    def _search_activity_id(self, operator, value):
-        if operator in Domain.NEGATIVE_OPERATORS:
-            return NotImplemented
-        domain = Domain("key_account_role", "=", "visit")
-        if operator == "in" and False in value:
-            value = set(value) - {False}
-            return ~Domain("task_ids", "any", domain) | Domain(
-                "task_ids", "any", domain & Domain("id", "in", value)
-            )
-        return Domain("task_ids", "any", domain & Domain("id", operator, value))
 
     @api.depends("target_contact_id.name")
     def _compute_target_name(self):
@@ -565,18 +517,21 @@ class KeyAccountVisit(models.Model):
                     )
 
     def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
-        # The best reason to spend time comes first, not the first letter.
-        if field_name != "engagement_stage":
+        if field_name not in ORDERS:
             return super()._order_field_to_sql(
                 alias, field_name, direction, nulls, query
             )
-        position = SQL(
-            "ARRAY_POSITION(%s, %s::text)",
-            list(STAGE_NUMBERS),
-            self._field_to_sql(alias, field_name, query),
-        )
+        position = getattr(self, ORDERS[field_name])(alias, query)
         query._order_groupby.append(position)
         return SQL("%s %s %s", position, direction, nulls)
+
+    def _get_stage_order_sql(self, alias, query):
+        # The best reason to spend time comes first, not the first letter.
+        return SQL(
+            "ARRAY_POSITION(%s, %s::text)",
+            list(STAGE_NUMBERS),
+            self._field_to_sql(alias, "engagement_stage", query),
+        )
 
     @api.depends("state", "date_due", "date_planned")
     @api.depends_context("tz")
@@ -652,7 +607,7 @@ class KeyAccountVisit(models.Model):
     def _check_user(self):
         for visit in self.filtered("user_id"):
             user = visit.user_id.sudo()
-            if user.share or visit.company_id not in user.company_ids:
+            if user.share or visit.company_id.id not in user._get_company_ids():
                 raise ValidationError(
                     self.env._(
                         "%(user)s doesn't work for %(company)s: choose another "
@@ -723,8 +678,8 @@ class KeyAccountVisit(models.Model):
         visits.filtered(
             lambda visit: visit.user_id and not visit.team_id and not visit.cadence_id
         )._copy_team()
-        done = visits.filtered(lambda visit: visit.state == "done").sudo()
-        done.env["key.account.settlement"]._settle_logged(done)
+        if done := visits.filtered(lambda visit: visit.state == "done").sudo():
+            done.env["key.account.settlement"]._settle_logged(done)
         return visits
 
     def write(self, vals):
@@ -734,7 +689,7 @@ class KeyAccountVisit(models.Model):
         if not self:
             return True
         bounds.check_values(self, [vals])
-        vals = self._name_result(self._take_visited_day(dict(vals)))
+        vals = self._take_visited_day(dict(vals))
         state = None
         if not self.env.su:
             self._check_client_write(vals)
@@ -746,13 +701,15 @@ class KeyAccountVisit(models.Model):
             self.env["crm.lead"]._forget_key_account_records()
         if before.contacts:
             self.with_context(active_test=False)._check_contacts(before.contacts)
-        self._carry_to_activities(vals.keys())
+        if CARRIED_FIELDS & vals.keys():
+            self._carry_to_activities(vals.keys())
         self._update_accounts_after(vals, before)
         if vals.get("user_id") and "team_id" not in vals:
             # the leader of another team has to know
             self.filtered(lambda visit: visit.state == "planned")._copy_team()
         self._follow_report(vals, before)
-        self._carry_to_meetings(vals, before)
+        if before.meetings:
+            self._carry_to_meetings(vals, before)
         if state:
             self._change_state(state)
         return res
@@ -837,7 +794,7 @@ class KeyAccountVisit(models.Model):
     def _complete_new_values(self, vals_list):
         """Return ``vals_list`` with the accounts of contacts and leads, and the days of
         done visits."""
-        vals_list = [self._name_result(self._name_day(vals)) for vals in vals_list]
+        vals_list = [self._name_stored(vals) for vals in vals_list]
         partners = self.env["res.partner"].browse(
             vals["partner_id"] for vals in vals_list if vals.get("partner_id")
         )
@@ -928,7 +885,7 @@ class KeyAccountVisit(models.Model):
             self.company_id,
             contacts,
             meetings,
-            visits._filter_moved(vals),
+            visits._filter_moved(vals) if "date_planned" in vals else visits.browse(),
             {visit: (visit.next_date, visit.next_theme) for visit in reported},
         )
 
@@ -945,7 +902,7 @@ class KeyAccountVisit(models.Model):
         if DUE_FIELDS & vals.keys():
             self._update_dues(before.accounts, before.leads, before.companies)
         if RELATIONSHIP_FIELDS & vals.keys():
-            self._update_relationships(before.accounts, vals)
+            self._update_relationships(before, vals)
 
     def _copy_tier(self):
         """Note the customer's tier on visits that a person planned or logged."""
@@ -980,214 +937,22 @@ class KeyAccountVisit(models.Model):
                 if team := teams.get(user.id):
                     group.team_id = team
 
-    def _change_state(self, state):
-        """Written by a client, a state takes the same way as the buttons."""
-        changed = self.filtered(lambda visit: visit.state != state)
-        if not changed:
-            return
-        if state == "done":
-            changed.action_done()
-        elif state == "cancelled":
-            changed.action_cancel()
-        else:
-            raise UserError(
-                self.env._(
-                    "A visit can only be marked done or cancelled: plan a new one."
-                )
-            )
-
-    # -------------------------------------------------------------------------
-    # Actions
-    # -------------------------------------------------------------------------
-
-    def action_done(self, feedback=False):
-        """Mark planned visits done today, and plan the next ones.
-
-        :param str feedback: what came of the visit; posted on the customer
-        :raise UserError: if a visit isn't planned any more
-        """
-        self.check_access("write")
-        self._check_planned()
-        feedback = bounds.clean_text(feedback)
-        # sudo: whoever may write the visit, also one that has no right to the customer;
-        # the message is still by whoever marks it done
-        activities = self.sudo().activity_id.filtered("active")
-        if activities:
-            # Posts the message and archives, which brings us to _write_from_activities
-            activities.action_feedback(feedback=feedback)
-        rest = self.sudo().filtered(lambda visit: visit.state == "planned")
-        rest._mark_done()
-        if feedback:
-            rest.feedback = feedback
-        return True
-
-    def action_cancel(self, date_resume=False, reason=False):
-        """Cancel planned visits.
-
-        :param date date_resume: when to come back; default: one interval after the
-            planned date
-        :param str reason: why, in words
-        :raise UserError: if a visit isn't planned any more
-        :raise ValidationError: if the day to come back lies in the past
-        """
-        self.check_access("write")
-        self._check_planned()
-        date_resume = bounds.to_day(self.env, date_resume)
-        self._fields["date_resume"]._check_bounds(date_resume, self)
-        if date_resume and any(date_resume < visit._get_today() for visit in self):
-            raise ValidationError(
-                self.env._("The day to come back is in the past: choose a later one.")
-            )
-        self.sudo()._cancel(reason or self.env._("Cancelled by hand"), date_resume)
-        return True
-
-    def _resume(self):
-        """Plan cancelled visits at once for the day to come back, and tell when the
-        next one is.
-
-        :return: a notification; the dialog closes
-        """
-        self.ensure_one()
-        # sudo: whoever could cancel the visit
-        visit = self.sudo()
-        visit.env["key.account.settlement"]._plan_resumed(visit)
-        return visit._get_next_notification(self.env._("Cancelled."))
-
-    def action_open_cancel(self):
-        self.ensure_one()
-        self.check_access("write")
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Cancel Visit"),
-            "res_model": "key.account.visit.cancel",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_visit_id": self.id},
-        }
-
     def action_open_document(self):
         return self._open_document()
-
-    def _check_planned(self):
-        closed = self.filtered(lambda visit: visit.state != "planned")
-        if closed:
-            raise UserError(
-                self.env._(
-                    "The visit %s is not planned any more: refresh the page.",
-                    closed[0].display_name,
-                )
-            )
-
-    # -------------------------------------------------------------------------
-    # Life of a visit
-    # -------------------------------------------------------------------------
 
     def _get_today(self):
         """Return today's date for the visit's salesperson."""
         return clock.get_today(self.company_id, self.user_id)
 
-    def _mark_done(self, maker=None):
-        """Close planned visits as done today in their salesperson's time zone, and
-        plan the next ones at once, however far away they are.
-
-        :param dict maker: values that say who made them, if it wasn't the salesperson
-        """
-        # A day that was named goes before today.
-        for day, visits in self.grouped(
-            lambda visit: visit.date_done or visit._get_today()
-        ).items():
-            visits.write({"state": "done", "date_done": day, **(maker or {})})
-        self._plan_next()
-        self.env["key.account.settlement"]._settle_done(self)
-        self.commitment_ids._create_activities()
-        self.env["key.account.visit.task"]._create_follow_ups(self)
-
-    def _reopen(self):
-        """Plan done visits again, because their activities were restored."""
-        self._check_correction()
-        for visit in self:
-            document = [("partner_id", "=", visit.partner_id.id)]
-            if not visit.partner_id:
-                document.append(("lead_id", "=", visit.lead_id.id))
-            taken = self.search(
-                [
-                    *document,
-                    ("state", "=", "planned"),
-                    ("company_id", "=", visit.company_id.id),
-                    ("track", "=", visit.track),
-                ],
-                limit=1,
-            )
-            if taken:
-                raise UserError(
-                    self.env._(
-                        "The next visit, %s, is planned already: work with that one.",
-                        taken.display_name,
-                    )
-                )
-            visit.write({"state": "planned", "date_done": False})
-        # done, its activity says nothing to others
-        self._carry_to_activities({"target_contact_id"})
-        self.env["key.account.visit.task"]._unlink_follow_ups(self)
-        self.commitment_ids._unlink_activities()
-        self.write({"report_date": False, "report_uid": False, "report_key": False})
-
-    def _cancel(self, reason, date_resume=None):
-        """Cancel on a person's behalf: the account is due again on ``date_resume``,
-        by default one interval after the planned date, so that the next run doesn't
-        undo the cancellation."""
-        for day, visits in self.grouped(
-            lambda visit: date_resume or visit._get_default_resume()
-        ).items():
-            visits._close(reason, day)
-
-    def _plan_next(self):
-        """Plan what follows done visits."""
-        self.env["key.account.planner"]._plan_next(self)
-
-    @api.model
-    def _generate(self, partners=None, company=None, today=None):
-        """See :meth:`key.account.planner._generate`."""
-        planner = self.env["key.account.planner"]
-        return planner._generate(partners, company, today)
-
-    @api.model
-    def _cron_generate(self):
-        """See :meth:`key.account.planner._cron_generate`."""
-        self.env["key.account.planner"]._cron_generate()
-
-    def _get_default_resume(self):
-        line = self.cadence_id
-        day = max(self.date_planned, self._get_today())
-        days = self.partner_id.with_company(self.company_id).visit_interval_days
-        count, unit = line._get_interval(days if self.track == "visit" else 0)
-        day = engine.add_interval(day, count or 1, unit or "month")
-        return min(day, bounds.LAST_DAY)
-
-    def _close(self, reason, date_resume=False, unlink_activities=True):
-        """Cancel visits. Without ``date_resume`` the cadence goes on from the last
-        done visit, as if this one had never been planned."""
-        activities = self.activity_id
-        for today, visits in self.grouped(lambda visit: visit._get_today()).items():
-            visits.write(
-                {
-                    "state": "cancelled",
-                    "close_reason": reason,
-                    "date_cancelled": today,
-                    "date_resume": date_resume,
-                }
-            )
-        # What takes their place must not meet them in the unique indexes.
-        self.flush_recordset()
-        if unlink_activities:
-            activities.unlink()
-
     def _update_accounts(self, others=None):
         """Keep the visited accounts in step."""
-        cards = self.env["key.account"].sudo()
-        for company, visits in self.sudo().grouped("company_id").items():
-            cards._ensure(visits.partner_id.ids, company)
-        cards._update_visit_dates((self.partner_id | (others or self.partner_id)).ids)
+        visited = {
+            company: visits.partner_id.ids
+            for company, visits in self.sudo().grouped("company_id").items()
+        }
+        self.env["key.account"].sudo()._update_visit_dates(
+            (self.partner_id | (others or self.partner_id)).ids, visited
+        )
 
     def _update_dues(self, accounts=None, leads=None, companies=None):
         """Bring the due dates of the visits' accounts and leads up to date, and of
@@ -1199,160 +964,18 @@ class KeyAccountVisit(models.Model):
             accounts.ids, leads.ids, companies
         )
 
-    def _update_relationships(self, previous=None, vals=()):
+    def _update_relationships(self, before=None, vals=()):
         """Bring coverage and ladder of the visited accounts up to date. Only visits
         that are or were done count for them.
 
-        :param previous: the accounts before ``vals`` were written
+        :param Before before: what the visits were before ``vals`` were written
         """
         done = self.filtered(lambda visit: visit.state == "done")
-        accounts = done.partner_id
-        if previous and (done or "date_done" in vals):
-            accounts |= previous
+        accounts, companies = done.partner_id, done.company_id
+        if before and (done or "date_done" in vals):
+            accounts |= before.accounts
+            companies |= before.companies
         if accounts:
-            self.env["key.account"].sudo()._refresh_relationships(accounts.ids)
-
-    # -------------------------------------------------------------------------
-    # Visits and activities
-    # -------------------------------------------------------------------------
-
-    def _create_activities(self):
-        """Give each planned visit without an activity one, in batches."""
-        visits = self.sudo().filtered(
-            lambda visit: visit.state == "planned" and not visit.activity_id
-        )
-        activities = self.env["mail.activity"]
-        for batch in split_every(BATCH_SIZE, visits.ids, visits.browse):
-            # Core reads the name of each record on its own, unless it is known.
-            batch.partner_id.mapped("display_name")
-            batch.lead_id.mapped("display_name")
-            batch.target_contact_id.mapped("name")
-            types = {
-                key: key[0]._get_activity_type(key[1]).id
-                for key in {(visit.cadence_id, visit.track) for visit in batch}
-            }
-            activities._create_for_visits(
-                "visit",
-                [
-                    {
-                        "document": visit._get_document(),
-                        "company": visit.company_id,
-                        "key_account_visit_id": visit.id,
-                        "activity_type_id": types[visit.cadence_id, visit.track],
-                        "summary": activities._get_visit_summary(visit),
-                        "note": activities._get_visit_note(visit),
-                        "date_deadline": visit.date_planned,
-                        "user_id": visit.user_id.id,
-                        "automated": bool(visit.cadence_id),
-                    }
-                    for visit in batch
-                ],
+            self.env["key.account"].sudo()._refresh_relationships(
+                accounts.ids, companies
             )
-            batch._agree_with_activities()
-
-    def _carry_to_activities(self, names):
-        """Bring the activities of planned visits in step with the fields ``names``."""
-        if "company_id" in names:
-            for company, visits in self.sudo().grouped("company_id").items():
-                visits.task_ids._write_quietly({"key_account_company_id": company.id})
-        if not CARRIED_FIELDS & names:
-            return
-        activities = self.env["mail.activity"]
-        for visit in self.sudo().filtered(lambda visit: visit.state == "planned"):
-            values = {}
-            if "date_planned" in names:
-                values["date_deadline"] = visit.date_planned
-            if "user_id" in names:
-                values["user_id"] = visit.user_id.id
-            if {"partner_id", "lead_id"} & names:
-                document = visit._get_document()
-                values["res_model_id"] = self.env["ir.model"]._get_id(document._name)
-                values["res_id"] = document.id
-            if "target_contact_id" in names:
-                values["summary"] = activities._get_visit_summary(visit)
-            if "objective" in names:
-                values["note"] = activities._get_visit_note(visit)
-            visit.activity_id._get_differing(values)._write_quietly(values)
-
-    def _write_from_activities(self, vals):
-        """Do with the visits what was done with their activities, where that differs.
-
-        :param dict vals: what was written on the activities
-        """
-        planned = self.filtered(lambda visit: visit.state == "planned")
-        day = fields.Date.to_date(vals.get("date_deadline"))
-        if day:
-            planned.filtered(lambda visit: visit.date_planned != day).write(
-                {"date_planned": day, "is_date_fixed": True}
-            )
-        if "user_id" in vals:
-            planned.filtered(lambda visit: visit.user_id.id != vals["user_id"]).write(
-                {"user_id": vals["user_id"]}
-            )
-        if vals.get("feedback"):
-            self._add_feedback(vals["feedback"])
-        if vals.get("active") is False:
-            planned._mark_done()
-        elif vals.get("active"):
-            self.filtered(lambda visit: visit.state == "done")._reopen()
-
-    def _agree_with_activities(self):
-        """Take over what others made of the visits' activities while these were made:
-        automation rules and other addons have the last word, as people have."""
-        for visit in self.filtered(lambda visit: visit.state == "planned"):
-            activity = visit.activity_id.filtered("active")
-            vals = {
-                name: value
-                for name, value, own in (
-                    ("date_deadline", activity.date_deadline, visit.date_planned),
-                    ("user_id", activity.user_id.id, visit.user_id.id),
-                )
-                if activity and value != own
-            }
-            if vals:
-                visit._write_from_activities(vals)
-
-    def _cancel_from_activities(self):
-        """Cancel the planned visits whose activities were deleted."""
-        self.filtered(lambda visit: visit.state == "planned")._cancel(
-            self.env._("Activity cancelled")
-        )
-
-    # -------------------------------------------------------------------------
-    # Digest
-    # -------------------------------------------------------------------------
-
-    @api.model
-    def _cron_digest(self):
-        """Send each rep one mail a day, in the morning of the rep's time zone, about
-        today's visits and those that are left. Only to users, never to customers."""
-        companies = self.env["res.company"].search([("key_account_digest", "=", True)])
-        candidates = self._read_group(
-            [
-                ("state", "=", "planned"),
-                ("company_id", "in", companies.ids),
-                ("user_id", "!=", False),
-                ("date_planned", "<=", fields.Date.today() + timedelta(days=1)),
-            ],
-            ["user_id"],
-        )
-        users = self.env["res.users"].union(*(user for (user,) in candidates))
-        template = self.env.ref("crm_key_account.mail_template_visit_digest")
-        notes = users._get_failed_digest_notes()
-        cron = self.env["ir.cron"]
-        cron._commit_progress(remaining=len(users))
-        for user in users:
-            try:
-                with self.env.cr.savepoint():
-                    if user._is_visit_digest_due():
-                        user._send_visit_digest(template, companies)
-                        # what an administrator has closed meanwhile is gone
-                        notes[user].exists().unlink()
-            except CONFLICTS as error:
-                # the next hour's digest meets nobody, or is told of
-                _logger.info("The visit digest of user %s waits: %s", user.id, error)
-            except Exception as error:
-                _logger.exception("The visit digest of user %s failed", user.id)
-                user._tell_of_failed_digest(error, notes[user].exists())
-            if not cron._commit_progress(1):
-                return

@@ -2,17 +2,12 @@ import hashlib
 import json
 from datetime import timedelta
 
-import psycopg2.errors
-
 from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import AccessError, ConcurrencyError, UserError, ValidationError
-from odoo.fields import Command, Domain
-from odoo.tools import format_date, mute_logger
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import format_date
 
-from ...engine import cadence as engine
 from ..account import bounds, clock, features
-from ..account.key_account_mixin import get_account_key
-from .key_account_visit import REPORT_FIELDS
 from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
@@ -23,13 +18,6 @@ QUADRANTS = {
     ("slow", "unfriendly"): "indifferent",
 }
 SALES_ALL = "sales_team.group_sale_salesman_all_leads"
-# Set by *Log Visit*: how the customer was met says what was done, not which visit the
-# dialog opened with
-LOGGED = "key_account_is_logged"
-# As many customers as a phone shows beside the other questions
-LOG_CUSTOMERS = 8
-# What isn't given on to a visit that is reported instead of the planned one
-PLANNED_FIELDS = {"mode", "objective"}
 
 
 class KeyAccountVisit(models.Model):
@@ -111,7 +99,6 @@ class KeyAccountVisit(models.Model):
         tracking=True,
         help="The objective of the next visit.",
     )
-    next_date_hint = fields.Char(compute="_compute_next_date_hint")
     needs = bounds.Text(
         copy=False,
         tracking=True,
@@ -121,30 +108,6 @@ class KeyAccountVisit(models.Model):
         copy=False,
         tracking=True,
         help="What speaks against us, and what was answered.",
-    )
-    complaint = bounds.Text(
-        copy=False,
-        tracking=True,
-        help="What the customer complained about. Is in the briefs of the next visits "
-        "and counts as a risk until it is resolved.",
-    )
-    date_resolved = bounds.Date(
-        string="Resolved On",
-        copy=False,
-        tracking=True,
-        help="The day on which the complaint was resolved; empty: it is open.",
-    )
-    resolved_uid = fields.Many2one(
-        "res.users",
-        string="Resolved By",
-        readonly=True,
-        copy=False,
-        ondelete="set null",
-    )
-    is_complaint_open = fields.Boolean(
-        string="Open Complaint",
-        compute="_compute_is_complaint_open",
-        search="_search_is_complaint_open",
     )
     service_speed = fields.Selection(
         [("fast", "Fast"), ("slow", "Slow")],
@@ -226,36 +189,9 @@ class KeyAccountVisit(models.Model):
     # Of a report that is sent twice, by two taps or over a bad line, one counts.
     report_key = fields.Char(is_internal=True, readonly=True, copy=False)
     can_report = fields.Boolean(compute="_compute_can_report")
-    follow_up_activity_id = fields.Many2one(
-        "mail.activity",
-        is_internal=True,
-        string="Follow-up",
-        compute="_compute_activities",
-        compute_sudo=True,
-    )
-    promise_activity_id = fields.Many2one(
-        "mail.activity",
-        is_internal=True,
-        string="Colleague's Activity",
-        compute="_compute_activities",
-        compute_sudo=True,
-        help="Tells the customer's salesperson what was promised there.",
-    )
-    support_activity_id = fields.Many2one(
-        "mail.activity",
-        is_internal=True,
-        string="Leader's Activity",
-        compute="_compute_activities",
-        compute_sudo=True,
-    )
-
     _report_key_uniq = models.UniqueIndex("(report_key) WHERE report_key IS NOT NULL")
     _to_report_idx = models.Index(
         "(user_id) WHERE state = 'done' AND report_date IS NULL"
-    )
-    # Few are open, and those are asked for.
-    _complaint_idx = models.Index(
-        "(partner_id, company_id) WHERE complaint IS NOT NULL AND date_resolved IS NULL"
     )
 
     # -------------------------------------------------------------------------
@@ -345,129 +281,11 @@ class KeyAccountVisit(models.Model):
             (known - attachments).unlink()
         self.invalidate_recordset(["attachment_ids"])
 
-    @api.depends(
-        "company_id", "date_visited", "lead_id", "mode", "partner_id", "state", "track"
-    )
-    @api.depends_context("lang", "uid")
-    def _compute_next_date_hint(self):
-        days = self._get_cadence_days()
-        for visit in self:
-            day = days.get(visit)
-            visit.next_date_hint = day and self.env._(
-                "By the cadence: %s",
-                format_date(self.env, day, date_format="EEE d MMM"),
-            )
-
-    def _get_cadence_days(self):
-        """Return {visit: the day of the next one} by the cadence, where it asks for one
-        and the user may know it: what is planned already, else the working day nearest
-        to one interval later. A full day may move it."""
-        done = self.filtered(lambda visit: visit.state == "done" and visit._origin)
-        planned = (
-            self.env["key.account.settlement"]._get_planned(done._origin)
-            if done
-            else {}
-        )
-        days = {
-            visit: planned[visit._origin.id].date_planned
-            for visit in done
-            if visit._origin.id in planned
-        }
-        for company, visits in (self - done).grouped("company_id").items():
-            if company.sudo().key_account_planning:
-                days.update(visits._reckon_next_days(company))
-        return days
-
-    def _reckon_next_days(self, company):
-        rows = self._get_due_rows(company)
-        asked = {}
-        for visit in rows:
-            row = rows[visit]
-            own = row.partner_id.with_company(company).visit_interval_days
-            interval = row.cadence_id._get_interval(own if row.track == "visit" else 0)
-            asked[visit] = engine.add_interval(visit.date_visited, *interval)
-        if not asked:
-            return {}
-        # sudo: when the visit's salesperson works, as planning asks it
-        working_days = (
-            self.env["key.account.agenda"]
-            .sudo()
-            ._get_working_days(
-                self.user_id,
-                company,
-                min(visit._get_today() for visit in asked),
-                max(asked.values()) + timedelta(days=engine.MAX_SEARCH_DAYS),
-            )
-        )
-        return {
-            visit: engine.choose_day(
-                day,
-                rows[visit].days,
-                visit._get_today(),
-                working_days.get(visit.user_id.id, ()),
-            )
-            for visit, day in asked.items()
-        }
-
-    def _get_due_rows(self, company):
-        """Return {visit: what is due on its track} of visits with a day, as far as the
-        user may read it."""
-        partners = self.partner_id.commercial_partner_id
-        dues = self.env["key.account.due"].search(
-            Domain("company_id", "=", company.id)
-            & (
-                Domain("partner_id", "in", partners.ids)
-                | Domain("partner_id", "=", False)
-                & Domain("lead_id", "in", self.lead_id.ids)
-            )
-        )
-        rows = {row._get_account_key(): row for row in dues}
-        found = {}
-        for visit in self.filtered("date_visited"):
-            is_logged = not visit._origin or self.env.context.get(LOGGED)
-            key = get_account_key(
-                visit.partner_id.commercial_partner_id.id,
-                visit.lead_id.id,
-                company.id,
-                self._get_track(visit.mode, visit.track) if is_logged else visit.track,
-            )
-            if key in rows:
-                found[visit] = rows[key]
-        return found
-
-    @api.model
-    def _get_track(self, mode, track="visit"):
-        """Return the track of a visit that nobody had planned: a call is a call.
-
-        :param track: the one that was named; an executive's stays where nobody called
-        """
-        if mode in CALL_MODES:
-            return "contact"
-        return "visit" if track == "contact" else track
-
     @api.depends("service_speed", "service_attitude")
     def _compute_service_quadrant(self):
         for visit in self:
             ratings = (visit.service_speed, visit.service_attitude)
             visit.service_quadrant = QUADRANTS.get(ratings, False)
-
-    @api.depends("complaint", "date_resolved", "state")
-    def _compute_is_complaint_open(self):
-        for visit in self:
-            visit.is_complaint_open = (
-                visit.state == "done" and visit.complaint and not visit.date_resolved
-            )
-
-    def _search_is_complaint_open(self, operator, value):
-        if operator != "in":
-            return NotImplemented
-        return Domain(
-            [
-                ("state", "=", "done"),
-                ("complaint", "!=", False),
-                ("date_resolved", "=", False),
-            ]
-        )
 
     @api.depends("commitment_ids.name")
     def _compute_commitments(self):
@@ -584,29 +402,6 @@ class KeyAccountVisit(models.Model):
                 self.env._("Nobody was there, or somebody was met: choose one.")
             )
 
-    @api.constrains("complaint", "date_done", "date_resolved")
-    def _check_date_resolved(self):
-        for visit in self.filtered("date_resolved"):
-            if not visit.complaint:
-                raise ValidationError(
-                    self.env._("Note the complaint before the day it was resolved.")
-                )
-            if visit.date_resolved > visit._get_today():
-                raise ValidationError(
-                    self.env._(
-                        "A complaint isn't resolved in the future: choose today or an "
-                        "earlier day."
-                    )
-                )
-            if visit.date_done and visit.date_resolved < visit.date_done:
-                raise ValidationError(
-                    self.env._(
-                        "A complaint is resolved after it was made: choose the day of "
-                        "the visit, %s, or a later one.",
-                        format_date(self.env, visit.date_done),
-                    )
-                )
-
     def _can_correct(self):
         """Return whether the user, also when the code runs as superuser, may change
         what the report says."""
@@ -678,14 +473,14 @@ class KeyAccountVisit(models.Model):
         """Return ``vals`` with the day that the report asks for. Missed visits are
         closed, but may turn out to have taken place: they get it here."""
         if "date_visited" not in vals:
-            return self._name_day(vals)
+            return self._name_stored(vals)
         missed = self.filtered(lambda visit: visit.state == "missed")
         if missed:
             missed.check_access("write")
             day = vals.pop("date_visited")
             missed.sudo().date_done = day
             (self - missed).write({"date_visited": day})
-        return self._name_day(vals)
+        return self._name_stored(vals)
 
     def _follow_report(self, vals, before):
         """Do with drafts, promises and tasks what ``vals`` say."""
@@ -729,6 +524,11 @@ class KeyAccountVisit(models.Model):
         self.commitment_ids.filtered(
             lambda commitment: commitment.state == "dropped"
         )._reopen()
+
+    @api.model
+    def _name_stored(self, vals):
+        """Return ``vals`` by the names under which they are kept."""
+        return self._name_result(self._name_day(vals))
 
     @api.model
     def _name_result(self, vals):
@@ -793,19 +593,6 @@ class KeyAccountVisit(models.Model):
         self._check_correction()
         return self._get_report_action({"res_id": self.id})
 
-    def action_resolve(self):
-        """Note that the complaints were resolved today. Whoever may see the visit may
-        do it, also when its report can't be corrected any more.
-
-        :raise UserError: if there is no open complaint
-        """
-        self.check_access("write")
-        visits = self.filtered("is_complaint_open")
-        if not visits:
-            raise UserError(self.env._("There is no open complaint: refresh the page."))
-        for day, same in visits.grouped(lambda visit: visit._get_today()).items():
-            same.date_resolved = day
-
     def action_report(self, values=None):
         """Give the report: mark a planned or missed visit done, keep what was promised
         and call for support. A report that was given already is corrected.
@@ -858,22 +645,6 @@ class KeyAccountVisit(models.Model):
             )
         )
 
-    def _get_left_text(self, visit, message):
-        """Return the message about a logged visit, and that the one with which the
-        dialog opened is still planned, if that is another one.
-
-        :param visit: the one that was reported
-        """
-        opened = self.sudo()
-        if not opened or opened == visit:
-            return message
-        day = format_date(self.env, opened.date_planned, date_format="EEE d MMM")
-        if opened.track == "contact":
-            left = self.env._("The call on %s stays planned.", day)
-        else:
-            left = self.env._("The visit on %s stays planned.", day)
-        return f"{message} {left}"
-
     def _save_report(self, values):
         """Write what the report says so far, on a new visit if there is none."""
         if values and not isinstance(values, dict):
@@ -903,83 +674,6 @@ class KeyAccountVisit(models.Model):
         said = [self.ids, self.env.uid, clock.get_today(self.env.company), values]
         text = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def _log_report(self, values, key):
-        """Return the visit with what the report says, made unless the same report came
-        before."""
-        known = key and self.sudo().search([("report_key", "=", key)])
-        if known:
-            return known.with_env(self.env)
-        values = {"state": "done", **values}
-        if mode := values.get("mode"):
-            values["track"] = self._get_track(mode, values.get("track", "visit"))
-        visit = self.create(values)
-        try:
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
-                visit.sudo().report_key = key
-        except psycopg2.errors.UniqueViolation as error:
-            # The same report comes at this moment: once more, when it is there.
-            raise ConcurrencyError(str(error)) from error
-        return visit
-
-    def _is_logged_otherwise(self, values):
-        """Return whether the customer was called where the dialog of *Log Visit* opened
-        with a visit that is due, or the other way round."""
-        mode = values.get("mode")
-        return (
-            self.env.context.get(LOGGED)
-            and len(self) == 1
-            and bool(mode)
-            and self.state == "planned"
-            and self._get_track(mode) != self._get_track(self.mode)
-        )
-
-    def _log_apart(self, values, key):
-        """Log what was done instead of the planned visit, which stays as it was. All
-        that was noted so far is about what took place.
-
-        :return: the logged visit
-        """
-        self.check_access("write")
-        self._check_reportable()
-        known = key and self.sudo().search([("report_key", "=", key)])
-        if known:
-            return known.with_env(self.env)
-        mode, files = self.mode, self.attachment_ids
-        self.write(values)
-        said = {
-            name: self._fields[name].convert_to_write(self[name], self)
-            for name in sorted(REPORT_FIELDS - PLANNED_FIELDS)
-            if self[name]
-        }
-        visit = self._log_report(
-            {
-                **said,
-                "company_id": self.company_id.id,
-                "date_visited": self.date_visited,
-                "lead_id": self.lead_id.id,
-                "mode": self.mode,
-                "partner_id": self.partner_id.id,
-            },
-            key,
-        )
-        # sudo: what was written above as the user
-        planned = self.sudo()
-        visit.sudo().next_step_id = planned.next_step_id
-        planned.commitment_ids.visit_id = visit.sudo()
-        visit.sudo().commitment_ids._create_activities()
-        (self.attachment_ids - files).sudo().res_id = visit.id
-        (self | visit).invalidate_recordset(["attachment_ids"])
-        planned.write(
-            {
-                **dict.fromkeys(REPORT_FIELDS - PLANNED_FIELDS, False),
-                "contact_ids": [Command.clear()],
-                "date_done": False,
-                "mode": mode,
-                "next_step_id": False,
-            }
-        )
-        return visit
 
     def _take_over(self):
         """Note who made the visit, if it isn't its salesperson."""
@@ -1031,38 +725,6 @@ class KeyAccountVisit(models.Model):
         self._restore_draft()
         self.commitment_ids._create_activities()
         self.env["key.account.settlement"]._settle_late(self)
-
-    def action_log(self):
-        """Open the report of a visit that wasn't planned; its customer is chosen
-        there."""
-        return self._get_log_action()
-
-    @api.readonly
-    @api.model
-    def get_log_customers(self):
-        """Return the user's own customers whose next visit comes first: one of them is
-        likely to be the one of a visit that nobody had planned.
-
-        :return: ``[{"id", "name", "city"}]``
-        :raise AccessError: outside sales
-        """
-        self.check_access("create")
-        accounts = self.env["key.account"].search(
-            Domain("company_id", "=", self.env.company._get_key_account_home().id)
-            & Domain("user_id", "=", self.env.uid)
-            & Domain("is_lost", "=", False)
-            & Domain("partner_id.active", "=", True),
-            order="next_visit_date, id",
-            limit=LOG_CUSTOMERS,
-        )
-        return [
-            {
-                "id": partner.id,
-                "name": partner.display_name,
-                "city": partner.city or "",
-            }
-            for partner in accounts.partner_id
-        ]
 
     @api.readonly
     @api.model
@@ -1139,106 +801,6 @@ class KeyAccountVisit(models.Model):
             **values,
         }
 
-    @api.model
-    def _get_log_action(self, partner=None, lead=None):
-        """Open the report of a visit that just took place.
-
-        A planned visit of the user's that is due today, overdue or as early as the
-        cadence allows is the one to report: it would otherwise remain. If there is
-        none, it is the call that is due.
-        """
-        self.check_access("create")
-        account = (partner or self.env["res.partner"]).commercial_partner_id
-        if account and not account.active:
-            raise UserError(
-                self.env._(
-                    "%s is archived: restore the customer before you log a visit.",
-                    account.display_name,
-                )
-            )
-        if account or lead:
-            due = self._find_due(account, lead, self.env.company)
-            if visit := due.sorted("track", reverse=True)[:1]:
-                return {**visit.action_open_report(), "context": {LOGGED: True}}
-        return self._get_report_action(
-            {
-                "name": self.env._("Log Visit"),
-                "context": {
-                    "default_partner_id": account.id,
-                    "default_lead_id": lead.id if lead else False,
-                    "default_state": "done",
-                    "default_track": "visit",
-                },
-            }
-        )
-
-    @api.model
-    def _find_due(self, account, lead, company):
-        """Return the user's planned visit and call to a customer, or a lead without
-        one, that are due today, overdue or as early as the cadence allows."""
-        domain = Domain("partner_id", "=", account.id)
-        if not account:
-            domain &= Domain("lead_id", "=", lead.id)
-        planned = self.search(
-            domain
-            & Domain("company_id", "=", company.id)
-            & Domain("state", "=", "planned")
-            & Domain("track", "in", ["visit", "contact"])
-            & Domain("user_id", "in", [self.env.uid, False])
-        )
-        today = clock.get_today(company, self.env.user)
-        return planned.filtered(lambda visit: visit._get_earliest_day() <= today)
-
-    @api.onchange("mode", "partner_id")
-    def _onchange_logged(self):
-        """Show the objective of the planned visit that the logged one turns out to
-        be."""
-        account = self.partner_id.commercial_partner_id
-        if self._origin or self.state != "done" or not account:
-            return
-        track = self._get_track(self.mode)
-        due = self._find_due(account, self.lead_id, self.company_id)
-        self.objective = due.filtered(lambda visit: visit.track == track).objective
-
-    def _get_next_notification(self, message, warning=None):
-        """Tell the rep when the next visit is; the dialog closes.
-
-        :param str message: what was done
-        :param str warning: what wasn't
-        """
-        follower = self.env["key.account.settlement"]._get_planned(self).get(self.id)
-        is_call = self.track == "contact"
-        params = {
-            "type": "warning" if warning else "success",
-            "next": {"type": "ir.actions.act_window_close"},
-        }
-        if follower and not follower._filter_within_reach():
-            following = self.env._(
-                "The next visit is planned by %s.", follower.user_id.name
-            )
-        elif follower:
-            following = (
-                self.env._("Next call: %s") if is_call else self.env._("Next visit: %s")
-            )
-            params["links"] = [
-                {
-                    "label": clock.format_day(
-                        self.env, follower.date_planned, weekday=True
-                    ),
-                    "url": f"/odoo/customer-visits/{follower.id}",
-                }
-            ]
-        elif is_call:
-            following = self.env._("No next call is planned.")
-        else:
-            following = self.env._("No next visit is planned.")
-        params["message"] = " ".join(filter(None, [message, warning, following]))
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": params,
-        }
-
     # -------------------------------------------------------------------------
     # What came of it, in words
     # -------------------------------------------------------------------------
@@ -1269,15 +831,3 @@ class KeyAccountVisit(models.Model):
         ):
             if feedback.strip() not in (visit.feedback or ""):
                 visit.feedback = "\n".join(filter(None, [visit.feedback, feedback]))
-
-    def _get_earliest_day(self):
-        """Return the first day on which the planned visit counts as made: as early as
-        the cadence allows."""
-        tolerance = timedelta(0)
-        if self.date_due and self.date_latest:
-            tolerance = max(tolerance, self.date_latest - self.date_due)
-        return self.date_planned - tolerance
-
-    # -------------------------------------------------------------------------
-    # Hand-over
-    # -------------------------------------------------------------------------

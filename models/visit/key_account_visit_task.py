@@ -73,9 +73,11 @@ class KeyAccountVisitTask(models.AbstractModel):
             return
         days = self._get_follow_up_days(visits)
         visits = visits.filtered(lambda visit: days[visit.id])
-        activity_type = self.env.ref(
-            "mail.mail_activity_data_call", raise_if_not_found=False
-        ) or self.env.ref("mail.mail_activity_data_todo")
+        # not ref: it would ask the database whether the type exists
+        find = self.env["ir.model.data"]._xmlid_to_res_id
+        activity_type_id = find("mail.mail_activity_data_call") or find(
+            "mail.mail_activity_data_todo", raise_if_not_found=True
+        )
         self.env["mail.activity"]._create_for_visits(
             "follow_up",
             [
@@ -83,7 +85,7 @@ class KeyAccountVisitTask(models.AbstractModel):
                     "document": visit._get_document(),
                     "company": visit.company_id,
                     "key_account_visit_id": visit.id,
-                    "activity_type_id": activity_type.id,
+                    "activity_type_id": activity_type_id,
                     "summary": visit.with_context(
                         lang=visit.user_id.lang or self.env.lang
                     ).env._("Thank and recap: %s", visit.name),

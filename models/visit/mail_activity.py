@@ -138,8 +138,6 @@ class MailActivity(models.Model):
 
         :raise UserError: if somebody doesn't work in sales, or in the company
         """
-        if not vals.get("user_id"):
-            return
         user = self.env["res.users"].browse(vals["user_id"])
         given = self.sudo().filtered(
             lambda activity: activity.key_account_role and activity.user_id != user
@@ -165,7 +163,7 @@ class MailActivity(models.Model):
         :raise UserError: if ``vals`` names another one
         """
         named = {"res_id", "res_model", "res_model_id"} & vals.keys()
-        for activity in self.sudo().filtered("key_account_role") if named else ():
+        for activity in self.sudo().filtered("key_account_role"):
             stays = {
                 "res_id": activity.res_id,
                 "res_model": activity.res_model,
@@ -180,30 +178,6 @@ class MailActivity(models.Model):
                     )
                 )
 
-    def _filter_others_visits(self):
-        """Return the activities of visits that aren't the user's to handle: those that
-        the record rule hides, and those that somebody else is to do about a visit that
-        the user may not write."""
-        # sudo: what an activity is to a visit isn't for everybody
-        flagged = self.sudo().filtered("key_account_role").sudo(self.env.su)
-        if not flagged:
-            return flagged
-        hidden = flagged._check_access("read")
-        hidden = hidden[0] if hidden else flagged.browse()
-        others = (
-            (flagged - hidden)
-            .sudo()
-            .filtered(lambda activity: activity.user_id != self.env.user)
-        )
-        visits = others.key_account_visit_id.sudo(self.env.su)
-        writable = visits._filtered_access("write").ids
-        return hidden | others.filtered(
-            lambda activity: (
-                activity.key_account_visit_id
-                and activity.key_account_visit_id.id not in writable
-            )
-        ).sudo(self.env.su)
-
     def _filter_key_account_role(self, role):
         # sudo: whoever may write the activity
         return (
@@ -217,6 +191,22 @@ class MailActivity(models.Model):
         # are read together, also when their activities are gone.
         visits = self.sudo().key_account_visit_id
         return visits.browse(visits.ids)
+
+    def _get_followed(self):
+        """Return the visits and the commitments that the activities are."""
+        visits = self._filter_key_account_role("visit")._get_key_account_visits()
+        return visits, self._get_key_account_commitments()
+
+    def _carry_to_visits(self, visits, vals):
+        """Do with visits and commitments what was done with their activities.
+
+        :param visits: those of the activities that are visits
+        :param dict vals: what was written
+        """
+        if visits:
+            visits._get_key_account_visits()._write_from_activities(vals)
+        if commitments := self._get_key_account_commitments():
+            commitments._write_from_activities(vals)
 
     def _get_key_account_commitments(self):
         commitments = self.env["key.account.commitment"].sudo()

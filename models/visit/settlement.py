@@ -53,8 +53,8 @@ class KeyAccountSettlement(models.AbstractModel):
     def _settle_done(self, visits):
         """Settle what was missed when planned visits were done."""
         if visits:
-            others = self._find(visits, ("missed",))
-            self._settle_missed(Event.DONE, visits, others)
+            if others := self._find(visits, ("missed",)):
+                self._settle_missed(Event.DONE, visits, others)
 
     @api.model
     def _settle_logged(self, visits):

@@ -11,6 +11,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import SQL, mute_logger
 
 from ...models.account import clock
+from ...models.account.trial import trial
 from ...models.relationship import measures
 from ..common import SALES, TODAY, KeyAccountCommon
 
@@ -1178,6 +1179,17 @@ class TestLadder(RelationshipCommon):
         self.preferred.name = "They like us"
         card.invalidate_recordset()
         self.assertEqual(card.relationship_gap_text, "Missing: They like us")
+
+    def test_tried_criterion(self):
+        """What is tried with criteria is forgotten with the trial."""
+        kept = self._create_criterion(name="Kept")
+        with trial(self.env):
+            kept.name = "Tried"
+            tried = self._create_criterion(name="New")
+            self.assertEqual(self.Criterion._get_criteria(self.company), kept | tried)
+            self.assertEqual(self.Criterion._get_names()[kept.id], "Tried")
+        self.assertEqual(self.Criterion._get_criteria(self.company), kept)
+        self.assertEqual(self.Criterion._get_names()[kept.id], "Kept")
 
     def test_set_based(self):
         """One account or many: the same number of statements."""

@@ -8,14 +8,18 @@ const nextWeek = [
     },
 ];
 
+// The cell of a weekday, Monday first, and what drops a card there
+const onDay = (day) => `tr:has(.o_week_board_card) td:eq(${day})`;
+const cardOn = (day) => `${onDay(day)} .o_week_board_card:contains('Tour Customer')`;
+const dropOn = (day) => `drag_and_drop(${onDay(day)} .o_week_board_group)`;
+
 registry.category("web_tour.tours").add("key_account_week_board", {
     steps: () => [
         ...nextWeek,
         {
             content: "Drag the visit from Monday to Tuesday",
-            trigger:
-                "tr:has(.o_week_board_card) td:eq(0) .o_week_board_card:contains('Tour Customer')",
-            run: "drag_and_drop(tr:has(.o_week_board_card) td:eq(1) .o_week_board_group)",
+            trigger: cardOn(0),
+            run: dropOn(1),
         },
         {
             content: "It is there, as moved by hand",
@@ -25,7 +29,7 @@ registry.category("web_tour.tours").add("key_account_week_board", {
         {
             content: "Drag the backlog onto Monday",
             trigger: ".o_week_board_side .o_week_board_card:contains('Tour Backlog')",
-            run: "drag_and_drop(tr:has(.o_week_board_card) td:eq(0) .o_week_board_group)",
+            run: dropOn(0),
         },
         {
             content: "It is planned",
@@ -38,13 +42,11 @@ registry.category("web_tour.tours").add("key_account_week_board", {
         },
         {
             content: "Drag the first one further, by mistake",
-            trigger:
-                "tr:has(.o_week_board_card) td:eq(1) .o_week_board_card:contains('Tour Customer')",
-            run: "drag_and_drop(tr:has(.o_week_board_card) td:eq(2) .o_week_board_group)",
+            trigger: cardOn(1),
+            run: dropOn(2),
         },
         {
-            trigger:
-                "tr:has(.o_week_board_card) td:eq(2) .o_week_board_card:contains('Tour Customer')",
+            trigger: cardOn(2),
         },
         {
             content: "And undo it",
@@ -53,8 +55,7 @@ registry.category("web_tour.tours").add("key_account_week_board", {
             run: "click",
         },
         {
-            trigger:
-                "tr:has(.o_week_board_card) td:eq(1) .o_week_board_card:contains('Tour Customer')",
+            trigger: cardOn(1),
         },
     ],
 });
