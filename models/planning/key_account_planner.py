@@ -62,9 +62,18 @@ class KeyAccountPlanner(models.AbstractModel):
         :param attempts: see :class:`..account.attempts.Attempts`
         :return: whether all is planned; False: there was no time
         """
+        self._prepare_night(company, attempts)
+        if self._plan_agendas(company, attempts) is None:
+            return False
+        self._end_night(company, attempts)
+        return True
+
+    @api.model
+    def _prepare_night(self, company, attempts):
+        """Bring what is due, and what is planned, up to date before more is planned;
+        see :meth:`_plan_night`."""
         self = self.sudo()
         revision = self.env["key.account.plan.revision"]
-        values = self.env["key.account.plan.values"]
         # what no event told of: a team's lead, a change in SQL
         attempts(self.env["key.account.due"]._refresh, company, planning=True)
         attempts(self.env["key.account.target"]._freeze, company)
@@ -79,16 +88,40 @@ class KeyAccountPlanner(models.AbstractModel):
             after = 0
             while after is not None:
                 after = attempts(revise, company, after=after)
-        plans = attempts(self._get_plans, company, TRACK_KEYS)
+
+    @api.model
+    def _get_salespeople(self, company):
+        """Return the ids of the users for whom something waits, and None for nobody:
+        whom to plan for one by one with :meth:`_plan_agendas`."""
+        candidates = self.env["key.account.plan.candidates"].sudo()
+        return [*candidates._get_users(company).ids, None]
+
+    @api.model
+    def _plan_agendas(self, company, attempts, salespeople=None):
+        """Plan what is due; see :meth:`_plan_night`. One salesperson's days are no
+        other one's: whoever plans for some at a time plans the same.
+
+        :param salespeople: ids of the users to plan for, None among them stands for
+            nobody; default: all, and nobody
+        :return: the values of visits to those whom somebody was working on all the
+            time; None: there was no time
+        """
+        self = self.sudo()
+        values = self.env["key.account.plan.values"]
+        plans = attempts(self._get_plans, company, TRACK_KEYS, salespeople=salespeople)
         for _ in range(NIGHT_ROUNDS):
             busy = []
             for batch in split_every(NIGHT_BATCH, plans):
                 busy += attempts(values._create_free, company, batch)
                 if not attempts.has_time:
-                    return False
+                    return None
             plans = busy
-        attempts(self.env["key.account.escalation"]._escalate, company)
-        return True
+        return plans
+
+    @api.model
+    def _end_night(self, company, attempts):
+        """Do what follows when everybody's visits are planned."""
+        attempts(self.sudo().env["key.account.escalation"]._escalate, company)
 
     @api.model
     def _plan_now(self, partners, company):
@@ -210,6 +243,7 @@ class KeyAccountPlanner(models.AbstractModel):
         lead_ids=None,
         today=None,
         horizon=True,
+        salespeople=None,
     ):
         """Return the values of the visits to plan, and note why what is due in the
         horizon has no day. Who is asked for is what :class:`key.account.due` says.
@@ -217,13 +251,17 @@ class KeyAccountPlanner(models.AbstractModel):
         :param partner_ids: accounts to plan for; None: all
         :param lead_ids: leads without account to plan for; None: all
         :param horizon: when False, plan whatever is due, however far away
+        :param salespeople: where all accounts and leads are planned, see
+            :meth:`_plan_agendas`
         """
         self.env.flush_all()
         agendas = None
         if partner_ids is None and lead_ids is None:
-            self.env["key.account.due"]._log_invalid(company)
+            if salespeople is None or None in salespeople:
+                # once
+                self.env["key.account.due"]._log_invalid(company)
             days, agendas, todays, closed = self._choose_days_for_all(
-                company, tracks, today
+                company, tracks, today, salespeople
             )
         else:
             scope = self.env["key.account.due"]._get_scope_sql(partner_ids, lead_ids)
@@ -313,17 +351,25 @@ class KeyAccountPlanner(models.AbstractModel):
         return slots
 
     @api.model
-    def _choose_days_for_all(self, company, tracks, today=None):
+    def _choose_days_for_all(self, company, tracks, today=None, salespeople=None):
         """Return {id of a row of what is due: its day}; the agendas and today's days
         of the salespersons, and the rows whose customers don't receive when there is
         room, by which is noted why the others have none. It looks
         at as many of each salesperson, load and interval as there is room for, the
         earliest due first: whatever comes behind them can neither have a day nor take
-        one from others."""
+        one from others.
+
+        :param salespeople: see :meth:`_plan_agendas`
+        """
         candidates = self.env["key.account.plan.candidates"]
         agenda_model = self.env["key.account.agenda"]
-        users = candidates._get_users(company)
+        is_whole = salespeople is None
+        if is_whole:
+            salespeople = self._get_salespeople(company)
+        users = self.env["res.users"].browse(filter(None, salespeople))
         todays = agenda_model._get_todays(company, users, today)
+        if None not in salespeople:
+            del todays[None]
         horizon_days = timedelta(days=company.key_account_horizon_days)
         groups = candidates._get_groups(
             {
@@ -331,7 +377,7 @@ class KeyAccountPlanner(models.AbstractModel):
                 for user_id, day in todays.items()
             }
         )
-        if not groups:
+        if is_whole and not groups:
             return {}, None, None, []
         routed = any(group.on_route for group in groups)
         end = max(todays.values()) + horizon_days

@@ -205,8 +205,7 @@ class KeyAccountNight(models.Model):
         :return: the visits planned
         :raise UserError: if the job, or somebody else, is at it
         """
-        job = self.env.ref("crm_key_account.ir_cron_tiering", raise_if_not_found=False)
-        if job and not job.sudo().try_lock_for_update(allow_referencing=True):
+        if self._is_running(company):
             raise UserError(
                 self.env._(
                     "Customers are being tiered and visits planned at the moment: look "
@@ -215,6 +214,13 @@ class KeyAccountNight(models.Model):
             )
         self.env["key.account.policy"].sudo()._run_companies(company)
         return self.env["key.account.planner"]._generate(company=company)
+
+    @api.model
+    def _is_running(self, company):
+        """Return whether the job is at it; else it doesn't begin before the end of this
+        transaction."""
+        job = self.env.ref("crm_key_account.ir_cron_tiering", raise_if_not_found=False)
+        return bool(job) and not job.sudo().try_lock_for_update(allow_referencing=True)
 
     def _finish(self, phase):
         self.phases = _sort_phases(set(self.phases) - {phase})
@@ -234,7 +240,7 @@ class KeyAccountNight(models.Model):
                 "error": (str(error).strip() or type(error).__name__)[:500],
             }
         )
-        self.env.ref("crm_key_account.ir_cron_tiering")._trigger(self.date_retry)
+        self._call_again()
         administrators = self.company_id._get_key_account_administrators()
         for user in administrators - self.activity_ids.user_id:
             texts = self.with_context(lang=user.lang).env
@@ -248,6 +254,9 @@ class KeyAccountNight(models.Model):
                 ),
                 user_id=user.id,
             )
+
+    def _call_again(self):
+        self.env.ref("crm_key_account.ir_cron_tiering")._trigger(self.date_retry)
 
     def _note_success(self, _error=None):
         """Forget what went wrong before, once all is done."""

@@ -1,5 +1,6 @@
 from . import test_assignment
 from . import test_busy_hours
+from . import test_by_salesperson
 from . import test_concurrency
 from . import test_deputies
 from . import test_due
