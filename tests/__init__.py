@@ -6,6 +6,7 @@ from . import test_core_overrides
 from . import test_features
 from . import test_demo
 from . import test_forms
+from . import test_fuzz
 from . import test_hoot
 from . import test_migrations
 from . import test_rights

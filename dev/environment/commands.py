@@ -15,6 +15,7 @@ from . import (
     companions,
     core_tests,
     databases,
+    fuzz,
     odoo,
     postgres,
     python,
@@ -213,6 +214,12 @@ def chaos(_options):
         return make_chaos(found, kills)
 
 
+def fuzz_(_options):
+    """Random sequences of what people do; ARGS= says how many."""
+    with environment() as found:
+        return fuzz.run(found)
+
+
 def _in_front(command, env, stdin=None):
     """Run a command with our own input and output, and give its exit code.
 
@@ -385,3 +392,4 @@ COMMANDS = {
 }
 COMMANDS["core-tests"] = core
 COMMANDS["companions"] = companions_
+COMMANDS["fuzz"] = fuzz_
