@@ -214,6 +214,8 @@ OTHER_METHODS = {
     ("key.account.assignment", "action_open_partner"): "portal internal own",
     ("key.account.policy", "action_view_changes"): "portal internal other branch",
     ("key.account.cadence", "web_resequence"): "portal internal own all other branch",
+    # of the reader's companies, in each of a shared contact
+    ("res.partner", "action_export_key_account_data"): "portal internal own all",
 }
 # Core's, with steps of ours before or after: core says who may.
 CORE_METHODS = {

@@ -36,3 +36,5 @@ from . import key_account_loss
 from . import partner_merge
 from . import res_partner
 from . import settlement
+from . import key_account_privacy
+from . import key_account_retention

@@ -76,6 +76,7 @@ class KeyAccountNight(models.Model):
                 attempts.remaining -= 1
             if not attempts.has_time:
                 break
+        self.env["key.account.retention"]._run(attempts)
         # what failed, or had no time, stays: never "fully done" then
         self.env["ir.cron"]._commit_progress(remaining=attempts.remaining)
         _logger.info(

@@ -14,3 +14,11 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.key_account_check_in_months",
         readonly=False,
     )
+    key_account_note_months = bounds.Integer(
+        related="company_id.key_account_note_months",
+        readonly=False,
+    )
+    key_account_judgement_months = bounds.Integer(
+        related="company_id.key_account_judgement_months",
+        readonly=False,
+    )
