@@ -25,11 +25,14 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 STORE = CHECKOUT / "static/description"
 GUIDES = CHECKOUT / "docs/images"
 DESKTOP = (1366, 800)
+# With the whole of a map, of a tab
+TALL = (1366, 1010)
+TALLER = (1366, 1290)
 PHONE = (390, 844)
 # Of the cover in the store, which shows it half as large, and of the icon
 COVER = (1200, 600)
 ICON = (256, 256)
-PATIENCE = 90
+PATIENCE = 300
 # Charts and sheets move for a moment
 SETTLE = 1.5
 MY_DAY, BRIEF, REPORT = "my_day", "brief", "report"
@@ -95,22 +98,24 @@ def choose_shots(server):
         Shot(
             "buying_center",
             "kate",
-            f"/odoo/contacts/{kestrel}",
+            f"/odoo/res.partner/{kestrel}",
             ".o_form_view",
             (tab % "buying_center",),
             folder=STORE,
+            size=TALL,
         ),
         Shot(
             "customer",
             "admin",
-            f"/odoo/contacts/{brightwater}",
+            f"/odoo/res.partner/{brightwater}",
             ".o_form_view",
             (tab % "key_account",),
+            size=TALLER,
         ),
         Shot(
             "evidence",
             "kate",
-            f"/odoo/contacts/{kestrel}",
+            f"/odoo/res.partner/{kestrel}",
             ".o_form_view",
             (
                 tab % "key_account",
@@ -126,7 +131,13 @@ def choose_shots(server):
             ".o_kanban_record",
             (no_filter,),
         ),
-        Shot("policy", "admin", f"/odoo/tiering-policies/{policy}", ".o_form_view"),
+        Shot(
+            "policy",
+            "admin",
+            f"/odoo/tiering-policies/{policy}",
+            ".o_form_view",
+            size=TALL,
+        ),
         Shot("portfolio", "helen", "/odoo/key-account-portfolio", "canvas"),
         Shot(
             "visit_figures",
@@ -317,16 +328,18 @@ def browsing(chromium):
 def write_fonts(folder):
     """CSS that gives Odoo's pages a font, the same on each machine.
 
-    Odoo asks for what the user's system has, first of it "Segoe UI".
+    Odoo asks for what the user's system has, first of it "Segoe UI"; its charts for
+    "Helvetica Neue".
     """
     rules = []
     for name, weight in (("Regular", 400), ("SemiBold", 600), ("Bold", 700)):
         for path in sorted(Path(folder).rglob(f"OpenSans-{name}.ttf"))[:1]:
             data = _data_url(path.read_bytes(), "font/ttf")
-            rules.append(
-                '@font-face { font-family: "Segoe UI"; '
-                f"font-weight: {weight}; src: url({data}) }}"
-            )
+            rules += [
+                f'@font-face {{ font-family: "{family}"; font-weight: {weight}; '
+                f"src: url({data}) }}"
+                for family in ("Segoe UI", "Helvetica Neue")
+            ]
     return "\n".join(rules)
 
 
@@ -374,10 +387,14 @@ def _settle(browser, shot):
     )
 
 
-def put(path, picture):
-    """Write a picture, in 256 colours if one hardly sees the difference."""
+def put(path, picture, colors=256):
+    """Write a picture; of screens one hardly sees how few colours it has.
+
+    :param colors: how many; None for all
+    """
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image = image.quantize(256, dither=Image.Dither.NONE)
+    if colors:
+        image = image.quantize(colors, dither=Image.Dither.NONE)
     image.save(path, optimize=True)
     print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size // 1000} kB", flush=True)
 
@@ -396,7 +413,8 @@ PHONES = """
     img { border: 1px solid #d8dadd; border-radius: 12px; width: 390px }
 """
 COVER_STYLE = """
-    body { background: linear-gradient(135deg, #875a7b, #5b3f55); color: #fff }
+    body { height: 600px; background: linear-gradient(135deg, #875a7b, #5b3f55) }
+    h1, p { color: #fff }
     h1 { position: absolute; left: 56px; top: 40px; margin: 0; font-size: 52px }
     p { position: absolute; left: 56px; top: 112px; margin: 0; font-size: 25px }
     .icon { position: absolute; right: 56px; top: 36px; width: 112px }
@@ -433,7 +451,7 @@ def compose(browser, fonts, taken):
         f'<img class="phone" src="{_data_url(taken[BRIEF])}">'
     )
     page = PAGE.format(fonts=fonts, style=COVER_STYLE, body=body)
-    put(STORE / "main_screenshot.png", browser.take_html(page, COVER))
+    put(STORE / "main_screenshot.png", browser.take_html(page, COVER), None)
 
 
 def main(url, chromium, fonts):
