@@ -14,7 +14,7 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos fuzz uninstall dist lock setup clean
+.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos fuzz uninstall page pictures dist lock setup clean
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
@@ -31,6 +31,8 @@ help:
 	@echo 'make chaos          nights and users while servers are killed; ARGS=100 kills'
 	@echo "make fuzz           random sequences of what people do (ARGS='seed=1 minutes=60')"
 	@echo 'make uninstall      beside many other addons: labels that clash, what is left'
+	@echo "make page           the page of the Apps store, from the README"
+	@echo 'make pictures       the pictures of README, guides and store, on a demo of their own'
 	@echo 'make dist           the wheel odoo-addon-crm_key_account'
 	@echo 'make lock           choose new versions of the Python packages'
 	@echo 'make clean          stop what runs, remove what the others made'
@@ -40,5 +42,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test core-tests companions shell walk i18n lint format bench chaos fuzz uninstall dist lock clean:
+setup run test core-tests companions shell walk i18n lint format bench chaos fuzz uninstall page pictures dist lock clean:
 	$(ENV) $@

@@ -110,6 +110,7 @@
         "demo/key_account_plan_demo.xml",
         "demo/res_partner_place_demo.xml",
     ],
+    "images": ["static/description/main_screenshot.png"],
     "uninstall_hook": "uninstall_hook",
     "assets": {
         "web.assets_backend": [

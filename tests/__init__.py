@@ -9,6 +9,7 @@ from . import test_forms
 from . import test_fuzz
 from . import test_hoot
 from . import test_migrations
+from . import test_page
 from . import test_rights
 from . import test_rights_table
 from . import test_stock_screens

@@ -8,6 +8,8 @@ from . import apt, base
 from .base import BIN, HOME, Failure, is_made, output, step
 
 PREFIX = HOME / "chromium"
+# For pictures: about as wide as what Windows and macOS have
+FONT_PACKAGE = "fonts-open-sans"
 # The names that Odoo's test browser looks for
 NAMES = ("google-chrome", "chromium", "chromium-browser", "google-chrome-stable")
 # With fonts, so that text has a width and screenshots can be read
@@ -63,6 +65,25 @@ def make_chromium():
     new.chmod(0o755)
     _check(new)
     new.rename(wrapper)
+
+
+def find_chromium():
+    """The browser that make_chromium() found or fetched."""
+    path = base.environ()["PATH"]
+    return next(filter(None, (shutil.which(name, path=path) for name in NAMES)))
+
+
+def make_fonts():
+    """A folder with the fonts of the pictures."""
+    folder = HOME / "fonts"
+    made = base.stamp_of(FONT_PACKAGE)
+    if not is_made(folder, made):
+        hint = f"the font of the pictures, {FONT_PACKAGE}, is fetched with it."
+        apt.need_apt(hint)
+        step("Fetching the font of the pictures")
+        with base.made_aside(folder, made) as aside:
+            apt.machine().unpack([FONT_PACKAGE], aside, f"apt can't fetch {hint}")
+    return folder
 
 
 def _check(program: Path):

@@ -21,6 +21,7 @@ from . import (
     python,
     testing,
 )
+from . import page as pages
 from . import uninstall as uninstalling
 from .base import ADDON, CHECKOUT, HOME, Failure, say, step
 from .chaos import make_chaos
@@ -78,29 +79,36 @@ def run(_options):
     with environment() as found:
         with making_databases():
             databases.make(found, databases.DEMO)
-        step("Starting Odoo")
         log = base.new_log("run")
-        with open(log, "a") as file:
-            server = subprocess.Popen(
-                [*found.command, "-d", databases.DEMO, f"--http-port={port}"]
-                + [f"--db-filter=^{databases.DEMO}$"],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=found.environ(),
-                cwd=HOME,
-                # Ctrl-C reaches us alone, and we end the server in order
-                start_new_session=True,
-            )
-        try:
-            url = f"http://localhost:{port}"
-            _wait_for(url, server, log)
+        with _serving(found, databases.DEMO, port, log) as (server, url):
             say(WELCOME.format(url=url, log=log))
             server.wait()
             raise Failure(f"Odoo ended by itself: see the end of {log}.")
-        finally:
-            step("Stopping Odoo")
-            _end(server)
+
+
+@contextmanager
+def _serving(found, database, port, log):
+    """Odoo on a database, until this ends; give its process and address."""
+    step("Starting Odoo")
+    with open(log, "a") as file:
+        server = subprocess.Popen(
+            [*found.command, "-d", database, f"--http-port={port}"]
+            + [f"--db-filter=^{database}$"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=found.environ(),
+            cwd=HOME,
+            # Ctrl-C reaches us alone, and we end the server in order
+            start_new_session=True,
+        )
+    try:
+        url = f"http://localhost:{port}"
+        _wait_for(url, server, log)
+        yield server, url
+    finally:
+        step("Stopping Odoo")
+        _end(server)
 
 
 def _wait_for(url, server, log):
@@ -284,6 +292,48 @@ def _make_checkers():
 
 
 # ---------------------------------------------------------------------------
+# make page, make pictures
+# ---------------------------------------------------------------------------
+def page(_options):
+    """The page of the Apps store, from the README."""
+    target = CHECKOUT / pages.PICTURES / "index.html"
+    try:
+        target.write_text(pages.render((CHECKOUT / "README.md").read_text()))
+    except ValueError as error:
+        raise Failure(f"README.md: {error}.") from None
+    say(f"{target}")
+
+
+def pictures(_options):
+    """The pictures of README, guides and store, on demo data made anew."""
+    name = databases.PICTURES
+    with environment(chromium=True) as found:
+        fonts = browser.make_fonts()
+        with making_databases():
+            databases.make(found, name, fresh=True)
+        try:
+            what = "running the first night"
+            databases.run_odoo(found, name, [], what, "night", NIGHT)
+            log = base.new_log("pictures")
+            with _serving(found, name, base.free_port(), log) as (_server, url):
+                step("Taking the pictures")
+                program = browser.find_chromium()
+                script = base.DEV / "pictures.py"
+                return _in_front(
+                    [python.PYTHON, script, url, program, fonts], base.environ()
+                )
+        finally:
+            databases.drop(name)
+
+
+# As everybody sees the demo from its second day on
+NIGHT = """
+env["key.account.night"]._cron_night()
+env.cr.commit()
+"""
+
+
+# ---------------------------------------------------------------------------
 # make dist, make clean, make lock
 # ---------------------------------------------------------------------------
 def dist(_options):
@@ -384,6 +434,8 @@ COMMANDS = {
         bench,
         chaos,
         uninstall,
+        page,
+        pictures,
         dist,
         clean,
         setup,

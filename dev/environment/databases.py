@@ -16,6 +16,8 @@ DEMO = "key_account_demo"
 TEST = "key_account_test"
 # A copy of TEST, for the runner that runs at the same time
 TEST_RUNNER = "key_account_test_runner"
+# Made anew for `make pictures`, and dropped
+PICTURES = "key_account_pictures"
 # What the addon builds on and what people use it with; slow, so it is done once
 MODULES = "crm,sale_crm,sale_margin,sale_management,contacts"
 # Endings of what an update of the addon reads, and folders that it doesn't: assets are

@@ -1,10 +1,11 @@
 from datetime import date
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from lxml import html
 
 from odoo import Command
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ..common import SALES, KeyAccountCommon
@@ -238,3 +239,35 @@ class TestProfile(ProfileCommon):
             REPORT, self.own.ids
         )
         self.assertIn("mars", content.decode())
+
+    def test_on_paper(self):
+        """What wkhtmltopdf is given: room for one line above, columns that don't touch,
+        parts that stay on one page."""
+        reports = self._as(self.env["ir.actions.report"], self.rep)
+        content, _type = reports._render_qweb_html(
+            REPORT, self.own.ids, {"report_type": "pdf"}
+        )
+        *_rest, arguments = reports._get_report(REPORT)._prepare_html(
+            content.decode(), report_model="res.partner"
+        )
+        self.assertLess(int(arguments["data-report-margin-top"]), 30)
+        page = html.document_fromstring(content.decode())
+        columns = page.xpath("//div[contains(@class, 'col-6')]")
+        self.assertTrue(columns)
+        for column in columns:
+            self.assertRegex(column.get("class"), "p[es]-3", column.get("name"))
+        for name in ("trade", "visits", "plan"):
+            [part] = page.xpath(f"//div[@name='{name}']")
+            self.assertIn("page-break-inside: avoid", part.get("style"), name)
+
+    def test_without_wkhtmltopdf(self):
+        """Odoo's own message says what is missing."""
+        reports = self._as(self.env["ir.actions.report"], self.rep)
+        reports = reports.with_context(force_report_rendering=True)
+        with (
+            patch.object(
+                type(reports), "get_wkhtmltopdf_state", lambda _self: "install"
+            ),
+            self.assertRaisesRegex(UserError, "Unable to find Wkhtmltopdf"),
+        ):
+            reports._render_qweb_pdf(REPORT, self.own.ids)
