@@ -7,7 +7,7 @@ import psycopg2.errors
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, ConcurrencyError, UserError, ValidationError
 from odoo.fields import Command, Domain
-from odoo.tools import format_date, mute_logger
+from odoo.tools import mute_logger
 
 from ...engine import cadence as engine
 from ..account import bounds, clock, features
@@ -286,8 +286,8 @@ class KeyAccountVisit(models.Model):
             if day and not visit.next_step:
                 raise ValidationError(
                     self.env._(
-                        "The reminder on %s has no words: say what comes next.",
-                        format_date(self.env, day),
+                        "The reminder on %s has no words: name the next step.",
+                        clock.format_day(self.env, day),
                     )
                 )
             if commitment.state == "open" and day:
@@ -355,7 +355,7 @@ class KeyAccountVisit(models.Model):
             day = days.get(visit)
             visit.next_date_hint = day and self.env._(
                 "By the cadence: %s",
-                format_date(self.env, day, date_format="EEE d MMM"),
+                clock.format_day(self.env, day, weekday=True),
             )
 
     def _get_cadence_days(self):
@@ -603,7 +603,7 @@ class KeyAccountVisit(models.Model):
                     self.env._(
                         "A complaint is resolved after it was made: choose the day of "
                         "the visit, %s, or a later one.",
-                        format_date(self.env, visit.date_done),
+                        clock.format_day(self.env, visit.date_done),
                     )
                 )
 
@@ -660,7 +660,7 @@ class KeyAccountVisit(models.Model):
             elif self.mode not in CALL_MODES:
                 missing.append(self.env._("how it went"))
         if is_met and not self.next_step:
-            missing.append(self.env._("what comes next"))
+            missing.append(self.env._("the next step"))
         if missing:
             raise UserError(
                 self.env._(
@@ -867,7 +867,7 @@ class KeyAccountVisit(models.Model):
         opened = self.sudo()
         if not opened or opened == visit:
             return message
-        day = format_date(self.env, opened.date_planned, date_format="EEE d MMM")
+        day = clock.format_day(self.env, opened.date_planned, weekday=True)
         if opened.track == "contact":
             left = self.env._("The call on %s stays planned.", day)
         else:
