@@ -18,3 +18,4 @@ from . import test_twice
 from . import test_visits
 from . import test_week_board
 from . import test_lists
+from . import test_midnight
