@@ -15,6 +15,7 @@ from . import test_rights_table
 from . import test_stock_screens
 from . import test_tours
 from . import test_translations
+from . import test_words
 
 # By a star: core's lint takes no other form, and finds files that no room imports
 from .account import *

@@ -766,7 +766,7 @@ class TestBadInput(KeyAccountCommon):
                 )
             ],
         }
-        with self.assertRaisesRegex(UserError, "what comes next"):
+        with self.assertRaisesRegex(UserError, "the next step"):
             self.visit.with_user(self.rep).action_report(
                 {**report, "next_step": " \t "}
             )

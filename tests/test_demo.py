@@ -56,6 +56,7 @@ class TestDemo(TransactionCase):
             self._check_helen,
             self._check_visits,
             self._check_assignment,
+            self._check_at_the_door,
         ):
             with self.subTest(check=check.__name__):
                 check()
@@ -195,6 +196,25 @@ class TestDemo(TransactionCase):
         self.assertEqual(len(keys), 2)
         nobody = found.filtered(lambda line: line.problem == "nobody")
         self.assertIn(self._ref("partner_pineharbor"), nobody.partner_id)
+
+    def _check_at_the_door(self):
+        """Two customers don't receive at any time, and Kate has checked in."""
+        for name in ("partner_orchard", "partner_fontaine"):
+            visit = self.env["key.account.visit"].search(
+                [
+                    ("partner_id", "=", self._ref(name).id),
+                    ("state", "=", "planned"),
+                    ("track", "=", "visit"),
+                ]
+            )
+            self.assertTrue(visit.receiving_text, name)
+            self.assertFalse(visit.is_not_received, name)
+        kate, matteo = self._ref("user_kate"), self._ref("user_matteo")
+        visit = self._ref("visit_orchard_2", self.env)
+        self.assertEqual(visit.with_user(kate).check_in_date.hour, 9)
+        self.assertTrue(visit.with_user(kate).check_in_url)
+        check_ins = self.env["key.account.check.in"]
+        self.assertFalse(check_ins.with_user(matteo).search([]))
 
     def test_on_its_day(self):
         with freeze_time(self.day):

@@ -871,7 +871,7 @@ class TestMigrations(KeyAccountCommon):
         self._migrate("19.0.1.7.0/post-next-visit.py")
         for partner, user, day, whose in (
             (both, self.rep, 20, False),
-            (both, self.leader, 10, False),
+            (both, self.leader, 10, True),
             (alone, self.rep, 12, False),
         ):
             card = self._get_card(partner).with_user(user)
@@ -892,3 +892,20 @@ class TestMigrations(KeyAccountCommon):
             """
         )
         self.assertEqual(self.env.cr.fetchone(), (1,))
+    def test_19_0_1_8_0_digest(self):
+        """The digest's days become those of the reasons beside; own words stay."""
+        template = self.env.ref("crm_key_account.mail_template_visit_digest")
+        new = "(ctx.get('days') or {}).get(visit.id)"
+        for text in ("Hello", "Bonjour"):
+            template.with_context(lang="en_US").body_html = (
+                f'<p>{text}</p><t t-out="format_date(visit.date_due or '
+                'visit.date_planned)"></t><t t-out="format_date(visit.date_planned)">'
+                "</t>"
+            )
+            self.env.flush_all()
+            for _ in range(2):
+                self._migrate("19.0.1.8.0/post-digest-days.py")
+            self.env.invalidate_all()
+            self.assertNotIn("format_date", template.body_html)
+            self.assertEqual(template.body_html.count(new), 2)
+            self.assertIn(text, template.body_html)

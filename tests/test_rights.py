@@ -73,6 +73,7 @@ PARTNER_FIELDS = [
     "next_visit_date",
     "next_visit_user_id",
     "visit_days_overdue",
+    "visit_overdue_user_id",
     "key_account_is_lost",
     "key_account_lost_date",
     "key_account_revenue",

@@ -207,7 +207,7 @@ class TestThumbTours(TourCommon):
 
     def test_my_day(self):
         """From CRM, which a phone opens by its icon: with that tap, three. From
-        elsewhere in Odoo the app has to be chosen first."""
+        wherever one is in Odoo, among the activities."""
         self._plan_today()
         for url, tour in (
             (

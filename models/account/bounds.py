@@ -17,7 +17,8 @@ from dateutil.relativedelta import relativedelta
 from odoo import fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
-from odoo.tools import format_date
+
+from . import clock
 
 # Ten years: the longest interval between two visits, and how far ahead people plan.
 MAX_DAYS = 3650
@@ -145,7 +146,7 @@ class Date(_Bounded, fields.Date):
         return lowest, highest
 
     def _format_bound(self, env, bound):
-        return format_date(env, bound)
+        return clock.format_day(env, bound)
 
     def _to_value(self, value):
         return fields.Date.to_date(value)

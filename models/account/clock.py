@@ -58,17 +58,18 @@ def get_latest_today():
     return datetime.now(pytz.timezone(EASTERNMOST)).date()
 
 
-def format_day(env, day, weekday=False):
+def format_day(env, day, weekday=False, year=False):
     """Return a day as the web client shows it beside: "12 Nov", "Nov 12" or "11月12日",
     as the reader's language has it, with the year if it is another one than today's.
 
     :param bool weekday: with the day of the week
+    :param bool year: with the year in any case: what is printed is read later
     """
     if not day:
         return ""
     locale = babel_locale_parse(get_lang(env).code)
     skeleton = "MMMEd" if weekday else "MMMd"
-    if day.year != fields.Date.context_today(env.user).year:
+    if year or day.year != fields.Date.context_today(env.user).year:
         skeleton = f"y{skeleton}"
     return format_date(day, locale.datetime_skeletons[skeleton], locale=locale)
 

@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import SQL, format_date, split_every
+from odoo.tools import SQL, split_every
 
 from ...const import BATCH_SIZE, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from . import bounds, clock
@@ -241,7 +241,9 @@ class KeyAccount(models.Model):
                 lines.append(
                     self.env._(
                         "%(date)s, %(user)s: %(field)s %(before)s → %(after)s",
-                        date=format_date(self.env, each["date"]),
+                        date=clock.format_day(
+                            self.env, fields.Date.to_date(each["date"])
+                        ),
                         user=names.get(each["user"], "–"),
                         field=label,
                         before=values.get(each["before"], "–"),

@@ -1,8 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import format_date
 
-from . import bounds
+from . import bounds, clock
 from .key_account_shown import open_partner
 
 # What administrators may correct later. The rest is what happened.
@@ -104,7 +103,7 @@ class KeyAccountLoss(models.Model):
         for loss in self:
             # sudo: whoever may read the loss may read whose it is
             name = loss.partner_id.sudo().display_name
-            day = loss.date and format_date(self.env, loss.date)
+            day = loss.date and clock.format_day(self.env, loss.date)
             loss.display_name = ", ".join(part for part in (name, day) if part)
 
     @api.constrains("date")

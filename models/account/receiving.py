@@ -6,12 +6,12 @@ from functools import lru_cache
 from babel.dates import get_day_names
 
 from odoo.exceptions import ValidationError
-from odoo.tools import format_date, format_time
+from odoo.tools import format_time
 from odoo.tools.misc import babel_locale_parse, get_lang
 
 from ...const import CALL_MODES
 from ...engine import receiving as engine
-from . import bounds
+from . import bounds, clock
 
 
 class ReceivingHours(bounds.Char):
@@ -82,12 +82,7 @@ def get_words(env, text, today):
     for first, last in receiving.closed:
         if last >= today:
             days = " – ".join(
-                format_date(
-                    env,
-                    day,
-                    date_format="d MMM" if day.year == today.year else "d MMM y",
-                )
-                for day in sorted({first, last})
+                clock.format_day(env, day) for day in sorted({first, last})
             )
             parts.append(env._("closed %s", days))
     return "; ".join(parts)

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context, format_date
+from odoo.tools import SQL, clean_context
 
 from ...const import RELATIONSHIP_LEVELS
 from ..account import bounds, clock
@@ -200,7 +200,8 @@ class KeyAccountPlan(models.Model):
         if (first.day, first.month, last.day, last.month) == (1, 1, 31, 12):
             years = dict.fromkeys((str(first.year), str(last.year)))
             return "–".join(years)
-        return f"{format_date(self.env, first)} – {format_date(self.env, last)}"
+        days = (clock.format_day(self.env, day, year=True) for day in (first, last))
+        return " – ".join(days)
 
     @api.depends("date_from", "date_to")
     @api.depends_context("tz")

@@ -77,7 +77,9 @@ class KeyAccountProfile(models.AbstractModel):
                 "name": account.display_name,
                 "tier": account.account_tier_id.sudo().name,
                 "company": self.env.company,
-                "day": format_date(self.env, clock.get_today(self.env.company)),
+                "day": clock.format_day(
+                    self.env, clock.get_today(self.env.company), year=True
+                ),
                 "facts": self._get_facts(account),
                 "is_hidden": not row and not account._is_own_account(),
                 "figures": self._get_figures(row),
@@ -222,7 +224,7 @@ class KeyAccountProfile(models.AbstractModel):
                     "name": criterion.name,
                     "state": state,
                     "state_text": names[state],
-                    "day": day and format_date(self.env, day),
+                    "day": day and clock.format_day(self.env, day),
                     "text": self._shorten(text, 120),
                 }
             )
@@ -283,7 +285,7 @@ class KeyAccountProfile(models.AbstractModel):
                         and self._get_label(contact, "decision_level"),
                         "stance": has_roles and self._get_label(contact, "stance"),
                         "met": contact.last_met_date
-                        and format_date(self.env, contact.last_met_date),
+                        and clock.format_day(self.env, contact.last_met_date),
                     }
                     for contact in placed[:MAX_CONTACTS]
                 ],
@@ -316,7 +318,7 @@ class KeyAccountProfile(models.AbstractModel):
                 "count": len(done),
                 "lines": [self._get_visit(visit) for visit in done[:MAX_VISITS]],
                 "more": max(len(done) - MAX_VISITS, 0),
-                "next": planned and format_date(self.env, planned.date_planned),
+                "next": planned and clock.format_day(self.env, planned.date_planned),
             }
         return result
 
@@ -325,7 +327,7 @@ class KeyAccountProfile(models.AbstractModel):
         texts = (visit.feedback, visit.needs, visit.objections, visit.next_step)
         text = " · ".join(" ".join(text.split()) for text in texts if text)
         return {
-            "day": format_date(self.env, visit.date_done),
+            "day": clock.format_day(self.env, visit.date_done),
             "mode": self._get_label(visit, "mode"),
             # sudo: whoever may read the visit may read who met whom
             "user": visit.sudo().user_id.name,
@@ -422,7 +424,9 @@ class KeyAccountProfile(models.AbstractModel):
         # in the order of the portfolio; what the profile says in more words, once
         risks = [row.risk_text] if row.risk_text else []
         if row.is_lost:
-            risks.append(self.env._("Lost on %s", format_date(self.env, row.lost_date)))
+            risks.append(
+                self.env._("Lost on %s", clock.format_day(self.env, row.lost_date))
+            )
         single = row._fields["is_single_threaded"]._description_string(self.env)
         if (
             row.is_single_threaded
@@ -507,7 +511,7 @@ class KeyAccountProfile(models.AbstractModel):
                     "measure": objective.measure,
                     "progress": f"{objective.progress:.0f} %",
                     "day": objective.date_end
-                    and format_date(self.env, objective.date_end),
+                    and clock.format_day(self.env, objective.date_end),
                     "user": objective.sudo().user_id.name,
                     "actions": ", ".join(
                         activity.summary or activity.activity_type_id.name or ""

@@ -34,6 +34,13 @@ class KeyAccount(models.Model):
         help="Since the due date, whatever day a visit is planned for: of the reader's "
         "own visit first, then of the salesperson's, then of an executive's.",
     )
+    overdue_user_id = fields.Many2one(
+        "res.users",
+        string="Whose Visit Is Late",
+        compute="_compute_is_overdue",
+        is_internal=True,
+        help="The executive whose visit is late; empty: the salesperson's is.",
+    )
     next_due_date = columns.Date(
         string="Next Due",
         sql="_get_next_due_date_sql",
@@ -69,16 +76,16 @@ class KeyAccount(models.Model):
         self.env["key.account.due"].flush_model()
         rows = self.env.execute_query(
             SQL(
-                "SELECT DISTINCT ON (id) id, days FROM %s AS overdue"
+                "SELECT DISTINCT ON (id) id, days, executive_id FROM %s AS overdue"
                 " WHERE id = ANY(%s) ORDER BY id, place, days DESC",
                 self._get_overdue_sql(),
                 self.ids,
             )
         )
-        days = dict(rows)
+        late = {account_id: told for account_id, *told in rows}
         for card in self:
-            card.is_overdue = card.id in days
-            card.days_overdue = days.get(card.id, 0)
+            card.is_overdue = card.id in late
+            card.days_overdue, card.overdue_user_id = late.get(card.id, (0, False))
 
     def _search_is_overdue(self, operator, value):
         if operator != "in":
@@ -93,29 +100,33 @@ class KeyAccount(models.Model):
     def _get_overdue_sql(self):
         """Return a query for ``id`` and ``days`` of the accounts that are overdue: on a
         track the due date has passed, or that of a planned visit; what a person planned
-        has its day alone. ``place`` says which of several the reader is told of."""
+        has its day alone. ``place`` says which of several the reader is told of,
+        ``executive_id`` whose visit it is, if it is an executive's."""
         today = fields.Date.context_today(self)
         place = SQL(
             "CASE WHEN user_id = %s THEN 0 WHEN track != 'executive' THEN 1 ELSE 2 END",
             self.env.uid,
         )
+        executive = SQL("CASE WHEN track = 'executive' THEN user_id END")
         return SQL(
             """(
             SELECT account_id AS id, %(today)s::date - date_due AS days,
-                   %(place)s AS place
+                   %(place)s AS place, %(executive)s AS executive_id
               FROM key_account_due
              WHERE account_id IS NOT NULL AND date_due < %(today)s
              UNION ALL
             SELECT card.id,
                    %(today)s::date - COALESCE(visit.date_due, visit.date_planned),
-                   visit.place
-              FROM (SELECT *, %(place)s AS place FROM key_account_visit) AS visit
+                   visit.place, visit.executive_id
+              FROM (SELECT *, %(place)s AS place, %(executive)s AS executive_id
+                      FROM key_account_visit) AS visit
               JOIN key_account card
                 ON card.partner_id = visit.partner_id
                AND card.company_id = visit.company_id
              WHERE visit.state = 'planned'
                AND COALESCE(visit.date_due, visit.date_planned) < %(today)s
             )""",
+            executive=executive,
             place=place,
             today=today,
         )

@@ -194,10 +194,18 @@ class KeyAccountDue(models.Model):
         """Forget what was read from rows that a statement has changed."""
         self.invalidate_model(flush=False)
         self.env["key.account"].invalidate_model(
-            ["days_overdue", "due_ids", "is_overdue", "next_due_date"], flush=False
+            [
+                "days_overdue",
+                "due_ids",
+                "is_overdue",
+                "next_due_date",
+                "overdue_user_id",
+            ],
+            flush=False,
         )
         self.env["res.partner"].invalidate_model(
-            ["is_visit_overdue", "visit_days_overdue"], flush=False
+            ["is_visit_overdue", "visit_days_overdue", "visit_overdue_user_id"],
+            flush=False,
         )
         self.env["crm.lead"].invalidate_model(["is_visit_overdue"], flush=False)
         self.env["crm.lead"]._forget_key_account_records()

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date
+from odoo.tools import SQL
 
 from ..account import clock
 from ..account.attempts import do_each
@@ -147,7 +147,7 @@ class KeyAccountEscalation(models.AbstractModel):
     def _get_escalation_note(self, record, visits):
         """Return why somebody is told about ``record``, and the latest visits."""
         states = dict(visits._fields["state"]._description_selection(self.env))
-        due = self.env._("Due since %s.", format_date(self.env, record.date_due))
+        due = self.env._("Due since %s.", clock.format_day(self.env, record.date_due))
         reason = record._fields.get("reason")
         if reason and record.reason:
             reasons = dict(reason._description_selection(self.env))
@@ -157,7 +157,7 @@ class KeyAccountEscalation(models.AbstractModel):
         items = Markup().join(
             Markup("<li>%s: %s</li>")
             % (
-                format_date(self.env, visit.date_done or visit.date_planned),
+                clock.format_day(self.env, visit.date_done or visit.date_planned),
                 ", ".join(
                     text
                     for text in (

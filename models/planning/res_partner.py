@@ -37,6 +37,13 @@ class ResPartner(models.Model):
         groups="sales_team.group_sale_salesman",
         help="Since the due date of the next visit.",
     )
+    visit_overdue_user_id = fields.Many2one(
+        "res.users",
+        string="Whose Visit Is Late",
+        compute="_compute_visit_days_overdue",
+        groups="sales_team.group_sale_salesman",
+        help="The executive whose visit is late; empty: the salesperson's is.",
+    )
 
     @api.depends("key_account_id")
     @api.depends_context("company", "uid", "tz")
@@ -45,6 +52,7 @@ class ResPartner(models.Model):
         for partner in self:
             account = partner.key_account_id & readable
             partner.visit_days_overdue = account.days_overdue
+            partner.visit_overdue_user_id = account.overdue_user_id
 
     @api.depends_context("company", "uid", "tz")
     def _compute_is_visit_overdue(self):

@@ -7,7 +7,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, formatLang
+from odoo.tools import SQL, formatLang
 
 from ...engine import cadence as cadence_engine
 from ...engine import effort
@@ -333,7 +333,7 @@ class KeyAccountEffortSuggestion(models.Model):
         return self.env._(
             "Next visit hour of %(date)s: every %(suggested)s instead of %(days)s "
             "days, %(difference)s a year expected",
-            date=format_date(self.env, self.date),
+            date=clock.format_day(self.env, self.date),
             suggested=self.suggested_days,
             days=self.days,
             difference=self._format_money(self.difference),

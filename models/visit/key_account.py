@@ -38,8 +38,7 @@ class KeyAccount(models.Model):
         "res.users",
         string="Whose Visit",
         compute="_compute_next_visit",
-        help="The executive whose visit the next one is; empty: the salesperson's, or "
-        "one's own.",
+        help="The executive whose visit the next one is; empty: the salesperson's.",
     )
     # What the next visit is made of: copies, so that lists are sorted by them
     regular_visit_date = fields.Date(is_internal=True, readonly=True)
@@ -60,7 +59,7 @@ class KeyAccount(models.Model):
             executive = card.executive_visit_user_id
             if card.executive_visit_date and executive == self.env.user:
                 card.next_visit_date = card.executive_visit_date
-                card.next_visit_user_id = False
+                card.next_visit_user_id = executive
             elif card.regular_visit_date:
                 card.next_visit_date = card.regular_visit_date
                 card.next_visit_user_id = False

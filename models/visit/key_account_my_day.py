@@ -176,11 +176,12 @@ class KeyAccountMyDay(models.AbstractModel):
         :return: a dictionary: number of stops, whether each has its hour, kilometres
             (great circles, from the first stop to the last), a link that opens the
             phone's navigation, names of stops without coordinates, number of visits
-            that the route doesn't take; False where there is no road
+            that the route doesn't take; False where there is no road, and none can
+            be found
         """
-        if len(visits) < 2:
-            return False
         located = visits.filtered(lambda visit: visit._get_coordinates())
+        if len(located) + len(self._get_localizable(visits - located)) < 2:
+            return False
         missing = visits - located
         midnight = get_midnight(self.env)
         is_planned = bool(located) and all(
@@ -239,21 +240,26 @@ class KeyAccountMyDay(models.AbstractModel):
     def _locate(self, visits):
         """Have Odoo's Geo Localization look up the coordinates of customers that have
         none, where it is installed; what it doesn't find stays without."""
+        try:
+            if partners := self._get_localizable(visits):
+                partners.geo_localize()
+        except UserError:
+            # The provider doesn't answer: their names are shown.
+            return
+
+    @api.model
+    def _get_localizable(self, visits):
+        """Return the customers whose coordinates Odoo's Geo Localization may find."""
         # sudo: the coordinates of customers whom the user is to visit today
         partners = visits.sudo().partner_id
         if not hasattr(partners, "geo_localize"):
-            return
-        partners = partners.filtered(
+            return partners.browse()
+        return partners.filtered(
             lambda partner: (
                 not (partner.partner_latitude or partner.partner_longitude)
                 and (partner.city or partner.zip)
             )
         )
-        try:
-            partners.geo_localize()
-        except UserError:
-            # The provider doesn't answer: their names are shown.
-            return
 
     @api.model
     def _get_stop(self, visit):

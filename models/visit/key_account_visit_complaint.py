@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import format_date
 
 from ..account import bounds
 
@@ -78,7 +77,7 @@ class KeyAccountVisit(models.Model):
                     self.env._(
                         "A complaint is resolved after it was made: choose the day of "
                         "the visit, %s, or a later one.",
-                        format_date(self.env, visit.date_done),
+                        clock.format_day(self.env, visit.date_done),
                     )
                 )
 

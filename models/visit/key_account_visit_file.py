@@ -1,7 +1,8 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import format_date
+
+from ..account import clock
 
 # What a visit was about can't be changed once it is done or cancelled.
 HISTORY_FIELDS = {
@@ -81,6 +82,6 @@ class KeyAccountVisitFile(models.AbstractModel):
                         "The visit to %(customer)s on %(day)s is there already: take "
                         "the row out, or name the visit's external ID.",
                         customer=visit.name,
-                        day=format_date(self.env, visit.date_done),
+                        day=clock.format_day(self.env, visit.date_done),
                     )
                 )

@@ -5,7 +5,7 @@ import psycopg2.errors
 from odoo import api, models
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.fields import Command, Domain
-from odoo.tools import format_date, mute_logger
+from odoo.tools import mute_logger
 
 from ..account import clock
 from .key_account_visit import REPORT_FIELDS
@@ -234,7 +234,7 @@ class KeyAccountVisit(models.Model):
         opened = self.sudo()
         if not opened or opened == visit:
             return message
-        day = format_date(self.env, opened.date_planned, date_format="EEE d MMM")
+        day = clock.format_day(self.env, opened.date_planned, weekday=True)
         if opened.track == "contact":
             left = self.env._("The call on %s stays planned.", day)
         else:

@@ -6,7 +6,7 @@ import pytz
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tools import clean_context, format_date, format_time, groupby
+from odoo.tools import clean_context, format_time, groupby
 from odoo.tools.intervals import Intervals
 
 from ...engine.receiving import ALWAYS
@@ -353,7 +353,7 @@ class KeyAccountVisit(models.Model):
             "another day.",
             user=user.name,
             hours=f"{duration / timedelta(hours=1):g}",
-            day=format_date(self.env, first),
+            day=clock.format_day(self.env, first),
         )
         if text:
             problem = f"{problem} {self._get_receiving_note(text)}"

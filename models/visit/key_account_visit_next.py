@@ -2,7 +2,6 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import format_date
 
 from ...engine import cadence as engine
 from ..account import clock
@@ -27,7 +26,7 @@ class KeyAccountVisit(models.Model):
             day = days.get(visit)
             visit.next_date_hint = day and self.env._(
                 "By the cadence: %s",
-                format_date(self.env, day, date_format="EEE d MMM"),
+                clock.format_day(self.env, day, weekday=True),
             )
 
     def _get_cadence_days(self):

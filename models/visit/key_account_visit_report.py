@@ -5,7 +5,6 @@ from datetime import timedelta
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import format_date
 
 from ..account import bounds, clock, features
 from .key_account_visit_task import CALL_MODES
@@ -222,8 +221,8 @@ class KeyAccountVisit(models.Model):
             if day and not visit.next_step:
                 raise ValidationError(
                     self.env._(
-                        "The reminder on %s has no words: say what comes next.",
-                        format_date(self.env, day),
+                        "The reminder on %s has no words: name the next step.",
+                        clock.format_day(self.env, day),
                     )
                 )
             if commitment.state == "open" and day:
@@ -455,7 +454,7 @@ class KeyAccountVisit(models.Model):
             elif self.mode not in CALL_MODES:
                 missing.append(self.env._("how it went"))
         if is_met and not self.next_step:
-            missing.append(self.env._("what comes next"))
+            missing.append(self.env._("the next step"))
         if missing:
             raise UserError(
                 self.env._(

@@ -29,8 +29,7 @@ class ResPartner(models.Model):
         string="Whose Visit",
         compute="_compute_visit_dates",
         groups="sales_team.group_sale_salesman",
-        help="The executive whose visit the next one is; empty: the salesperson's, or "
-        "one's own.",
+        help="The executive whose visit the next one is; empty: the salesperson's.",
     )
     key_account_visit_ids = fields.One2many(
         "key.account.visit",

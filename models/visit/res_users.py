@@ -106,6 +106,17 @@ class ResUsers(models.Model):
         # Also without visits: what is planned later in the day is not worth a mail.
         self.key_account_digest_date = today
         if visits and self.email:
-            template.with_context(visits=visits, today=today).send_mail(
+            reader = self.with_context(lang=self.lang).env
+            # written as the reasons beside: since when it is overdue, else the day
+            days = {
+                visit.id: clock.format_day(
+                    reader,
+                    visit.date_due
+                    if visit.date_due and visit.date_due < today
+                    else visit.date_planned,
+                )
+                for visit in visits
+            }
+            template.with_context(days=days, visits=visits, today=today).send_mail(
                 self.id, email_layout_xmlid="mail.mail_notification_light"
             )

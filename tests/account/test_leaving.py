@@ -115,7 +115,7 @@ class TestLosing(LeavingCommon):
         self.assertFalse(card.next_visit_date)
         self.assertFalse(self.Visit._generate())
         self.assertEqual(self.partner.message_ids, messages, "nothing is told")
-        self.assertEqual(loss.display_name, "Customer, 03/18/2026")
+        self.assertEqual(loss.display_name, "Customer, Mar 18")
 
     def test_partner_fields(self):
         partner = self.partner.with_user(self.rep)

@@ -422,7 +422,8 @@ class TestReceivingHours(ReceivingCommon):
         text = partner.key_account_receiving_text.replace("\u202f", " ")
         self.assertEqual(
             text,
-            "Mon–Wed, Fri 8:00 AM – 12:00 PM; closed 10 Mar – 1 Apr; closed 1 Jan 2027",
+            "Mon–Wed, Fri 8:00 AM – 12:00 PM; closed Mar 10 – Apr 1; "
+            "closed Jan 1, 2027",
         )
 
     def test_screens_cost_the_same(self):

@@ -654,14 +654,14 @@ class TestJudged(ScorecardCommon):
         )
         self.one.with_user(self.manager).account_quality_standards = False
         card = self._get_card(self.one).with_user(self.rep)
-        day = clock.get_today(self.company).strftime("%m/%d/%Y")
+        day = clock.format_day(self.env, clock.get_today(self.company))
         self.assertEqual(
             card.judgement_history.splitlines(),
             [
                 f"{day}, {self.manager.name}: Quality Standards Medium → –",
                 f"{day}, {self.manager.name}: Competition High → Low",
                 f"{day}, {self.manager.name}: Quality Standards – → Medium",
-                f"01/05/2026, {self.rep.name}: Competition – → High",
+                f"Jan 5, {self.rep.name}: Competition – → High",
             ],
         )
         with self.assertRaises(AccessError):

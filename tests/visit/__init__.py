@@ -19,3 +19,4 @@ from . import test_visits
 from . import test_week_board
 from . import test_lists
 from . import test_privacy
+from . import test_midnight

@@ -132,7 +132,7 @@ class TestScheduling(MeetingCommon):
         """A sentence instead of a meeting, and nothing has changed."""
         # Sunday, and half an hour before the evening
         self.visit.date_planned = date(2026, 3, 22)
-        message = "no time for a meeting of 1 h on 03/22/2026"
+        message = "no time for a meeting of 1 h on Mar 22"
         with self.assertRaisesRegex(UserError, message):
             self.visit.with_user(self.rep).action_schedule_meeting()
         with (

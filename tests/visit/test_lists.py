@@ -110,6 +110,17 @@ class TestNextVisit(PlannedVisitCommon):
         record.invalidate_recordset()
         return record.next_visit_date, record.next_visit_user_id
 
+    def _get_late(self, user):
+        """Return how many days late, and whose, as the list and the customer say."""
+        self.env.flush_all()
+        self.env.invalidate_all()
+        card = self._get_card(self.partner).with_user(user)
+        partner = self.partner.with_user(user)
+        late = card.days_overdue, card.overdue_user_id.with_user(self.env.user)
+        self.assertEqual(partner.visit_days_overdue, late[0])
+        self.assertEqual(partner.visit_overdue_user_id, card.overdue_user_id)
+        return late
+
     def test_own_track_first(self):
         nobody = self.env["res.users"]
         for record in (self._get_card(self.partner), self.partner):
@@ -117,7 +128,7 @@ class TestNextVisit(PlannedVisitCommon):
                 self._get_next(self.rep, record), (date(2026, 3, 19), nobody)
             )
             self.assertEqual(
-                self._get_next(self.boss, record), (date(2026, 3, 18), nobody)
+                self._get_next(self.boss, record), (date(2026, 3, 18), self.boss)
             )
         self.visit.action_cancel()
         for record in (self._get_card(self.partner), self.partner):
@@ -130,15 +141,21 @@ class TestNextVisit(PlannedVisitCommon):
         self.assertEqual(self._get_next(self.rep), (False, nobody))
 
     def test_days_late(self):
-        """Of one's own visit first."""
+        """Of one's own visit first; an executive's says whose it is."""
         self.executive.sudo().date_due = date(2026, 1, 1)
-        card = self._get_card(self.partner)
-        self.assertEqual(card.with_user(self.boss).days_overdue, 76)
-        self.assertEqual(card.with_user(self.rep).days_overdue, 76)
+        for user in (self.boss, self.rep):
+            self.assertEqual(self._get_late(user), (76, self.boss))
         self.visit.sudo().date_due = date(2026, 3, 16)
-        self.env.invalidate_all()
-        self.assertEqual(card.with_user(self.boss).days_overdue, 76)
-        self.assertEqual(card.with_user(self.rep).days_overdue, 2)
+        self.assertEqual(self._get_late(self.boss), (76, self.boss))
+        nobody = self.env["res.users"]
+        for user in (self.rep, self.leader):
+            self.assertEqual(self._get_late(user), (2, nobody))
+        # one's own is in time, and another one isn't
+        self.executive.sudo().date_due = TODAY
+        self.assertEqual(self._get_next(self.boss)[1], self.boss)
+        self.assertEqual(self._get_late(self.boss), (2, nobody))
+        self.visit.sudo().date_due = TODAY
+        self.assertEqual(self._get_late(self.boss), (0, nobody))
 
     def test_search_sort_and_group(self):
         """As each reader sees it."""
@@ -384,7 +401,8 @@ class TestListsStayFast(PlannedVisitCommon):
         self.assertEqual(len(cards), 50)
         names = ["city", "country_id", "days_overdue", "next_visit_date"]
         spec = {name: {} for name in [*names, "is_overdue"]}
-        spec["next_visit_user_id"] = {"fields": {"display_name": {}}}
+        for name in ("next_visit_user_id", "overdue_user_id"):
+            spec[name] = {"fields": {"display_name": {}}}
 
         def count(records):
             for _ in range(2):

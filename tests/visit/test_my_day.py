@@ -282,9 +282,15 @@ class TestRoute(MyDayCommon):
         self.assertFalse(self._get_day()["route"])
         with self.assertRaisesRegex(UserError, "have coordinates"):
             self._as(self.rep).action_route()
-        self._plan("Two")
+        two = self._plan("Two")
+        # no button that only refuses
+        self.assertFalse(self._get_day()["route"])
         with self.assertRaisesRegex(UserError, "have coordinates"):
             self._as(self.rep).action_route()
+        # where Geo Localization is installed, it may find them
+        two.partner_id.city = "Leeds"
+        with patch.object(type(two.partner_id), "geo_localize", None, create=True):
+            self.assertEqual(self._get_day()["route"]["missing"], ["Two"])
         self.assertFalse(self.Visit.search([("route_time", "!=", False)]))
 
     def test_own_stops_of_the_day(self):

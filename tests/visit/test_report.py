@@ -94,7 +94,7 @@ class TestReport(ReportCommon):
         for name, words in (
             ("contact_ids", "Please say: whom you met."),
             ("objective_reached", "Please say: whether you reached the objective."),
-            ("next_step", "Please say: what comes next."),
+            ("next_step", "Please say: the next step."),
         ):
             with self.subTest(name=name):
                 value = [Command.clear()] if name == "contact_ids" else False
@@ -106,7 +106,7 @@ class TestReport(ReportCommon):
                 self.assertTrue(self.activity.active)
                 self.assertFalse(self.visit.report_date)
         self.own_visit.write({"contact_ids": [Command.clear()], "next_step": False})
-        with self.assertRaisesRegex(UserError, "whom you met, .*what comes next"):
+        with self.assertRaisesRegex(UserError, "whom you met, .*the next step"):
             self.own_visit.action_report()
 
     def test_incomplete_changes_nothing(self):

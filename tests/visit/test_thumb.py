@@ -2,9 +2,11 @@
 photos, and the day to come back."""
 
 from base64 import b64encode
+from collections import Counter
 from datetime import date
 
 from freezegun import freeze_time
+from lxml import etree
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -15,6 +17,17 @@ from ..test_rights import RightsCommon
 from .test_report import ANSWERS, REPORT_VIEW, ReportCommon
 
 PHOTO = b64encode(b"photo")
+# What has no way back by the same button
+ONE_WAY = {
+    "action_apply",
+    "action_apply_all",
+    "action_done",
+    "action_drop",
+    "action_keep",
+    "action_key_account_return",
+    "action_return",
+    "action_withdraw",
+}
 
 
 class CallCommon(ReportCommon):
@@ -128,7 +141,7 @@ class TestCalls(CallCommon):
             "next_step_date": "2026-03-20",
         }
         result = visit.action_report(values)
-        self.assertIn("The visit on Thu 19 Mar stays planned.", self._get_text(result))
+        self.assertIn("The visit on Thu, Mar 19 stays planned.", self._get_text(result))
         self.assertEqual(self.visit.state, "planned")
         self.assertEqual(self.visit.mode, "on_site")
         self.assertEqual(self.visit.objective, "Agree on the volume")
@@ -242,32 +255,32 @@ class TestCalls(CallCommon):
 
     def test_next_day_by_the_cadence(self):
         form = Form(self.own_visit, view=REPORT_VIEW)
-        self.assertEqual(form.next_date_hint, "By the cadence: Wed 25 Mar")
+        self.assertEqual(form.next_date_hint, "By the cadence: Wed, Mar 25")
         form.date_visited = date(2026, 3, 16)
-        self.assertEqual(form.next_date_hint, "By the cadence: Mon 23 Mar")
+        self.assertEqual(form.next_date_hint, "By the cadence: Mon, Mar 23")
         # a Saturday
         form = Form(self._open_log(self.small), view=REPORT_VIEW)
-        self.assertEqual(form.next_date_hint, "By the cadence: Fri 17 Apr")
+        self.assertEqual(form.next_date_hint, "By the cadence: Fri, Apr 17")
         # by phone it is the next call
         form = Form(self._open_log(), view=REPORT_VIEW)
         form.mode = "phone"
-        self.assertEqual(form.next_date_hint, "By the cadence: Fri 17 Apr")
+        self.assertEqual(form.next_date_hint, "By the cadence: Fri, Apr 17")
         # where the call is due, and it was a visit
         self.own_visit.action_cancel("2026-05-04")
         form = Form(self._open_log(), view=REPORT_VIEW)
         form.mode = "on_site"
-        self.assertEqual(form.next_date_hint, "By the cadence: Wed 25 Mar")
+        self.assertEqual(form.next_date_hint, "By the cadence: Wed, Mar 25")
         # planned already
         self._get_planned(self.small, "contact").with_user(self.rep).action_done()
         self.assertEqual(
             self.small_call.with_user(self.rep).next_date_hint,
-            "By the cadence: Fri 17 Apr",
+            "By the cadence: Fri, Apr 17",
         )
         # as the customer's own interval says
         self.partner.with_company(self.company).visit_interval_days = 14
         form = Form(self.own_visit.browse(), view=REPORT_VIEW)
         form.partner_id = self.partner
-        self.assertEqual(form.next_date_hint, "By the cadence: Wed 1 Apr")
+        self.assertEqual(form.next_date_hint, "By the cadence: Wed, Apr 1")
 
     def test_no_day_where_the_cadence_doesn_t_plan(self):
         self.company.key_account_planning = False
@@ -308,7 +321,7 @@ class TestThumb(ReportCommon):
         with self.assertRaisesRegex(ValidationError, "choose one"):
             self.own_visit.contact_ids = self.ann
         self.own_visit.write({"is_nobody_met": False, "contact_ids": self.ann.ids})
-        with self.assertRaisesRegex(UserError, "how it went, what comes next"):
+        with self.assertRaisesRegex(UserError, "how it went, the next step"):
             self.own_visit.action_report()
 
     def test_nobody_to_thank(self):
@@ -741,10 +754,19 @@ class TestThumbRights(RightsCommon):
 @tagged("post_install", "-at_install")
 class TestDoneAsks(KeyAccountCommon):
     def test_one_tap_asks(self):
-        """There is no way back: the next visit is planned."""
-        for view, count in (("list", 2), ("kanban", 1)):
-            view = self.env.ref(f"crm_key_account.key_account_visit_view_{view}")
-            arch = self.Visit.get_view(view.id)["arch"]
-            self.assertEqual(
-                arch.count('confirm="The visit counts as made today'), count
-            )
+        """What has no way back asks, wherever it is one tap."""
+        ours = self.env["ir.model.data"].search(
+            [("module", "=", "crm_key_account"), ("model", "=", "ir.ui.view")]
+        )
+        views = self.env["ir.ui.view"].browse(ours.mapped("res_id"))
+        asked = Counter()
+        for view in views:
+            for node in etree.fromstring(view.arch).iter("a", "button"):
+                name = node.get("name")
+                if node.get("type") == "object" and name in ONE_WAY:
+                    with self.subTest(view=view.xml_id, button=name):
+                        self.assertTrue(node.get("confirm"))
+                    asked[name] += 1
+        self.assertEqual(set(asked), ONE_WAY)
+        # list, card and form
+        self.assertEqual(asked["action_done"], 4)

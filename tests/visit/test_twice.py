@@ -101,7 +101,7 @@ class TestTwice(KeyAccountCommon):
         self.assertEqual(len(result["ids"]), 3, result["messages"])
         result = self._load(names, *rows)
         self.assertFalse(result["ids"])
-        self.assertIn("Kestrel on 02/02/2026 is there already", str(result["messages"]))
+        self.assertIn("Kestrel on Feb 2 is there already", str(result["messages"]))
         self.assertEqual(len(self._search_done()), 3)
         # named by a contact, it is the same customer
         row = (str(self.contact.id), *rows[0][1:])

@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
-from odoo.tools import format_date
 
 from ...models.account import bounds, clock
 
@@ -108,7 +107,7 @@ class KeyAccountVisitSubstitute(models.TransientModel):
                     "%(user)s makes %(count)s visits until %(date)s.",
                     user=substitute.sudo().name,
                     count=len(visits),
-                    date=format_date(self.env, self.date_to),
+                    date=clock.format_day(self.env, self.date_to),
                 ),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },

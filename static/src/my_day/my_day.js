@@ -4,6 +4,7 @@ import {KeyAccountKanbanRenderer} from "../start/start_views";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
+import {formatDate} from "@web/views/fields/formatters";
 import {kanbanView} from "@web/views/kanban/kanban_view";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
@@ -124,7 +125,7 @@ export class MyDayTop extends Component {
     }
 
     getDayText(day) {
-        return deserializeDate(day).toLocaleString({day: "numeric", month: "short"});
+        return formatDate(deserializeDate(day));
     }
 
     openTask({res_model, res_id}) {

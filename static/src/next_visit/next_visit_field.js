@@ -9,12 +9,27 @@ export class NextVisitField extends Component {
     static template = "crm_key_account.NextVisitField";
     static props = {...standardFieldProps};
 
-    get day() {
+    get text() {
         return formatDate(this.props.record.data[this.props.name]);
     }
 
     get user() {
         return this.props.record.data.next_visit_user_id;
+    }
+
+    get title() {
+        return _t("Executive visit of %s", this.user.display_name);
+    }
+}
+
+/** How many days late a visit is, with the same picture. */
+export class DaysLateField extends NextVisitField {
+    get text() {
+        return this.props.record.data[this.props.name] || "";
+    }
+
+    get user() {
+        return this.props.record.data.overdue_user_id;
     }
 }
 
@@ -24,5 +39,14 @@ registry.category("fields").add("key_account_next_visit", {
     supportedTypes: ["date"],
     fieldDependencies: [
         {name: "next_visit_user_id", type: "many2one", relation: "res.users"},
+    ],
+});
+
+registry.category("fields").add("key_account_days_late", {
+    component: DaysLateField,
+    displayName: _t("Days Late"),
+    supportedTypes: ["integer"],
+    fieldDependencies: [
+        {name: "overdue_user_id", type: "many2one", relation: "res.users"},
     ],
 });

@@ -14,7 +14,7 @@ export class NextVisitState extends Component {
 
     setup() {
         this.orm = useService("orm");
-        this.state = useState({days: 0, user: false});
+        this.state = useState({days: 0, lateUser: false, user: false});
         onWillStart(() => this.load(this.props.record));
         onWillUpdateProps(async ({record}) => {
             if (this.getKey(record) !== this.key) {
@@ -27,9 +27,13 @@ export class NextVisitState extends Component {
         return `${resId},${data.next_visit_date?.toISODate?.() || ""}`;
     }
 
+    /** Whose visit is late is said where it isn't the next one's. */
     get lateText() {
-        const {days} = this.state;
-        return days === 1 ? _t("1 day late") : _t("%s days late", days);
+        const {days, lateUser, user} = this.state;
+        const text = days === 1 ? _t("1 day late") : _t("%s days late", days);
+        return lateUser && lateUser[0] !== user?.[0]
+            ? `${text} (${lateUser[1]})`
+            : text;
     }
 
     async load(record) {
@@ -38,10 +42,11 @@ export class NextVisitState extends Component {
             ? await this.orm.read(
                   "res.partner",
                   [record.resId],
-                  ["next_visit_user_id", "visit_days_overdue"]
+                  ["next_visit_user_id", "visit_days_overdue", "visit_overdue_user_id"]
               )
             : [];
         this.state.days = values?.visit_days_overdue || 0;
+        this.state.lateUser = values?.visit_overdue_user_id;
         this.state.user = values?.next_visit_user_id;
     }
 }

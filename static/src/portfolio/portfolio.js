@@ -8,8 +8,13 @@ import {
     SUCCESS_COLOR,
     getPictureColor,
 } from "@crm_key_account/portfolio/picture";
-import {deserializeDate, formatDate, serializeDate} from "@web/core/l10n/dates";
-import {formatFloat, formatInteger, formatMonetary} from "@web/views/fields/formatters";
+import {deserializeDate, serializeDate} from "@web/core/l10n/dates";
+import {
+    formatDate,
+    formatFloat,
+    formatInteger,
+    formatMonetary,
+} from "@web/views/fields/formatters";
 import {Layout} from "@web/search/layout";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";

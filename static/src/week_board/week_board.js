@@ -4,7 +4,7 @@ import {Layout} from "@web/search/layout";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
-import {formatFloat} from "@web/views/fields/formatters";
+import {formatDate, formatFloat} from "@web/views/fields/formatters";
 import {pick} from "@web/core/utils/objects";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
@@ -148,7 +148,7 @@ export class WeekBoard extends Component {
     }
 
     getShortDate(day) {
-        return deserializeDate(day).toLocaleString({day: "numeric", month: "short"});
+        return formatDate(deserializeDate(day));
     }
 
     getVisits(row, day) {

@@ -30,6 +30,12 @@ registry.category("web_tour.tours").add("key_account_rep", {
             run: "click",
         },
         {
+            content: "There is no way back: it asks",
+            trigger:
+                ".modal:contains('the next one is planned') .btn-primary:contains('Mark Done')",
+            run: "click",
+        },
+        {
             content: "The visit is done",
             trigger: ".o_arrow_button_current[data-value=done]",
         },

@@ -105,17 +105,12 @@ registry.category("web_tour.tours").add("key_account_taps_from_another_app", {
     steps: () => [
         {trigger: ".o_menu_toggle"},
         start,
-        tap(".o_menu_toggle", "The menu"),
-        tap(".o_app_menu_sidebar .o_sidebar_topbar a", "All Apps"),
-        tap(".o_app_menu_sidebar [data-menu-xmlid='crm.crm_menu_root']", "CRM"),
-        {trigger: ".o_action_manager .o_opportunity_kanban"},
-        tap(".o_menu_toggle", "Its menu"),
-        tap(
-            ".o_app_menu_sidebar [data-menu-xmlid='crm_key_account.key_account_visit_menu_my_day']",
-            "My Day"
-        ),
+        tap(".o_menu_systray button:has(.fa-clock-o)", "Odoo's own activities"),
+        tap(".o_key_account_my_day_link:contains('My Day')", "My Day"),
         {trigger: ".o_kanban_record:contains('Tour Customer')"},
-        end(5),
+        closed,
+        // with the app's icon on the phone's own home screen, three
+        end(2),
     ],
 });
 
