@@ -443,11 +443,24 @@ class TestStartTours(StartCommon, HttpCase):
         self.assertEqual(admin.crm_team_member_ids.seniority, "senior")
 
     def test_first_steps_again(self):
-        """A panel that was closed comes back by the gear menu."""
+        """A panel that was closed comes back by the gear menu, and from an empty
+        board."""
         self.start_tour(
             "/odoo/key-accounts", "key_account_first_steps", login="ka_manager"
         )
         self.assertFalse(self.company.key_account_start_closed)
+        self.company.key_account_start_closed = True
+        self.start_tour(
+            "/odoo/visit-week", "key_account_first_steps_board", login="ka_manager"
+        )
+
+    def test_empty_pivot(self):
+        """Pivots and graphs tell why they are empty, as lists do."""
+        self.start_tour(
+            "/odoo/action-crm_key_account.key_account_visit_figures_action",
+            "key_account_empty_pivot",
+            login="ka_rep",
+        )
 
     def test_empty_screens(self):
         """Nothing ran, then nothing is planned, then a filter hides it."""

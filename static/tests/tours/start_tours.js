@@ -189,3 +189,32 @@ tours.add("key_account_first_steps", {
         },
     ],
 });
+
+tours.add("key_account_first_steps_board", {
+    steps: () => [
+        {
+            trigger: ".o_week_board_start",
+            run: "click",
+        },
+        {
+            trigger: step("tiers"),
+        },
+    ],
+});
+
+tours.add("key_account_empty_pivot", {
+    steps: () => [
+        {
+            trigger:
+                ".o_pivot_view .o_view_nocontent:contains('No customer has a tier yet')",
+        },
+        {
+            trigger: ".o_switch_view.o_graph",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_graph_view .o_view_nocontent:contains('No customer has a tier yet')",
+        },
+    ],
+});
