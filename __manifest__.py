@@ -118,6 +118,10 @@
             # loaded by whoever opens it
             ("remove", "crm_key_account/static/src/portfolio/**/*"),
             "crm_key_account/static/src/portfolio/portfolio_action.js",
+            ("remove", "crm_key_account/static/src/start_lazy/**/*"),
+        ],
+        "web.assets_backend_lazy": [
+            "crm_key_account/static/src/start_lazy/**/*",
         ],
         "crm_key_account.assets_portfolio": [
             ("include", "web._assets_helpers"),

@@ -202,6 +202,7 @@ OTHER_METHODS = {
     ("key.account.tier.preview.line", "action_back"): "portal internal own all",
     # of one's own company
     ("key.account.start", "action_close"): "portal internal own all",
+    ("key.account.start", "action_open"): "portal internal own all",
     ("key.account.start", "action_open_cadence"): "portal internal own all",
     ("key.account.start", "action_open_policy"): "portal internal own all",
     ("key.account.start", "action_open_salespeople"): "portal internal own all",

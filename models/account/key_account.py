@@ -63,8 +63,9 @@ class KeyAccount(models.Model):
 
     What follows from here in other rooms they add to :meth:`_log_decisions`,
     :meth:`_get_histories`, :meth:`_follow_decisions`, :meth:`_get_silent_values`,
-    :meth:`_update_losses` and :meth:`_update_engagement_stages`; what a night has to
-    look at, to :meth:`_get_watched_records` and the two methods behind it.
+    :meth:`_get_coverage_sql`, :meth:`_update_losses` and
+    :meth:`_update_engagement_stages`; what a night has to look at, to
+    :meth:`_get_watched_records` and the two methods behind it.
     """
 
     _name = "key.account"
@@ -680,6 +681,20 @@ class KeyAccount(models.Model):
         """Return {column: SQL} of what is true of an account of ``company`` that nobody
         has visited, met or said anything about."""
         return {"engagement_stage": SQL("'target'")}
+
+    @api.model
+    def _get_coverage_sql(self, company, policies, today):
+        """Return a query for ``partner_id`` and ``coverage``, in percent of the
+        contacts that the best tier with any requires, of the accounts of ``company``
+        with any coverage; None where nobody is required.
+
+        By the best tier for all: by its own, an account that rises would have less of
+        it, and fall back for that.
+
+        :param list policies: whose tiers are asked, one after the other
+        :param date today: the last day that counts
+        """
+        return None
 
     @api.model
     def _update_losses(self, partner_ids):

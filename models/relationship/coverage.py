@@ -103,16 +103,45 @@ def update_coverage(env, company, scope, today, partner_ids=None):
     )
 
 
-def _get_met_sql(env, scope, partner_ids):
+def get_coverage_sql(env, company, tier, today):
+    """Return a query for ``partner_id`` and ``coverage``, in percent of the contacts
+    that ``tier`` requires, of the accounts of ``company`` that have any of it, whatever
+    their own tier.
+
+    :param date today: the last day that counts
+    """
+    return SQL(
+        """
+        WITH todays (company_id, today) AS (VALUES (%(company)s, %(today)s::date)),
+        %(met)s, %(counts)s
+        SELECT accounts.partner_id,
+               ROUND(100.0 * covered.cells / required.cells, 2) AS coverage
+          FROM covered
+          JOIN accounts ON accounts.id = covered.card_id
+          JOIN required ON required.tier_id = accounts.tier_id
+        """,
+        company=company.id,
+        today=today,
+        met=_get_met_sql(
+            env, SQL("card.company_id = %s", company.id), None, SQL("%s", tier.id)
+        ),
+        counts=COUNTS,
+    )
+
+
+def _get_met_sql(env, scope, partner_ids, tier=None):
     """Return the expressions ``accounts``: those to look at, and ``met``: the contacts
-    who were met there, and by whom."""
+    who were met there, and by whom.
+
+    :param SQL tier: the id of the tier by which it is asked; None: the account's own
+    """
     return SQL(
         """
         accounts AS %(kept)s (
-            SELECT card.id, card.partner_id, card.company_id, card.tier_id,
+            SELECT card.id, card.partner_id, card.company_id, tier.id AS tier_id,
                    COALESCE(tier.coverage_months, %(default)s) AS months
               FROM key_account card
-              LEFT JOIN key_account_tier tier ON tier.id = card.tier_id
+              LEFT JOIN key_account_tier tier ON tier.id = %(tier)s
              WHERE %(scope)s
         ), met AS (
             SELECT accounts.id AS card_id, accounts.tier_id,
@@ -136,6 +165,7 @@ def _get_met_sql(env, scope, partner_ids):
         """,
         # A few are looked up first; of all, each use has its own best way.
         kept=SQL("NOT MATERIALIZED" if partner_ids is None else "MATERIALIZED"),
+        tier=SQL("card.tier_id") if tier is None else tier,
         default=DEFAULT_MONTHS,
         scope=scope,
         present=get_present_sql(env),

@@ -3,7 +3,7 @@ from odoo.tools import SQL
 
 from ...const import QUIET_DAYS, RELATIONSHIP_LEVELS
 from ..account import clock, features
-from .coverage import update_coverage
+from .coverage import get_coverage_sql, update_coverage
 from .ladder import get_silent_ladder, update_levels
 
 # What is kept of relationships, where it is used
@@ -317,6 +317,15 @@ class KeyAccount(models.Model):
             "met_user_count": SQL("0"),
             "is_single_threaded": SQL("FALSE"),
         }
+
+    @api.model
+    def _get_coverage_sql(self, company, policies, today):
+        if not features.is_used(self.env, features.BUYING_CENTER):
+            return super()._get_coverage_sql(company, policies, today)
+        for policy in policies:
+            for tier in policy._get_tiers().filtered("cell_ids")[:1]:
+                return get_coverage_sql(self.env, company, tier, today)
+        return None
 
     @api.model
     def _update_losses(self, partner_ids):

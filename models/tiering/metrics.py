@@ -51,6 +51,14 @@ class Metric:
         """
         raise NotImplementedError
 
+    def get_join_sql(self, policy, company, today):
+        """Return joins to ``figures`` of what else :meth:`get_sql` reads.
+
+        :param policy: the policy that is measured by
+        :param company: the company of the run
+        """
+        return SQL("")
+
     def get_steps(self, env):
         """Return the names of the steps, from 1 on."""
         return []
@@ -230,18 +238,32 @@ class RelationshipLevel(_Step):
 
 
 @register
-class Coverage(_Column):
+class Coverage(Metric):
     key = "coverage"
-    label = "Coverage"
+    label = "Coverage (best tier)"
     unit = "percent"
-    table = "account"
     help = (
-        "Coverage: of the contacts that the tier requires, in percent; no data where "
-        "it requires none."
+        "Coverage (best tier): who was met, in percent of the contacts that the best "
+        "tier requires, whatever the account's own: a move doesn't change it. No data "
+        "where no tier requires anybody."
     )
 
+    def get_join_sql(self, policy, company, today):
+        accounts = policy.env["key.account"]
+        # the tiers of a preset to compare with may require nobody
+        policies = [policy, policy._get_for_company(company)]
+        covered = accounts._get_coverage_sql(company, policies, today)
+        return SQL(
+            """
+            LEFT JOIN (SELECT 0 AS coverage) AS uncovered ON %s
+            LEFT JOIN (%s) AS covered ON covered.partner_id = figures.partner_id
+            """,
+            bool(covered),
+            covered or SQL("SELECT NULL::int AS partner_id, NULL::numeric AS coverage"),
+        )
+
     def get_sql(self, today):
-        return SQL("CASE WHEN account.required_count > 0 THEN account.coverage END")
+        return SQL("COALESCE(covered.coverage, uncovered.coverage)")
 
 
 @register

@@ -18,15 +18,18 @@ def get_scores_sql(criteria, figures, trade, company, today):
     :param SQL figures: query of all accounts, see :meth:`.metrics.Metric.get_sql`
     :param SQL trade: query of their trade
     """
-    measured, pointed = [], []
+    measured, pointed, joins = [], [], {}
     weighed, weights, pairs = [], [], []
     for criterion in criteria:
         figure = SQL.identifier(f"figure_{criterion.id}")
         points = SQL.identifier(f"points_{criterion.id}")
         weight = SQL("%s::numeric", f"{criterion.weight:.2f}")
-        metric_sql = criterion._get_metric().get_sql(today)
+        metric = criterion._get_metric()
+        joins[metric.key] = metric.get_join_sql(criterion.policy_id, company, today)
         # Equals stay equal, however long their decimals are.
-        measured.append(SQL("ROUND((%s)::numeric, 4) AS %s", metric_sql, figure))
+        measured.append(
+            SQL("ROUND((%s)::numeric, 4) AS %s", metric.get_sql(today), figure)
+        )
         pointed.append(SQL("%s AS %s", criterion._get_points_sql(figure), points))
         weighed.append(SQL("COALESCE(%s * %s, 0)", weight, points))
         weights.append(SQL("CASE WHEN %s IS NULL THEN 0 ELSE %s END", points, weight))
@@ -53,12 +56,14 @@ def get_scores_sql(criteria, figures, trade, company, today):
                           LEFT JOIN key_account account
                                  ON account.partner_id = figures.partner_id
                                 AND account.company_id = %(company)s
+                          %(joins)s
                        ) AS measured
                ) AS pointed
         """,
         figures=figures,
         trade=trade,
         company=company.id,
+        joins=SQL(" ").join(joins.values()),
         measured=SQL(", ").join(measured),
         pointed=SQL(", ").join(pointed),
         weighed=SQL(" + ").join(weighed),

@@ -22,7 +22,7 @@ from .measure import get_leads_sql
 from .trade import has_payments
 
 # Counted up when figures come to mean something else: the next run measures everybody.
-VERSION = 4
+VERSION = 5
 # Every account is measured after so many days, though nothing seems to have changed.
 FULL_RUN_DAYS = 7
 

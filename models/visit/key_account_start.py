@@ -7,6 +7,7 @@ from ...const import SENIORITY_NUMBERS
 TIER_MODELS = {
     "key.account",
     "key.account.assignment",
+    "key.account.gap",
     "key.account.proposal",
     "key.account.tier.change",
 }
@@ -61,10 +62,16 @@ class KeyAccountStart(models.AbstractModel):
     @api.model
     def get_panel(self):
         """Return the steps of the user's company, a list of dicts; False: the panel was
-        closed, all is done, or another company keeps the accounts."""
+        closed, all is done, or another company keeps the accounts.
+
+        Whoever asks for them (``key_account_first_steps`` in the context) gets those
+        that are done too."""
         self._check_administrator()
         company = self.env.company
-        if company.sudo().key_account_start_closed or not self._is_home():
+        is_wanted = bool(self.env.context.get("key_account_first_steps"))
+        if not self._is_home() or (
+            company.sudo().key_account_start_closed and not is_wanted
+        ):
             return False
         policy = self.env["key.account.policy"]._get_for_company(company).sudo()
         steps = [
@@ -73,7 +80,7 @@ class KeyAccountStart(models.AbstractModel):
             self._prepare_salespeople(company, policy),
             self._prepare_plan(company),
         ]
-        return not all(step["done"] for step in steps) and steps
+        return (is_wanted or not all(step["done"] for step in steps)) and steps
 
     @api.model
     def _prepare_tiers(self, company, policy):
@@ -195,6 +202,22 @@ class KeyAccountStart(models.AbstractModel):
         self.env.company.sudo().key_account_start_closed = True
 
     @api.model
+    def action_open(self):
+        """Show the accounts with the panel, also where it was closed or all is done.
+
+        :raise UserError: if another company keeps the accounts
+        """
+        self._check_administrator()
+        self._check_home()
+        # sudo: a setting of the company
+        self.env.company.sudo().key_account_start_closed = False
+        action = self._get_action("key_account_action")
+        # loaded anew: the list may be the one that is open
+        action["target"] = "main"
+        action["context"] = {"key_account_first_steps": True}
+        return action
+
+    @api.model
     def action_open_policy(self):
         """Open the policy in force, where a method is chosen and previewed; a new one
         where there is none."""
@@ -232,17 +255,8 @@ class KeyAccountStart(models.AbstractModel):
             or the nightly job is at work
         """
         self._check_administrator()
+        self._check_home()
         company = self.env.company
-        home = company._get_key_account_home()
-        if home != company:
-            raise UserError(
-                self.env._(
-                    "The accounts of %(company)s are kept in %(home)s: change to that "
-                    "company to plan.",
-                    company=company.name,
-                    home=home.sudo().name,
-                )
-            )
         if not company.sudo().key_account_planning:
             self._raise_planning_is_off(company)
         visits = self.env["key.account.night"]._run_now(company)
@@ -324,6 +338,20 @@ class KeyAccountStart(models.AbstractModel):
     @api.model
     def _check_administrator(self):
         self.env["key.account.policy"].check_access("write")
+
+    @api.model
+    def _check_home(self):
+        company = self.env.company
+        home = company._get_key_account_home()
+        if home != company:
+            raise UserError(
+                self.env._(
+                    "The accounts of %(company)s are kept in %(home)s: change to that "
+                    "company to plan.",
+                    company=company.name,
+                    home=home.sudo().name,
+                )
+            )
 
     @api.model
     def _is_home(self):

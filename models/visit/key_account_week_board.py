@@ -64,6 +64,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
         cards = self._get_cards(visits, today, days)
         unassigned = see_all and any(not visit.user_id for visit in visits)
         rows = self._get_rows(users, days, unassigned)
+        # why nothing waits: perhaps nobody looked so far
+        start = self.env["key.account.start"].get_state(dues._name)
         return {
             "today": fields.Date.to_string(today),
             "start": fields.Date.to_string(days[0]),
@@ -82,8 +84,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
                 days,
             ),
             "backlog_count": dues.search_count(waiting),
-            # why nothing waits: perhaps nobody looked so far
-            "empty": self.env["key.account.start"].get_state(dues._name)["state"],
+            "empty": start["state"],
+            "can_start": bool(start["state"]) and start["can_start"],
         }
 
     @api.model

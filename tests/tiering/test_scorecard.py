@@ -401,6 +401,70 @@ class TestScores(ScorecardCommon):
         self.assertEqual(found["buying_process"], (50, 2))
         self.assertEqual(found["quality_standards"], (0, 1))
 
+    def test_coverage_moves_nobody_to_and_fro(self):
+        """Ten nights: what a tier asks for doesn't change the points of whoever comes
+        into it."""
+        half = {"scale": "linear", "figure_full": 1000}
+        self._use(
+            ("revenue", 1, half),
+            ("coverage", 1, {"scale": "linear", "figure_full": 100}),
+            min_tenure_days=0,
+        )
+        for tier, levels in (
+            (self.tier_a, ("top", "middle", "working", False)),
+            (self.tier_b, ("working",)),
+        ):
+            role = self.env.ref("crm_key_account.buying_role_decision_maker").id
+            tier.cell_ids = [
+                Command.create({"decision_level": level, "role_id": not level and role})
+                for level in levels
+            ]
+        amounts = (600, 50, 1000, 0)
+        self._create_invoices(
+            [
+                (partner, amount, TODAY)
+                for partner, amount in zip(self.partners, amounts, strict=True)
+            ]
+        )
+        met = self.env["res.partner"].create(
+            [
+                {"name": f"At {each.name}", "parent_id": each.id, **values}
+                for each, values in (
+                    (self.one, {"decision_level": "working"}),
+                    (self.three, {"decision_level": "working"}),
+                )
+            ]
+        )
+        self.Visit.create(
+            [
+                {
+                    "partner_id": each.parent_id.id,
+                    "state": "done",
+                    "date_done": TODAY,
+                    "contact_ids": [Command.set(each.ids)],
+                }
+                for each in met
+            ]
+        )
+        tiers = []
+        for night in range(10):
+            self._run(incremental=bool(night), today=TODAY + relativedelta(days=night))
+            tiers.append([each.account_tier_id.code for each in self.partners])
+        # by A's four contacts: 60 and 25 points, 5 and 0, 100 and 25, 0 and 0
+        self.assertEqual(tiers, [["B", "C", "B", "C"]] * 10)
+        changes = self.env["key.account.tier.change"]
+        self.assertFalse(changes.search([("company_id", "=", self.company.id)]))
+        self.assertEqual(self._get_points(self.one)["coverage"], (25, 25))
+        self.assertEqual(self._get_points(self.four)["coverage"], (0, 0))
+        # shown is what the account's own tier asks for
+        self.assertEqual(self._get_card(self.one).coverage, 100)
+        self.tier_a.cell_ids.unlink()
+        self._run()
+        self.assertEqual(self._get_points(self.one)["coverage"], (100, 100))
+        self.tier_b.cell_ids.unlink()
+        self._run()
+        self.assertNotIn("coverage", self._get_points(self.one))
+
     def test_another_metric(self):
         """A class and an entry of the selection: nothing else."""
 

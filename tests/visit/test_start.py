@@ -111,11 +111,20 @@ class TestStart(StartCommon):
         steps = self._get_steps(foreigner)
         self.assertEqual(len(steps), 4)
         self.assertNotIn("Test pareto", str(steps))
+        action = self.Start.action_open()
+        self.assertEqual(len(self._get_steps()), 4, "open again")
+        # also what is done is shown to whoever asks
+        self._invoice()
+        self.policy.action_copy_cadence()
+        self.Start.action_plan()
+        self.assertFalse(self._get_steps())
+        steps = self.Start.with_context(**action["context"]).get_panel()
+        self.assertEqual([step["done"] for step in steps], [True] * 4)
 
     def test_rights(self):
         for user in (self.rep, self.leader):
             start = self.Start.with_user(user)
-            for method in ("get_panel", "action_close", "action_plan"):
+            for method in ("get_panel", "action_close", "action_open", "action_plan"):
                 with self.assertRaises(AccessError):
                     getattr(start, method)()
 
@@ -207,6 +216,10 @@ class TestStart(StartCommon):
             self.Start.with_user(there).with_context(
                 allowed_company_ids=branch.ids
             ).action_plan()
+        with self.assertRaisesRegex(UserError, "are kept in Key Account Test"):
+            self.Start.with_user(there).with_context(
+                allowed_company_ids=branch.ids
+            ).action_open()
         self.assertFalse(self.company.key_account_computed_at)
 
     def test_beside_the_night(self):
@@ -428,6 +441,26 @@ class TestStartTours(StartCommon, HttpCase):
         monday = fields.Date.today() + timedelta(days=7)
         self.assertTrue(min(visits.mapped("date_planned")) <= monday)
         self.assertEqual(admin.crm_team_member_ids.seniority, "senior")
+
+    def test_first_steps_again(self):
+        """A panel that was closed comes back by the gear menu, and from an empty
+        board."""
+        self.start_tour(
+            "/odoo/key-accounts", "key_account_first_steps", login="ka_manager"
+        )
+        self.assertFalse(self.company.key_account_start_closed)
+        self.company.key_account_start_closed = True
+        self.start_tour(
+            "/odoo/visit-week", "key_account_first_steps_board", login="ka_manager"
+        )
+
+    def test_empty_pivot(self):
+        """Pivots and graphs tell why they are empty, as lists do."""
+        self.start_tour(
+            "/odoo/action-crm_key_account.key_account_visit_figures_action",
+            "key_account_empty_pivot",
+            login="ka_rep",
+        )
 
     def test_empty_screens(self):
         """Nothing ran, then nothing is planned, then a filter hides it."""

@@ -49,7 +49,8 @@ export function useStartPanel({env}) {
         const isWanted =
             !env.inDialog && (await user.hasGroup("sales_team.group_sale_manager"));
         if (isWanted) {
-            state.steps = await orm.call(START, "get_panel", []);
+            const {context} = env.searchModel || {};
+            state.steps = await orm.call(START, "get_panel", [], {context});
         }
     });
     return state;

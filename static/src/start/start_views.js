@@ -6,7 +6,7 @@ import {kanbanView} from "@web/views/kanban/kanban_view";
 import {listView} from "@web/views/list/list_view";
 import {registry} from "@web/core/registry";
 
-const HELPER = {ActionHelper: StartHelper};
+export const HELPER = {ActionHelper: StartHelper};
 
 /** Lists and kanbans that tell why they are empty. */
 export class KeyAccountListRenderer extends ListRenderer {

@@ -360,6 +360,12 @@ export class WeekBoard extends Component {
         });
     }
 
+    async openFirstSteps() {
+        await this.action.doAction(
+            await this.orm.call("key.account.start", "action_open", [])
+        );
+    }
+
     openVisit({id}) {
         return this.action.doAction({
             type: "ir.actions.act_window",

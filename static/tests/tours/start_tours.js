@@ -161,3 +161,60 @@ tours.add("key_account_empty_filter", {
         },
     ],
 });
+
+tours.add("key_account_first_steps", {
+    steps: () => [
+        {
+            trigger: step("tiers"),
+        },
+        {
+            content: "Away with it",
+            trigger: ".o_key_account_start_close",
+            run: "click",
+        },
+        {
+            trigger: ".o_action_manager:not(:has(.o_key_account_start)) .o_view_nocontent",
+        },
+        {
+            content: "And back",
+            trigger: ".o_cp_action_menus button:has(.fa-cog)",
+            run: "click",
+        },
+        {
+            trigger: ".o_key_account_start_menu",
+            run: "click",
+        },
+        {
+            trigger: step("plan"),
+        },
+    ],
+});
+
+tours.add("key_account_first_steps_board", {
+    steps: () => [
+        {
+            trigger: ".o_week_board_start",
+            run: "click",
+        },
+        {
+            trigger: step("tiers"),
+        },
+    ],
+});
+
+tours.add("key_account_empty_pivot", {
+    steps: () => [
+        {
+            trigger:
+                ".o_pivot_view .o_view_nocontent:contains('No customer has a tier yet')",
+        },
+        {
+            trigger: ".o_switch_view.o_graph",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_graph_view .o_view_nocontent:contains('No customer has a tier yet')",
+        },
+    ],
+});
