@@ -877,3 +877,17 @@ class TestMigrations(KeyAccountCommon):
             card = self._get_card(partner).with_user(user)
             self.assertEqual(card.next_visit_date, date(2027, 3, day))
             self.assertEqual(bool(card.next_visit_user_id), whose)
+
+    def test_19_0_1_8_0_branch_rules(self):
+        """Rules that a data file doesn't touch any more."""
+        rules = self.env["ir.rule"].union(
+            *(
+                self.env.ref(f"crm_key_account.key_account_{name}_rule_company")
+                for name in ("cadence", "criterion", "policy", "tier", "tier_cell")
+            )
+        )
+        rules.perm_read = True
+        self._migrate("19.0.1.8.0/pre-branch-rules.py")
+        for rule in rules:
+            self.assertFalse(rule.perm_read)
+            self.assertTrue(rule.perm_write)
