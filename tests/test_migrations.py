@@ -909,3 +909,16 @@ class TestMigrations(KeyAccountCommon):
             self.assertNotIn("format_date", template.body_html)
             self.assertEqual(template.body_html.count(new), 2)
             self.assertIn(text, template.body_html)
+    def test_19_0_1_8_0_branch_rules(self):
+        """Rules that a data file doesn't touch any more."""
+        rules = self.env["ir.rule"].union(
+            *(
+                self.env.ref(f"crm_key_account.key_account_{name}_rule_company")
+                for name in ("cadence", "criterion", "policy", "tier", "tier_cell")
+            )
+        )
+        rules.perm_read = True
+        self._migrate("19.0.1.8.0/pre-branch-rules.py")
+        for rule in rules:
+            self.assertFalse(rule.perm_read)
+            self.assertTrue(rule.perm_write)

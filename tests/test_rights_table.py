@@ -57,7 +57,14 @@ CONFIGURATION = {
 # What is shared by all companies.
 SHARED = {"key.account.buying.role", "key.account.churn.reason"}
 # What is in force in a company's branches too, and read there.
-INHERITED = {"key.account.relationship.criterion"}
+INHERITED = {
+    "key.account.cadence",
+    "key.account.criterion",
+    "key.account.policy",
+    "key.account.relationship.criterion",
+    "key.account.tier",
+    "key.account.tier.cell",
+}
 # What goes on at night, for the system's administrators.
 SYSTEM = {"key.account.night"}
 # Who opens dialogs and what they make anew: own, all, administrators. Everybody sees
@@ -213,7 +220,8 @@ OTHER_METHODS = {
     ("key.account.assignment", "action_apply_all"): "portal internal own",
     ("key.account.assignment", "action_open"): "portal internal own",
     ("key.account.assignment", "action_open_partner"): "portal internal own",
-    ("key.account.policy", "action_view_changes"): "portal internal other branch",
+    # in force in the branch, and shows what one may read
+    ("key.account.policy", "action_view_changes"): "portal internal other",
     ("key.account.cadence", "web_resequence"): "portal internal own all other branch",
     # of the reader's companies, in each of a shared contact
     ("res.partner", "action_export_key_account_data"): "portal internal own all",

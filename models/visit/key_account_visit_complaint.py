@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
-from ..account import bounds
+from ..account import bounds, clock
 
 
 class KeyAccountVisit(models.Model):

@@ -2,7 +2,7 @@ from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
-from ..common import TODAY, KeyAccountCommon
+from ..common import SALES_ADMIN, TODAY, KeyAccountCommon
 from .test_books import DAY
 
 
@@ -353,3 +353,43 @@ class TestBranches(KeyAccountCommon):
         self.assertFalse(shared._get_companies() & self.branches)
         self._run()
         self.assertEqual(self._get_revenues(self.company), [80000, 50000, 1000])
+
+    def test_whoever_works_in_a_branch_alone(self):
+        """Reads what is in force there, and changes nothing of the company above."""
+        user = self._create_user("ka_north", SALES_ADMIN, self.north)
+        line = self.env["key.account.cadence"].create(
+            {"company_id": self.company.id, "tier_id": self.tier_a.id}
+        )
+        context = {"allowed_company_ids": self.north.ids}
+        for is_apart in (False, True):
+            with self.subTest(is_apart=is_apart):
+                self.policy.branches_apart = is_apart
+                self._run()
+                self.env.flush_all()
+                self.env.invalidate_all()
+                chain = self.chain.with_user(user).with_context(context)
+                [values] = chain.web_read({"account_tier_id": {"fields": {"code": {}}}})
+                self.assertEqual(values["account_tier_id"]["code"], "A")
+                Form(chain)
+        accounts = self.Card.with_user(user).with_context(context)
+        [values] = accounts.search([("partner_id", "=", self.chain.id)]).web_read(
+            {"tier_id": {"fields": {"display_name": {}}}, "revenue": {}}
+        )
+        self.assertEqual(values["tier_id"]["display_name"], self.tier_a.display_name)
+        self.assertEqual(values["revenue"], 40000)
+        self.assertEqual(
+            self.chain.with_user(self.manager).account_tier_id, self.tier_a
+        )
+        policy = self.policy.with_user(user).with_context(context)
+        self.assertEqual(policy.tier_ids.mapped("code"), ["A", "B", "C"])
+        line = line.with_user(user).with_context(context)
+        self.assertEqual(line.search([("id", "=", line.id)]), line)
+        for record in (policy, policy.tier_ids[0], line):
+            with self.assertRaises(AccessError):
+                record.write({"active": False})
+            with self.assertRaises(AccessError):
+                record.unlink()
+        with self.assertRaises(AccessError):
+            policy.tier_ids.create({"policy_id": policy.id, "name": "D"})
+        with self.assertRaises(AccessError):
+            line.create({"company_id": self.company.id})
