@@ -1,7 +1,9 @@
+import re
 import runpy
 from pathlib import Path
 
 import lxml.html
+import polib
 
 from odoo.modules import Manifest
 from odoo.tests import TransactionCase, tagged
@@ -50,3 +52,38 @@ class TestPage(TransactionCase):
         self.assertEqual(len(shown.xpath("//img")), len(page.xpath("//img")))
         for source in shown.xpath("//img/@src"):
             self.assertTrue(source.startswith(f"/{ADDON}/static/description/"), source)
+
+
+# What the guides name of Odoo's own
+CORES = {
+    "Apps",
+    "Configuration",
+    "CRM",
+    "Dashboards",
+    "Geo Localization",
+    "Print",
+    "Reporting",
+    "Sales",
+    "Sales Teams",
+    "Update Apps List",
+    "Upgrade",
+    "View",
+}
+
+
+@tagged("post_install", "-at_install")
+class TestGuides(TransactionCase):
+    def test_names(self):
+        """What the guides print in italics is said on a screen, or is no name."""
+        folder = Path(Manifest.for_addon(ADDON).path)
+        template = polib.pofile(folder / f"i18n/{ADDON}.pot")
+        said = {entry.msgid.strip() for entry in template} | CORES
+        guides = {*folder.glob("docs/*.md"), folder / "README.md"}
+        for path in guides:
+            if path.stem in ("architecture", "performance"):
+                continue
+            text = re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+            for match in re.finditer(r"(?<!\*)\*(?![*\s])([^*]+)\*(?!\*)", text):
+                for name in " ".join(match[1].split()).split(" › "):
+                    with self.subTest(f"{path.name}: {name}"):
+                        self.assertTrue(name in said or name.islower())
