@@ -73,17 +73,49 @@ CORES = {
 
 @tagged("post_install", "-at_install")
 class TestGuides(TransactionCase):
+    """README and guides; an installed addon comes without the latter."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = Path(Manifest.for_addon(ADDON).path)
+        cls.texts = {
+            path: re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+            for path in cls.folder.glob("docs/*.md")
+        }
+        if cls.texts:
+            path = cls.folder / "README.md"
+            cls.texts[path] = path.read_text()
+
     def test_names(self):
-        """What the guides print in italics is said on a screen, or is no name."""
-        folder = Path(Manifest.for_addon(ADDON).path)
-        template = polib.pofile(folder / f"i18n/{ADDON}.pot")
+        """What they print in italics is said on a screen, or is no name."""
+        template = polib.pofile(self.folder / f"i18n/{ADDON}.pot")
         said = {entry.msgid.strip() for entry in template} | CORES
-        guides = {*folder.glob("docs/*.md"), folder / "README.md"}
-        for path in guides:
+        for path, text in self.texts.items():
             if path.stem in ("architecture", "performance"):
                 continue
-            text = re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
             for match in re.finditer(r"(?<!\*)\*(?![*\s])([^*]+)\*(?!\*)", text):
                 for name in " ".join(match[1].split()).split(" › "):
                     with self.subTest(f"{path.name}: {name}"):
                         self.assertTrue(name in said or name.islower())
+
+    def test_links(self):
+        """Links and pictures lead somewhere, and each picture is shown."""
+        shown = set()
+        for path, text in self.texts.items():
+            for target in re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", text):
+                target = "".join(target)
+                if "://" in target:
+                    continue
+                name, _, part = target.partition("#")
+                file = (path.parent / name).resolve() if name else path
+                with self.subTest(f"{path.name}: {target}"):
+                    self.assertTrue(file.is_file())
+                    if part:
+                        heading = rf"^#+ {part.replace('-', '[- ]')}$"
+                        self.assertRegex(
+                            file.read_text(), re.compile(heading, re.I | re.M)
+                        )
+                shown.add(file)
+        for file in self.folder.glob("docs/images/*"):
+            self.assertIn(file.resolve(), shown)
