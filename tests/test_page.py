@@ -1,7 +1,9 @@
+import re
 import runpy
 from pathlib import Path
 
 import lxml.html
+import polib
 
 from odoo.modules import Manifest
 from odoo.tests import TransactionCase, tagged
@@ -50,3 +52,70 @@ class TestPage(TransactionCase):
         self.assertEqual(len(shown.xpath("//img")), len(page.xpath("//img")))
         for source in shown.xpath("//img/@src"):
             self.assertTrue(source.startswith(f"/{ADDON}/static/description/"), source)
+
+
+# What the guides name of Odoo's own
+CORES = {
+    "Apps",
+    "Configuration",
+    "CRM",
+    "Dashboards",
+    "Geo Localization",
+    "Print",
+    "Reporting",
+    "Sales",
+    "Sales Teams",
+    "Update Apps List",
+    "Upgrade",
+    "View",
+}
+
+
+@tagged("post_install", "-at_install")
+class TestGuides(TransactionCase):
+    """README and guides; an installed addon comes without the latter."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = Path(Manifest.for_addon(ADDON).path)
+        cls.texts = {
+            path: re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+            for path in cls.folder.glob("docs/*.md")
+        }
+        if cls.texts:
+            path = cls.folder / "README.md"
+            cls.texts[path] = path.read_text()
+
+    def test_names(self):
+        """What they print in italics is said on a screen, or is no name."""
+        template = polib.pofile(self.folder / f"i18n/{ADDON}.pot")
+        said = {entry.msgid.strip() for entry in template} | CORES
+        for path, text in self.texts.items():
+            if path.stem in ("architecture", "performance"):
+                continue
+            for match in re.finditer(r"(?<!\*)\*(?![*\s])([^*]+)\*(?!\*)", text):
+                for name in " ".join(match[1].split()).split(" › "):
+                    with self.subTest(f"{path.name}: {name}"):
+                        self.assertTrue(name in said or name.islower())
+
+    def test_links(self):
+        """Links and pictures lead somewhere, and each picture is shown."""
+        shown = set()
+        for path, text in self.texts.items():
+            for target in re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", text):
+                target = "".join(target)
+                if "://" in target:
+                    continue
+                name, _, part = target.partition("#")
+                file = (path.parent / name).resolve() if name else path
+                with self.subTest(f"{path.name}: {target}"):
+                    self.assertTrue(file.is_file())
+                    if part:
+                        heading = rf"^#+ {part.replace('-', '[- ]')}$"
+                        self.assertRegex(
+                            file.read_text(), re.compile(heading, re.I | re.M)
+                        )
+                shown.add(file)
+        for file in self.folder.glob("docs/images/*"):
+            self.assertIn(file.resolve(), shown)
