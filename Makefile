@@ -14,7 +14,7 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos fuzz uninstall page pictures dist lock setup clean
+.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos chaos-queue fuzz uninstall page pictures dist lock setup clean
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
@@ -29,11 +29,12 @@ help:
 	@echo 'make format         let ruff and prettier rewrite the files'
 	@echo 'make bench          the benchmark; SIZE=10k, 100k, 1m, several, all (ARGS=...)'
 	@echo 'make chaos          nights and users while servers are killed; ARGS=100 kills'
+	@echo 'make chaos-queue    the same of the queue in companions/'
 	@echo "make fuzz           random sequences of what people do (ARGS='seed=1 minutes=60')"
 	@echo 'make uninstall      beside many other addons: labels that clash, what is left'
-	@echo "make page           the page of the Apps store, from the README"
+	@echo 'make page           the page of the Apps store, from the README'
 	@echo 'make pictures       the pictures of README, guides and store, on a demo of their own'
-	@echo 'make dist           the wheel odoo-addon-crm_key_account'
+	@echo 'make dist           the wheels: odoo-addon-crm_key_account and the companions'
 	@echo 'make lock           choose new versions of the Python packages'
 	@echo 'make clean          stop what runs, remove what the others made'
 	@echo
@@ -42,5 +43,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test core-tests companions shell walk i18n lint format bench chaos fuzz uninstall page pictures dist lock clean:
+setup run test core-tests companions shell walk i18n lint format bench chaos chaos-queue fuzz uninstall page pictures dist lock clean:
 	$(ENV) $@

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from . import (
     base,
     browser,
+    chaos_queue,
     companions,
     core_tests,
     databases,
@@ -213,13 +214,24 @@ def bench(_options):
 
 def chaos(_options):
     """Nights, users and `kill -9`; ARGS= names how many kills."""
+    kills = _get_kills()
+    with environment() as found:
+        return make_chaos(found, kills)
+
+
+def chaos_queue_(_options):
+    """Nights as jobs of a queue, and `kill -9`; ARGS= names how many kills."""
+    kills = _get_kills()
+    with environment() as found:
+        return chaos_queue.make_chaos(found, kills)
+
+
+def _get_kills():
     try:
-        kills = int(os.environ.get("ARGS") or 20)
+        return int(os.environ.get("ARGS") or 20)
     except ValueError:
         text = "ARGS is the number of kills, as in `make chaos ARGS=100`."
         raise Failure(text) from None
-    with environment() as found:
-        return make_chaos(found, kills)
 
 
 def fuzz_(_options):
@@ -337,37 +349,46 @@ env.cr.commit()
 # make dist, make clean, make lock
 # ---------------------------------------------------------------------------
 def dist(_options):
-    """The wheel odoo-addon-crm_key_account, from what is committed."""
+    """The wheel odoo-addon-crm_key_account, and one of each companion, from what is
+    committed."""
     base.make_home()
     with base.locked("setup", "Waiting for another command that makes the same"):
         python.make_venv()
     if base.output(["git", "-C", CHECKOUT, "status", "--porcelain"]).strip():
-        step("Note: the wheel holds what is committed, and not everything is")
-    step("Building the wheel")
+        step("Note: the wheels hold what is committed, and not everything is")
+    step("Building the wheels")
     base.new_log("dist")
     folder = HOME / "tmp/dist"
     target = HOME / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     target.mkdir(exist_ok=True)
+    trees = {ADDON: "HEAD"}
+    for name in companions.get_names():
+        trees[name] = f"HEAD:companions/{name}"
+    for name, tree in trees.items():
+        _make_wheel(name, tree, folder)
+    for wheel in (folder / "wheel").glob("*.whl"):
+        os.replace(wheel, target / wheel.name)
+        say(f"{target / wheel.name}")
+    shutil.rmtree(folder)
+
+
+def _make_wheel(name, tree, folder):
     # whool names the wheel after the folder and takes every file in it
-    archive = folder / "addon.tar"
+    archive = folder / f"{name}.tar"
     base.run(
-        ["git", "-C", CHECKOUT, "archive", f"--prefix={ADDON}/", "-o", archive, "HEAD"],
+        ["git", "-C", CHECKOUT, "archive", f"--prefix={name}/", "-o", archive, tree],
         "exporting the commit",
         "dist",
     )
     base.run(["tar", "-xf", archive, "-C", folder], "exporting the commit", "dist")
     base.run(
         [python.PYTHON, "-m", "pip", "wheel", "--no-input", "--no-deps"]
-        + ["--no-build-isolation", "-w", folder / "wheel", folder / ADDON],
+        + ["--no-build-isolation", "-w", folder / "wheel", folder / name],
         "building the wheel",
         "dist",
     )
-    for wheel in (folder / "wheel").glob("*.whl"):
-        os.replace(wheel, target / wheel.name)
-        say(f"{target / wheel.name}")
-    shutil.rmtree(folder)
 
 
 def clean(_options):
@@ -445,3 +466,4 @@ COMMANDS = {
 COMMANDS["core-tests"] = core
 COMMANDS["companions"] = companions_
 COMMANDS["fuzz"] = fuzz_
+COMMANDS["chaos-queue"] = chaos_queue_

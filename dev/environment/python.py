@@ -12,6 +12,8 @@ from .base import DEV, HOME, VENV, Failure, environ, is_made, run, stamp_of, ste
 PYTHON = VENV / "bin/python"
 NODE = HOME / "node"
 CDNOW = HOME / "data_sets/CDNOW_sample.txt"
+# Addons that the companions build on, beside the venv: nothing else sees them
+COMPANIONS = HOME / "companions"
 VERSIONS = ((3, 10), (3, 13))
 
 
@@ -113,3 +115,20 @@ def make_data_sets():
     new.write_bytes(text)
     new.rename(CDNOW)
     shutil.rmtree(folder)
+
+
+def make_companions():
+    """What the addons in companions/ build on, without Odoo, which they name too."""
+    requirements = DEV / "companions-requirements.txt"
+    stamp = stamp_of(requirements)
+    if is_made(COMPANIONS, stamp):
+        return
+    step("Installing the addons that the companions build on")
+    base.new_log("companions_pip")
+    with base.made_aside(COMPANIONS, stamp) as folder:
+        run(
+            [PYTHON, "-m", "pip", "install", "--no-input", "--no-deps"]
+            + ["--require-hashes", "-r", requirements, "--target", folder],
+            "installing the addons that the companions build on",
+            "companions_pip",
+        )

@@ -8,18 +8,22 @@ week.
 """
 
 import hashlib
+import logging
 from datetime import timedelta
 
+import psycopg2.errors
 from dateutil.relativedelta import relativedelta
 
 from odoo import fields
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from ..account import features
 from ..account.books import get_invoices_sql
 from ..account.outsiders import get_outsiders_sql
 from .measure import get_leads_sql
 from .trade import has_payments
+
+_logger = logging.getLogger(__name__)
 
 # Counted up when figures come to mean something else: the next run measures everybody.
 VERSION = 5
@@ -61,10 +65,24 @@ def note_run(policy, company, today, touched):
     """
     now = fields.Datetime.now()
     cr = policy.env.cr
-    # Past the ORM: the configuration is as it was.
-    cr.execute(
-        SQL("UPDATE key_account_policy SET last_run = %s WHERE id = %s", now, policy.id)
-    )
+    # Past the ORM: the configuration is as it was. Companies with the same policy run
+    # side by side: whoever finds its row taken leaves it, another one says the same.
+    try:
+        with mute_logger("odoo.sql_db"), cr.savepoint(flush=False):
+            cr.execute(
+                SQL(
+                    """
+                    UPDATE key_account_policy
+                       SET last_run = %s
+                     WHERE id IN (SELECT id FROM key_account_policy WHERE id = %s
+                                     FOR NO KEY UPDATE SKIP LOCKED)
+                    """,
+                    now,
+                    policy.id,
+                )
+            )
+    except psycopg2.errors.SerializationFailure:
+        _logger.info("Policy %s was run by another company just now", policy.id)
     cr.execute(
         SQL(
             """

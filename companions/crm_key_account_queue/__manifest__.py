@@ -1,0 +1,11 @@
+{
+    "name": "CRM Key Account: Job Queue",
+    "version": "19.0.1.0.0",
+    "category": "Sales/CRM",
+    "summary": "The nightly run on many workers and hosts, with OCA's job queue",
+    "author": "Key Account contributors",
+    "license": "LGPL-3",
+    "depends": ["crm_key_account", "queue_job"],
+    "data": ["data/queue_job.xml"],
+    "uninstall_hook": "uninstall_hook",
+}
