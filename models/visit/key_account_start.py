@@ -36,6 +36,7 @@ class KeyAccountStart(models.AbstractModel):
     # -------------------------------------------------------------------------
 
     @api.model
+    @api.readonly
     def get_state(self, model):
         """Return why a screen of ``model`` may be empty in the user's company, and who
         may do something about it.
@@ -60,6 +61,7 @@ class KeyAccountStart(models.AbstractModel):
         }
 
     @api.model
+    @api.readonly
     def get_panel(self):
         """Return the steps of the user's company, a list of dicts; False: the panel was
         closed, all is done, or another company keeps the accounts.
