@@ -5,22 +5,18 @@ A script for Odoo's shell on a new database of the tests. What a translation mis
 left untranslated, what nobody says any more goes.
 """
 
-import io
 from pathlib import Path
 
 import polib
 
 from odoo.modules import Manifest
-from odoo.tools.translate import trans_export
 
-ADDON = "crm_key_account"
+from odoo.addons.crm_key_account.tests.terms import ADDON, export
 
 
 def renew(env):
     folder = Path(Manifest.for_addon(ADDON).path) / "i18n"
-    with io.BytesIO() as exported:
-        trans_export(False, [ADDON], exported, "po", env)
-        template = polib.pofile(exported.getvalue().decode(), wrapwidth=78)
+    template = export(env)
     template.save(folder / f"{ADDON}.pot")
     for path in sorted(folder.glob("*.po")):
         catalogue = polib.pofile(path, wrapwidth=78)

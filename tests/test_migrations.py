@@ -892,6 +892,7 @@ class TestMigrations(KeyAccountCommon):
             """
         )
         self.assertEqual(self.env.cr.fetchone(), (1,))
+
     def test_19_0_1_8_0_digest(self):
         """The digest's days become those of the reasons beside; own words stay."""
         template = self.env.ref("crm_key_account.mail_template_visit_digest")
@@ -909,6 +910,7 @@ class TestMigrations(KeyAccountCommon):
             self.assertNotIn("format_date", template.body_html)
             self.assertEqual(template.body_html.count(new), 2)
             self.assertIn(text, template.body_html)
+
     def test_19_0_1_8_0_branch_rules(self):
         """Rules that a data file doesn't touch any more."""
         rules = self.env["ir.rule"].union(

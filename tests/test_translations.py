@@ -1,13 +1,11 @@
-import io
 from pathlib import Path
 
 import polib
 
 from odoo.modules import Manifest
 from odoo.tests import TransactionCase, tagged
-from odoo.tools.translate import trans_export
 
-ADDON = "crm_key_account"
+from .terms import ADDON, export
 
 
 @tagged("post_install", "-at_install")
@@ -17,9 +15,7 @@ class TestTranslations(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        with io.BytesIO() as exported:
-            trans_export(False, [ADDON], exported, "po", cls.env)
-            cls.said = _get_terms(polib.pofile(exported.getvalue().decode()))
+        cls.said = _get_terms(export(cls.env))
         cls.folder = Path(Manifest.for_addon(ADDON).path) / "i18n"
 
     def _check(self, catalogue):

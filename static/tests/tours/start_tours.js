@@ -173,7 +173,8 @@ tours.add("key_account_first_steps", {
             run: "click",
         },
         {
-            trigger: ".o_action_manager:not(:has(.o_key_account_start)) .o_view_nocontent",
+            trigger:
+                ".o_action_manager:not(:has(.o_key_account_start)) .o_view_nocontent",
         },
         {
             content: "And back",
