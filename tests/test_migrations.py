@@ -898,10 +898,11 @@ class TestMigrations(KeyAccountCommon):
         template = self.env.ref("crm_key_account.mail_template_visit_digest")
         new = "(ctx.get('days') or {}).get(visit.id)"
         for text in ("Hello", "Bonjour"):
-            template.with_context(lang="en_US").body_html = (
-                f'<p>{text}</p><t t-out="format_date(visit.date_due or '
-                'visit.date_planned)"></t><t t-out="format_date(visit.date_planned)">'
-                "</t>"
+            template.body_html = (
+                f"<p>{text}</p>"
+                "<t t-foreach=\"ctx.get('visits') or []\" t-as=\"visit\">"
+                '<t t-out="format_date(visit.date_due or visit.date_planned)"></t>'
+                '<t t-out="format_date(visit.date_planned)"></t></t>'
             )
             self.env.flush_all()
             for _ in range(2):

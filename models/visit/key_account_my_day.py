@@ -214,12 +214,20 @@ class KeyAccountMyDay(models.AbstractModel):
         visits.check_access("write")
         self._locate(visits)
         located = visits.filtered(lambda visit: visit._get_coordinates())
+        if len(located) < 2 and hasattr(visits.partner_id, "geo_localize"):
+            raise UserError(
+                self.env._(
+                    "A route needs two customers to visit today whose addresses have "
+                    "coordinates, and Geo Localization found too few: enter them on "
+                    "the customers' forms.",
+                )
+            )
         if len(located) < 2:
             raise UserError(
                 self.env._(
                     "A route needs two customers to visit today whose addresses have "
-                    "coordinates: enter them on the customers' forms, or install Geo "
-                    "Localization.",
+                    "coordinates: Odoo's Geo Localization finds them, once an "
+                    "administrator installs it.",
                 )
             )
         midnight = get_midnight(self.env)

@@ -351,7 +351,7 @@ class TestRoute(MyDayCommon):
         for method in (fail, localize):
             with patch.object(partners, "geo_localize", method, create=True):
                 if method is fail:
-                    with self.assertRaisesRegex(UserError, "have coordinates"):
+                    with self.assertRaisesRegex(UserError, "found too few"):
                         self._as(self.rep).action_route()
                     continue
                 route = self._as(self.rep).action_route()["route"]
