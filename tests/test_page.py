@@ -56,15 +56,22 @@ class TestPage(TransactionCase):
 
 # What the guides name of Odoo's own
 CORES = {
+    "Administrator",
+    "All documents",
     "Apps",
     "Configuration",
     "CRM",
     "Dashboards",
     "Geo Localization",
+    "Open Record",
+    "Own documents",
     "Print",
+    "Privacy Logs",
+    "Privacy Lookup",
     "Reporting",
     "Sales",
     "Sales Teams",
+    "Technical",
     "Update Apps List",
     "Upgrade",
     "View",
