@@ -324,9 +324,13 @@ def make_chaos(found, kills):
 def _make_book(found):
     """The book that each night begins with, kept until the addon changes."""
     databases.make(found, databases.DEMO)
-    stamp = base.stamp_of(
-        databases.stamp_of(databases.DEMO), SEED, date.today(), *FOLDER.rglob("*.py")
-    )
+    # what installing the companion reads
+    read = [
+        databases.declarations(path.read_text()) if path.suffix == ".py" else path
+        for pattern in ("*/*.xml", "models/*.py")
+        for path in sorted(FOLDER.glob(pattern))
+    ]
+    stamp = base.stamp_of(databases.stamp_of(databases.DEMO), SEED, date.today(), *read)
     if databases.stamp_of(BOOK) == stamp:
         return
     step(f"Making a book of {COMPANIES} companies")

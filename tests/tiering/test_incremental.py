@@ -2,10 +2,12 @@ from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
-from odoo import Command
-from odoo.tests import tagged
+from odoo import SUPERUSER_ID, Command, api, fields
+from odoo.modules.registry import Registry
+from odoo.tests import BaseCase, get_db_name, tagged
 
 from ...models.tiering.measure import Measurement
+from ...models.tiering.touched import note_run
 from ..common import TODAY, KeyAccountCommon
 
 TABLES = ("account_move", "sale_order", "crm_lead", "res_partner", "key_account_visit")
@@ -473,3 +475,24 @@ class TestIncremental(KeyAccountCommon):
             change()
             self.env.flush_all()
             self.assertIsNone(self.policy._get_touched_ids(self.company, day))
+
+
+@tagged("post_install", "-at_install")
+class TestOnePolicy(BaseCase):
+    """Companies with the same policy run side by side."""
+
+    def test_none_waits_for_another_one(self):
+        registry = Registry(get_db_name())
+        update = "UPDATE key_account_policy SET last_run = last_run WHERE id = %s"
+        with registry.cursor() as cr, registry.cursor() as other:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            policy = env["key.account.policy"].search([], limit=1)
+            today = fields.Date.today()
+            cr.execute("SET LOCAL lock_timeout = '1s'")
+            # one that goes on
+            other.execute(update, [policy.id])
+            note_run(policy, env.company, today, None)
+            # and has ended since this one began
+            other.commit()
+            note_run(policy, env.company, today, None)
+            cr.rollback()

@@ -102,7 +102,7 @@ class QueueCommon(KeyAccountCommon):
             job = Job.load(api.Environment(cr, SUPERUSER_ID, {}), record.uuid)
             job.set_started()
             job.store()
-            cr.commit()
+            job.env.flush_all()
             try:
                 job.perform()
             except RetryableJobError as error:
@@ -418,7 +418,8 @@ class TestJobs(QueueCommon):
             night = self._get_night()
             self.assertEqual(night.phases, ["planning"])
             self.assertTrue(night.activity_ids)
-            agenda, end = self._get_live()
+            agenda = self._get_live(f"agenda:{self.rep.id}")
+            end = self._get_live("end")
             self.assertEqual(
                 (agenda.state, end.state), ("pending", "wait_dependencies")
             )
@@ -468,8 +469,8 @@ class TestJobs(QueueCommon):
         with patch.object(cls, "_plan_agendas", leave):
             self._call_cron()
             self._run_jobs()
-            agenda, end = self._get_live()
-            self.assertEqual(self._get_step(agenda), f"agenda:{self.rep.id}")
+            agenda = self._get_live(f"agenda:{self.rep.id}")
+            end = self._get_live("end")
             self.assertEqual((agenda.state, agenda.retry), ("pending", 0))
             self.assertEqual(end.state, "wait_dependencies")
             # no failure
@@ -484,8 +485,7 @@ class TestJobs(QueueCommon):
             cr.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK, self.rep.id])
             self._call_cron()
             self._run_jobs()
-            agenda, end = self._get_live()
-            self.assertEqual(self._get_step(agenda), f"agenda:{self.rep.id}")
+            agenda = self._get_live(f"agenda:{self.rep.id}")
             self.assertEqual((agenda.state, agenda.retry), ("pending", 0))
             cr.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, self.rep.id])
         agenda.eta = False
@@ -493,7 +493,13 @@ class TestJobs(QueueCommon):
         self.assertFalse(self._get_live())
         # nothing of it is left
         self.cr.execute(
-            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [LOCK]
+            """
+            SELECT pid FROM pg_locks
+             WHERE locktype = 'advisory' AND classid = %s
+               AND database = (SELECT oid FROM pg_database
+                                WHERE datname = current_database())
+            """,
+            [LOCK],
         )
         self.assertFalse(self.cr.fetchall())
 
