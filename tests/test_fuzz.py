@@ -1,5 +1,6 @@
 """Random sequences of what people do: a few here, thousands by `make fuzz`."""
 
+import ast
 import os
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
@@ -240,6 +241,22 @@ class FuzzCommon(DueCommon):
                 found.append(fault)
         faults = [fault for fault in found if fault]
         return min(faults, key=lambda fault: len(fault.trace), default=None)
+
+    def replay(self, text):
+        """Do the steps that a fault was described with, a line each.
+
+        :return: the sequence, to look at what is there
+        """
+        values = {"case": self, "counts": Counter(), "found": []}
+        machine = type("Sequence", (Sequence,), values)()
+        self.addCleanup(machine.teardown)
+        for line in text.strip().splitlines():
+            name, _, rest = line.strip().partition("(")
+            arguments = ast.parse(f"f({rest}", mode="eval").body.keywords
+            getattr(machine, name)(
+                **{each.arg: ast.literal_eval(each.value) for each in arguments}
+            )
+        return machine
 
     def describe(self, fault):
         """Return what went wrong, and by which steps, as text."""
