@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+from psycopg2 import IntegrityError
 
 from odoo import Command
 from odoo.exceptions import UserError
@@ -40,6 +41,11 @@ HISTORY = {
     "key_account_relationship_change": "state = 'applied'",
     "key_account_loss": "TRUE",
     "key_account_relationship_evidence": "TRUE",
+}
+# Constraints of the database whose sentence Odoo shows
+SENTENCES = {
+    "key_account_visit_planned_lead_uniq",
+    "key_account_visit_planned_partner_uniq",
 }
 # What a run, or a night, must leave as it is when it was just run
 RESULTS = {
@@ -175,7 +181,11 @@ class Sequence(RuleBasedStateMachine):
             try:
                 with mute_logger("odoo.sql_db"), self.cr.savepoint():
                     method(self, **values)
-            except UserError as error:
+            except (UserError, IntegrityError) as error:
+                if isinstance(error, IntegrityError) and (
+                    error.diag.constraint_name not in SENTENCES
+                ):
+                    raise
                 self.trace[-1] += f"  # {error}"
                 is_nothing = isinstance(error, Nothing)
                 self.counts["nothing" if is_nothing else "refused"] += 1
@@ -188,7 +198,7 @@ class Sequence(RuleBasedStateMachine):
             self.fail(fault)
         except Exception as error:
             name = f"{type(error).__name__} in {self.last_step}"
-            text = "".join(traceback.format_exception(error)[-12:])
+            text = traceback.format_exception(error)[-8:]
             self.fail(Fault(name, text))
         self.remember()
 
@@ -345,6 +355,16 @@ class Sequence(RuleBasedStateMachine):
             }
         )
         wizard.action_merge()
+        self.merge_asked(source.id, target.id)
+
+    def merge_asked(self, source_id, target_id):
+        """Note that a customer goes on with what was asked for first of two."""
+        for key in [key for key in self.asked if key[0] == source_id]:
+            own = (target_id, *key[1:])
+            since, days = self.asked.pop(key)
+            if own in self.asked:
+                since, days = min(since, self.asked[own][0]), self.asked[own][1]
+            self.asked[own] = (since, days)
 
     @step(account=NUMBERS)
     def delete_customer(self, account):
@@ -974,12 +994,15 @@ class Sequence(RuleBasedStateMachine):
         self.let_pass(timedelta(days=days))
 
     def run_night(self):
-        nights = self.env["key.account.night"].sudo()._begin(PHASES)
+        nights = self.env["key.account.night"].sudo()
+        # whose nights aren't run would be gone on with
+        nights.search([]).phases = False
+        nights = nights._begin(PHASES)
         for night in nights.filtered(
             lambda night: night.company_id in self.case.companies
         ):
             night._run(_Steps(self.env), PHASES)
-            if night.failure_count:
+            if night.phases or night.failure_count:
                 raise Fault("a night failed", night.error)
 
     # ----------------------------------------------------------------------
@@ -1094,7 +1117,7 @@ class Sequence(RuleBasedStateMachine):
         )
         expected = {
             key: (line, days, due, user, visit)
-            for key, (line, days, due, user, _team, visit) in self.case._recount(
+            for key, (line, days, due, user, _team, visit) in self.case.recount_due(
                 self.asked, self.today
             ).items()
             if key[0] not in excluded

@@ -83,13 +83,7 @@ class DueCommon(PlanningCommon):
         result = {}
         for partner, lead, card in subjects:
             account = partner.with_company(self.company)
-            loss = self.env["key.account.loss"].search(
-                [
-                    ("partner_id", "=", partner.id),
-                    ("company_id", "=", self.company.id),
-                    ("date_returned", "=", False),
-                ]
-            )
+            loss = self._find_loss(partner)
             tier = card.tier_id if partner else lead.account_tier_id
             level = card.relationship_level or "transactional"
             for track in TRACKS:
@@ -117,10 +111,22 @@ class DueCommon(PlanningCommon):
                     result[key] = values
         return result
 
-    def _recount_track(self, partner, lead, line, track, own, loss, known, today):
+    def _find_loss(self, partner):
+        return self.env["key.account.loss"].search(
+            [
+                ("partner_id", "=", partner.id),
+                ("company_id", "=", self.company.id),
+                ("date_returned", "=", False),
+            ]
+        )
+
+    def _find_visits(self, partner, lead, track):
         domain = [("company_id", "=", self.company.id), ("track", "=", track)]
         column = "partner_id" if partner else "lead_id"
-        visits = self.Visit.search([*domain, (column, "=", (partner or lead).id)])
+        return self.Visit.search([*domain, (column, "=", (partner or lead).id)])
+
+    def _recount_track(self, partner, lead, line, track, own, loss, known, today):
+        visits = self._find_visits(partner, lead, track)
         done = visits.filtered(lambda visit: visit.state == "done")
         if loss and any(
             visit.loss_id == loss or visit.date_done >= loss.date_win_back
