@@ -113,3 +113,26 @@ def make_data_sets():
     new.write_bytes(text)
     new.rename(CDNOW)
     shutil.rmtree(folder)
+
+
+def make_packages(name, *options):
+    """A folder with the packages of ``dev/NAME-requirements.txt`` for one command: no
+    part of the venv, and nothing that the addon needs. Give the folder.
+
+    :param options: of pip
+    """
+    requirements = DEV / f"{name}-requirements.txt"
+    folder = HOME / f"packages_{name}"
+    stamp = stamp_of(requirements)
+    if is_made(folder, stamp):
+        return folder
+    step(f"Fetching the packages of dev/{requirements.name}")
+    base.new_log(f"packages_{name}")
+    with base.made_aside(folder, stamp) as new:
+        run(
+            [PYTHON, "-m", "pip", "install", "--no-input", "--quiet"]
+            + ["--no-compile", "--target", new, *options, "-r", requirements],
+            f"fetching the packages of dev/{requirements.name}",
+            f"packages_{name}",
+        )
+    return folder
