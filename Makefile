@@ -14,7 +14,7 @@ unexport ODOO_HOME
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos chaos-queue fuzz uninstall page pictures dist lock setup clean
+.PHONY: help run test core-tests companions shell walk i18n lint format bench chaos chaos-queue fuzz uninstall page pictures dist lock setup clean load bench-peers
 
 help:
 	@echo 'make run            Odoo 19 with the addon and its demo data (PORT=8069)'
@@ -28,6 +28,8 @@ help:
 	@echo 'make lint           ruff, pylint-odoo, the checks of OCA, prettier'
 	@echo 'make format         let ruff and prettier rewrite the files'
 	@echo 'make bench          the benchmark; SIZE=10k, 100k, 1m, several, all (ARGS=...)'
+	@echo 'make load           twenty salespeople at work, without and with the night (SIZE=)'
+	@echo 'make bench-peers    planned visits beside what others plan them with'
 	@echo 'make chaos          nights and users while servers are killed; ARGS=100 kills'
 	@echo 'make chaos-queue    the same of the queue in companions/'
 	@echo "make fuzz           random sequences of what people do (ARGS='seed=1 minutes=60')"
@@ -43,5 +45,5 @@ help:
 	@echo 'PGHOST=host               a PostgreSQL of yours (PGPORT, PGUSER, PGPASSWORD)'
 	@echo 'PYTHON=python3.12         the Python to use, 3.10 to 3.13'
 
-setup run test core-tests companions shell walk i18n lint format bench chaos chaos-queue fuzz uninstall page pictures dist lock clean:
+setup run test core-tests companions shell walk i18n lint format bench chaos chaos-queue fuzz uninstall page pictures dist lock clean load bench-peers:
 	$(ENV) $@

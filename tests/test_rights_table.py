@@ -764,6 +764,8 @@ class TestRightsTableJson2(TableCommon, HttpCase):
             ("key.account.visit", "_generate"),
             ("mail.activity", "_write_quietly"),
             ("mail.activity", "_create_for_visits"),
+            ("key.account.privacy", "_erase_contact"),
+            ("key.account.retention", "_delete_notes"),
         ):
             response = self._call("admin", model, method)
             self.assertIn(response.status_code, (403, 404), (model, method))

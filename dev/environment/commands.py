@@ -212,6 +212,42 @@ def bench(_options):
         )
 
 
+def load(_options):
+    """Twenty salespeople at work, without and with the night."""
+    return _measure("load")
+
+
+def bench_peers(_options):
+    """Planned visits of this addon and of what else plans them, side by side."""
+    # its dependencies are Odoo's own addons
+    return _measure("peers", "--no-deps", "--require-hashes")
+
+
+def _measure(name, *options):
+    """Run a script of the benchmarks, with the packages of its own that it needs.
+
+    :param options: of pip
+    """
+    with environment() as found:
+        with base.locked("setup", "Waiting for another command that makes the same"):
+            packages = python.make_packages(name, *options)
+        with making_databases():
+            databases.make_base(found)
+        return _in_front(
+            [python.PYTHON, CHECKOUT / f"benchmarks/{name}.py"]
+            + os.environ.get("ARGS", "").split(),
+            found.environ(
+                KEY_ACCOUNT_BASE=databases.BASE,
+                KEY_ACCOUNT_DATA=odoo.DATA,
+                KEY_ACCOUNT_LOG=base.LOG,
+                KEY_ACCOUNT_PACKAGES=packages,
+                PGHOST=postgres.settings()["host"],
+                PGPORT=postgres.settings()["port"],
+                PGUSER=postgres.settings()["user"],
+            ),
+        )
+
+
 def chaos(_options):
     """Nights, users and `kill -9`; ARGS= names how many kills."""
     kills = _get_kills()
@@ -453,6 +489,7 @@ COMMANDS = {
         lint,
         format,
         bench,
+        load,
         chaos,
         uninstall,
         page,
@@ -467,3 +504,4 @@ COMMANDS["core-tests"] = core
 COMMANDS["companions"] = companions_
 COMMANDS["fuzz"] = fuzz_
 COMMANDS["chaos-queue"] = chaos_queue_
+COMMANDS["bench-peers"] = bench_peers

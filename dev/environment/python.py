@@ -13,7 +13,7 @@ PYTHON = VENV / "bin/python"
 NODE = HOME / "node"
 CDNOW = HOME / "data_sets/CDNOW_sample.txt"
 # Addons that the companions build on, beside the venv: nothing else sees them
-COMPANIONS = HOME / "companions"
+COMPANIONS = HOME / "packages_companions"
 VERSIONS = ((3, 10), (3, 13))
 
 
@@ -119,16 +119,27 @@ def make_data_sets():
 
 def make_companions():
     """What the addons in companions/ build on, without Odoo, which they name too."""
-    requirements = DEV / "companions-requirements.txt"
+    make_packages("companions", "--no-deps", "--require-hashes")
+
+
+def make_packages(name, *options):
+    """A folder with the packages of ``dev/NAME-requirements.txt`` for one command: no
+    part of the venv, and nothing that the addon needs. Give the folder.
+
+    :param options: of pip
+    """
+    requirements = DEV / f"{name}-requirements.txt"
+    folder = HOME / f"packages_{name}"
     stamp = stamp_of(requirements)
-    if is_made(COMPANIONS, stamp):
-        return
-    step("Installing the addons that the companions build on")
-    base.new_log("companions_pip")
-    with base.made_aside(COMPANIONS, stamp) as folder:
+    if is_made(folder, stamp):
+        return folder
+    step(f"Fetching the packages of dev/{requirements.name}")
+    base.new_log(f"packages_{name}")
+    with base.made_aside(folder, stamp) as new:
         run(
-            [PYTHON, "-m", "pip", "install", "--no-input", "--no-deps"]
-            + ["--require-hashes", "-r", requirements, "--target", folder],
-            "installing the addons that the companions build on",
-            "companions_pip",
+            [PYTHON, "-m", "pip", "install", "--no-input", "--quiet"]
+            + ["--no-compile", "--target", new, *options, "-r", requirements],
+            f"fetching the packages of dev/{requirements.name}",
+            f"packages_{name}",
         )
+    return folder

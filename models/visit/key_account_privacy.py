@@ -307,7 +307,9 @@ class KeyAccountPrivacy(models.AbstractModel):
             )
         ]
         found = self._find(partner.sudo(), Words(partner.name, partner.email))
-        for name, records in found.items():
+        # what was said comes first
+        for name in sorted(found, key=lambda name: name != VISIT):
+            records = found[name]
             model = env[name].with_context(active_test=False)
             if not records or not model.has_access("read"):
                 continue
