@@ -900,7 +900,7 @@ class TestMigrations(KeyAccountCommon):
         for text in ("Hello", "Bonjour"):
             template.body_html = (
                 f"<p>{text}</p>"
-                "<t t-foreach=\"ctx.get('visits') or []\" t-as=\"visit\">"
+                '<t t-foreach="ctx.get(\'visits\') or []" t-as="visit">'
                 '<t t-out="format_date(visit.date_due or visit.date_planned)"></t>'
                 '<t t-out="format_date(visit.date_planned)"></t></t>'
             )

@@ -72,7 +72,7 @@ class KeyAccountPlan(models.Model):
         default=lambda self: fields.Date.context_today(self).replace(month=1, day=1),
     )
     date_to = bounds.Date(
-        string="To",
+        string="Until",
         required=True,
         default=lambda self: fields.Date.context_today(self).replace(month=12, day=31),
     )

@@ -100,7 +100,7 @@ class KeyAccountReceivingSetLine(models.TransientModel):
     sat = fields.Boolean()
     sun = fields.Boolean()
     hour_from = bounds.Float("From", default=9.0, bounds=(0.0, 24.0))
-    hour_to = bounds.Float("To", default=17.0, bounds=(0.0, 24.0))
+    hour_to = bounds.Float("Until", default=17.0, bounds=(0.0, 24.0))
     words = fields.Char(compute="_compute_words")
 
     @api.depends(*DAYS, "hour_from", "hour_to")
@@ -147,7 +147,7 @@ class KeyAccountReceivingSetClosing(models.TransientModel):
         "key.account.receiving.set", required=True, index=True, ondelete="cascade"
     )
     date_from = bounds.Date("From", required=True)
-    date_to = bounds.Date("To", help="Empty: that day alone.")
+    date_to = bounds.Date("Until", help="Empty: that day alone.")
 
     def _get_days(self):
         first, last = self.date_from, self.date_to or self.date_from

@@ -26,7 +26,7 @@ class KeyAccountVisitSubstitute(models.TransientModel):
         default=fields.Date.context_today,
         is_plan=True,
     )
-    date_to = bounds.Date(string="To", required=True, is_plan=True)
+    date_to = bounds.Date(string="Until", required=True, is_plan=True)
     substitute_id = fields.Many2one(
         "res.users",
         required=True,
