@@ -402,44 +402,55 @@ class OrdersQuarters(Measure):
             )
             for company_id, today in scope.days.items()
         )
+        return SQL(
+            """
+            SELECT partner_id, company_id, actual = %(quarters)s AS holds, actual, date,
+                   date + make_interval(months => 3) AS date_lapse
+              FROM (
+                    SELECT partner_id, company_id, MAX(day) AS date,
+                           -- a bit for each quarter: counted in one pass
+                           COALESCE(length(replace(
+                               (BIT_OR(B'1'::bit(%(bits)s) >> (quarter - 1))
+                                FILTER (WHERE quarter > 0))::text,
+                               '0', '')), 0) AS actual
+                      FROM (
+                            SELECT partner_id, company_id, day,
+                                   -- the first bound is outside, the last one inside
+                                   width_bucket(day - 1, bounds.days) AS quarter
+                              FROM (%(sales)s) AS sales
+                              JOIN (VALUES %(bounds)s) AS bounds (company_id, days)
+                             USING (company_id)
+                             WHERE day <= bounds.days[%(quarters)s + 1]
+                           ) AS sales
+                     GROUP BY partner_id, company_id
+                   ) AS quarters
+            """,
+            quarters=self.criterion.quarters,
+            bits=max(self.criterion.quarters, 1),
+            bounds=bounds,
+            sales=self._get_sales_sql(scope),
+        )
+
+    def _get_sales_sql(self, scope):
+        """Return a query for ``partner_id``, ``company_id`` and ``day`` of confirmed
+        orders and posted invoices."""
         get_home_sql = self.env["res.company"]._get_key_account_home_sql
         return SQL(
             """
-            SELECT partner_id, company_id,
-                   COUNT(*) FILTER (WHERE quarter > 0) = %(quarters)s AS holds,
-                   COUNT(*) FILTER (WHERE quarter > 0) AS actual,
-                   MAX(day) AS date,
-                   MAX(day) + make_interval(months => 3) AS date_lapse
-              FROM (
-                    SELECT partner_id, company_id,
-                           -- the first bound is outside, the last one inside
-                           width_bucket(day - 1, bounds.days) AS quarter,
-                           MAX(day) AS day
-                      FROM (
-                            SELECT sale.firm_id AS partner_id, todays.company_id,
-                                   (sale.date_order AT TIME ZONE 'UTC'
-                                        AT TIME ZONE todays.tz)::date AS day
-                              FROM (%(orders)s) AS sale
-                              JOIN todays ON todays.company_id = %(sale_company)s
-                             WHERE sale.state = 'sale'
-                             UNION ALL
-                            SELECT move.firm_id AS partner_id,
-                                   %(move_company)s AS company_id,
-                                   move.invoice_date AS day
-                              FROM (%(invoices)s) AS move
-                             WHERE move.state = 'posted'
-                               AND move.move_type != 'out_refund'
-                               AND %(invoiced)s
-                           ) AS sales
-                      JOIN (VALUES %(bounds)s) AS bounds (company_id, days)
-                     USING (company_id)
-                     WHERE day <= bounds.days[%(quarters)s + 1]
-                     GROUP BY 1, 2, 3
-                   ) AS quarters
-             GROUP BY partner_id, company_id
+            SELECT sale.firm_id AS partner_id, todays.company_id,
+                   (sale.date_order AT TIME ZONE 'UTC'
+                        AT TIME ZONE todays.tz)::date AS day
+              FROM (%(orders)s) AS sale
+              JOIN todays ON todays.company_id = %(sale_company)s
+             WHERE sale.state = 'sale'
+             UNION ALL
+            SELECT move.firm_id AS partner_id, %(move_company)s AS company_id,
+                   move.invoice_date AS day
+              FROM (%(invoices)s) AS move
+             WHERE move.state = 'posted'
+               AND move.move_type != 'out_refund'
+               AND %(invoiced)s
             """,
-            quarters=self.criterion.quarters,
-            bounds=bounds,
             sale_company=get_home_sql(SQL("sale.company_id")),
             move_company=get_home_sql(SQL("move.company_id")),
             orders=get_orders_sql(scope.partner_ids),

@@ -8,6 +8,7 @@ from odoo.tools import formatLang, ormcache
 
 from ..account import bounds, clock
 from ..account.pause import is_paused, paused
+from ..account.statements import prepare_large
 from ..account.trial import CACHE_KEY, forget_configuration, trial
 from .measure import Measurement, count_elsewhere, get_placed
 from .methods import METHODS
@@ -740,6 +741,7 @@ class KeyAccountPolicy(models.Model):
         :param touched: ids of customers; None: all
         """
         day = today or clock.get_today(company)
+        prepare_large(self.env.cr)
         accounts = self.env["key.account"].sudo()
         accounts._complete_history(company)
         accounts._update_relationships(company, touched, day)
