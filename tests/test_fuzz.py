@@ -2,6 +2,7 @@
 
 import ast
 import os
+import sys
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 from pprint import pformat
@@ -25,6 +26,12 @@ STEPS = 12
 BATCH = 20
 # `make fuzz`: number of sequences, seed, minutes, how often a fault is shortened
 ARGUMENTS = os.environ.get("KEY_ACCOUNT_FUZZ", "").split()
+
+
+def say(text):
+    """Tell whoever runs `make fuzz`."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 class FuzzCommon(DueCommon):
@@ -289,21 +296,20 @@ class TestFuzz(FuzzCommon):
                 min(BATCH, number - self.counts["sequences"]),
                 first_seed + batch,
                 set(faults),
-                tell=lambda fault: print("New:", self.describe(fault), flush=True),
+                tell=lambda fault: say(f"New: {self.describe(fault)}"),
                 most_tries=tries,
             )
             if fault:
                 faults[fault.args[0]] = fault
-                print(f"FAULT of seed {first_seed + batch}:", self.describe(fault))
+                say(f"FAULT of seed {first_seed + batch}: {self.describe(fault)}")
             times = os.times()
-            print(
+            say(
                 f"{(times.elapsed - begin) / 60:.1f} minutes, "
                 f"{times.user:.0f} s of CPU, "
                 f"seeds {first_seed} to {first_seed + batch}: "
-                f"{self.counts}, {len(faults)} faults",
-                flush=True,
+                f"{self.counts}, {len(faults)} faults"
             )
             batch += 1
         for (name, text), count in Sequence.refusals.most_common(40):
-            print(f"    refused {count} times: {name}: {text}")
+            say(f"    refused {count} times: {name}: {text}")
         self.assertFalse(faults)
