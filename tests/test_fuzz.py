@@ -4,6 +4,7 @@ import ast
 import os
 import sys
 from collections import Counter, defaultdict
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pprint import pformat
 
@@ -236,10 +237,9 @@ class FuzzCommon(DueCommon):
             report_multiple_bugs=False,
         )
         try:
-            with with_reporter(lambda text: None):
+            # faults are in ``found``
+            with suppress(Fault, Enough), with_reporter(lambda text: None):
                 run_state_machine_as_test(machine, settings=options)
-        except (Fault, Enough):
-            pass
         except Exception as error:
             # hypothesis', where the same steps don't end as they did before
             if not found:
