@@ -686,6 +686,9 @@ class TestBadInput(KeyAccountCommon):
                 with self.subTest(bad=bad), self.assertRaises(UserError):
                     call()
         visit.get_week_board(False, "abc", "x")
+        start = self.env["key.account.start"].with_user(self.rep)
+        for bad in ("abc", 5, [1], {"a": 1}, None):
+            self.assertFalse(start.get_state(bad)["state"])
         for bad in ("abc", 5, [1]):
             with self.assertRaises(UserError):
                 visit.action_report(bad)

@@ -2,11 +2,12 @@ import inspect
 from datetime import date
 
 from odoo import Command
+from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
 from ..models.account.decisions import JoinedAccount
 from ..models.visit import core_overrides
-from .common import KeyAccountCommon
+from .common import TODAY, KeyAccountCommon
 
 # What core_overrides.py overrides. The steps between stand nowhere in core.
 OVERRIDDEN = {
@@ -40,6 +41,7 @@ OVERRIDDEN = {
         "unlink_w_meeting",
         "write",
     },
+    "mail.thread": {"_search_message_partner_ids"},
     "res.partner": {
         "create",
         "default_get",
@@ -147,6 +149,44 @@ class TestCoreOverrides(KeyAccountCommon):
             self.patch(type(account), name, self._get_core("res.partner", name))
         self.assertEqual(account.search(planned), account)
         self.assertEqual(group(), ["planned"])
+
+    def test_followers_past_their_rights(self):
+        """Core searches by a path over the followers as superuser."""
+        account = self._create_partner("Followed")
+        self._create_invoices([(account, 100, TODAY)])
+        self.policy._run(TODAY)
+        document = self.env["res.partner"].create({"name": "Open to all"})
+        document.message_subscribe(account.ids)
+        internal = self._create_user("ka_internal", "base.group_user")
+        self.env.flush_all()
+        for name, value in (
+            ("account_tier_id", self.tier_a.id),
+            ("key_account_ids.revenue", 100),
+        ):
+            path = f"message_partner_ids.{name}"
+            with self.assertRaises(AccessError):
+                document.with_user(internal).search([(path, "=", value)])
+        domain = [("message_partner_ids.key_account_ids.revenue", ">=", 100)]
+        for user, found in (
+            (self.rep, document),
+            (self.leader, document),
+            (self.rep2, document.browse()),
+        ):
+            documents = document.with_user(user).with_context(
+                allowed_company_ids=self.company.ids
+            )
+            self.assertEqual(
+                documents.search([("id", "=", document.id), *domain]), found
+            )
+        # what anybody may know is found as before
+        for user in internal | self.rep2:
+            documents = document.with_user(user)
+            for leaf in (
+                ("message_partner_ids.name", "=", "Followed"),
+                ("message_partner_ids", "in", account.ids),
+                ("message_partner_ids", "ilike", "Follow"),
+            ):
+                self.assertEqual(documents.search([leaf]), document)
 
     def test_columns(self):
         """Core asks a field for its column to filter, sort and group by, and each field

@@ -583,3 +583,18 @@ class CalendarRecurrence(models.Model):
             detached._free_key_account_visits()
             self.calendar_event_ids._follow_series(moments)
         return detached
+
+
+class MailThread(models.AbstractModel):
+    """Documents with followers."""
+
+    _inherit = "mail.thread"
+
+    @api.model
+    def _search_message_partner_ids(self, operator, operand):
+        """Core asks as superuser who follows: a path would tell of every follower what
+        sales alone may know, or who serves the customer."""
+        if operator == "any" and isinstance(operand, Domain) and not self.env.su:
+            partners = self.env["res.partner"]._search(operand, active_test=False)
+            operator, operand = "in", partners
+        return super()._search_message_partner_ids(operator, operand)

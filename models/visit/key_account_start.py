@@ -45,6 +45,8 @@ class KeyAccountStart(models.AbstractModel):
             company doesn't plan; ``visits``, nothing was planned so far; False
         """
         self.env["key.account"].check_access("read")
+        # whatever else a client sends is no screen of ours
+        model = str(model)
         company = self.env.company._get_key_account_home().sudo()
         is_visits = model in VISIT_MODELS
         is_planning = company.key_account_planning

@@ -1,3 +1,4 @@
+import random
 from datetime import date, datetime, time, timedelta
 from unittest.mock import patch
 
@@ -160,6 +161,22 @@ class TestWorkingTimes(KeyAccountCommon):
         )
         self.assertEqual(
             capacities[self.rep.id], dict.fromkeys(pick(0, 1, 2, 3, 4, 7, 8, 9), 6)
+        )
+
+    def test_versions_of_one_contract(self):
+        """Where hours change within a contract, core names the calendars of all its
+        versions for each of its days: those of the version in force count."""
+        self._keep_contracts(
+            [
+                (self.short_week, date(2025, 1, 1), date(2030, 1, 1)),
+                (self.standard, day(7), date(2030, 1, 1)),
+            ]
+        )
+        self._check(
+            {
+                **dict.fromkeys(pick(0, 1, 2), 4),
+                **dict.fromkeys(pick(7, 8, 9, 10, 11), 8),
+            }
         )
 
     def test_gap_between_contracts(self):
@@ -382,3 +399,120 @@ class TestWorkingTimes(KeyAccountCommon):
 
         count(users[:1])
         self.assertEqual(count(users[:1]), count(users))
+
+    # --- at random ------------------------------------------------------------------
+
+    def _create_random_calendar(self, rnd, tz):
+        kind = rnd.choice(["week", "odd", "night", "two", "flexible", "none"])
+        if kind == "none":
+            return self.env["resource.calendar"]
+        if kind == "flexible":
+            calendar = self._create_flexible(rnd.choice([20, 38, 40]), 8)
+            calendar.tz = tz
+            return calendar
+        spans = {"night": [(0, 4), (20, 24)]}.get(kind, [(8, 12), (13, 17)])
+        if kind == "odd":
+            spans = rnd.sample(spans, rnd.randint(1, 2))
+        lines = [
+            Command.create(
+                {
+                    "name": "Hours",
+                    "dayofweek": str(number),
+                    "hour_from": begin,
+                    "hour_to": end,
+                    "day_period": "morning" if begin < 12 else "afternoon",
+                    "week_type": week_type,
+                }
+            )
+            for week_type in (("0", "1") if kind == "two" else (False,))
+            for number in sorted(rnd.sample(range(7), rnd.randint(2, 6)))
+            for begin, end in spans
+        ]
+        return self._create_calendar(
+            kind,
+            tz=tz,
+            two_weeks_calendar=kind == "two",
+            attendance_ids=[Command.clear(), *lines],
+        )
+
+    def _create_random_leaves(self, rnd, resource):
+        tz = pytz.timezone(resource.tz)
+        for _ in range(rnd.randint(0, 3)):
+            first = day(rnd.randint(0, 27))
+            last = first + timedelta(days=rnd.choice([0, 0, 1, 6]))
+            begin, end = rnd.choice(
+                [
+                    (time.min, time(23, 59, 59)),
+                    (time(8), time(12)),
+                    (time(13), time(17)),
+                ]
+            )
+            begin, end = (
+                tz.localize(datetime.combine(*each))
+                .astimezone(pytz.utc)
+                .replace(tzinfo=None)
+                for each in ((first, begin), (last, end))
+            )
+            self.env["resource.calendar.leaves"].create(
+                {
+                    "name": "Away",
+                    "resource_id": resource.id,
+                    "calendar_id": rnd.choice([False, resource.calendar_id.id]),
+                    "company_id": self.company.id,
+                    "time_type": rnd.choice(["leave", "leave", "other"]),
+                    "date_from": begin,
+                    "date_to": end,
+                }
+            )
+
+    def test_calendars_at_random(self):
+        """Each day as Odoo itself has it when it is asked for that day alone; without
+        fixed hours it names weekends too, on which nobody is sent."""
+        rnd = random.Random(11)
+        users = self.env["res.users"]
+        resources = {}
+        for number in range(12):
+            tz = rnd.choice(["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+            user = self._create_user(f"ka_random_{number}", SALES)
+            user.tz = tz
+            resources[user] = self.env["resource.resource"].create(
+                {
+                    "name": user.name,
+                    "user_id": user.id,
+                    "company_id": self.company.id,
+                    "tz": tz,
+                    "calendar_id": self._create_random_calendar(rnd, tz).id,
+                }
+            )
+            self._create_random_leaves(rnd, resources[user])
+            users |= user
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Holiday",
+                "resource_id": False,
+                "calendar_id": False,
+                "company_id": self.company.id,
+                "date_from": "2026-03-24 00:00:00",
+                "date_to": "2026-03-25 23:59:59",
+            }
+        )
+        found = self._get_working_hours(users, self.company, MONDAY, day(27))
+        for user, resource in resources.items():
+            tz = pytz.timezone(user.tz)
+            is_fixed = resource.calendar_id and not resource.calendar_id.flexible_hours
+            for each in pick(*range(28)):
+                periods, _ = resource._get_valid_work_intervals(
+                    tz.localize(datetime.combine(each, time.min)),
+                    tz.localize(datetime.combine(each, time.max)),
+                )
+                seconds = sum(
+                    (end - begin).total_seconds()
+                    for begin, end, _ in periods[resource.id]
+                )
+                hours = found[user.id].get(each, 0)
+                with self.subTest(calendar=resource.calendar_id.name, tz=tz, day=each):
+                    if is_fixed:
+                        self.assertAlmostEqual(hours, seconds / 3600, 2)
+                    else:
+                        works = seconds > 60 and each.weekday() < 5
+                        self.assertEqual(hours > 0.02, works)

@@ -367,11 +367,11 @@ class TestBranches(KeyAccountCommon):
                 self._run()
                 self.env.flush_all()
                 self.env.invalidate_all()
-                chain = self.chain.with_user(user).with_context(context)
+                chain = self.chain.with_user(user).with_context(**context)
                 [values] = chain.web_read({"account_tier_id": {"fields": {"code": {}}}})
                 self.assertEqual(values["account_tier_id"]["code"], "A")
                 Form(chain)
-        accounts = self.Card.with_user(user).with_context(context)
+        accounts = self.Card.with_user(user).with_context(**context)
         [values] = accounts.search([("partner_id", "=", self.chain.id)]).web_read(
             {"tier_id": {"fields": {"display_name": {}}}, "revenue": {}}
         )
@@ -380,9 +380,9 @@ class TestBranches(KeyAccountCommon):
         self.assertEqual(
             self.chain.with_user(self.manager).account_tier_id, self.tier_a
         )
-        policy = self.policy.with_user(user).with_context(context)
+        policy = self.policy.with_user(user).with_context(**context)
         self.assertEqual(policy.tier_ids.mapped("code"), ["A", "B", "C"])
-        line = line.with_user(user).with_context(context)
+        line = line.with_user(user).with_context(**context)
         self.assertEqual(line.search([("id", "=", line.id)]), line)
         for record in (policy, policy.tier_ids[0], line):
             with self.assertRaises(AccessError):
