@@ -206,8 +206,10 @@ tours.add("key_account_first_steps_board", {
 tours.add("key_account_empty_pivot", {
     steps: () => [
         {
+            content: "The bundle of pivots may have to be made first",
             trigger:
                 ".o_pivot_view .o_view_nocontent:contains('No customer has a tier yet')",
+            timeout: 60000,
         },
         {
             trigger: ".o_switch_view.o_graph",
