@@ -2,6 +2,7 @@ import logging
 from contextlib import contextmanager
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 from odoo.addons.crm_key_account.models.account.attempts import CONFLICTS, Attempts
 from odoo.addons.crm_key_account.models.visit.key_account_night import PHASES
@@ -63,7 +64,7 @@ class KeyAccountNight(models.Model):
         """Queue what was lost of a night that goes on: jobs that somebody cancelled, or
         that wait for nothing any more."""
         attempts = Attempts(self.env)
-        for night in self.sudo().search([]).filtered("phases"):
+        for night in self.sudo().search(Domain.TRUE).filtered("phases"):
             attempts(night._queue, PHASES)
 
     def _queue(self, phases):
