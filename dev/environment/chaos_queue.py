@@ -452,11 +452,11 @@ class _servers:
         self.balancer.server_close()
 
 
-def _call_job(database):
+def _call_job(database, name="ir_cron_tiering"):
     postgres.sql(
         "INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT res_id, "
-        "date_trunc('second', NOW() AT TIME ZONE 'UTC') FROM ir_model_data WHERE "
-        "module = 'crm_key_account' AND name = 'ir_cron_tiering'",
+        "date_trunc('second', NOW() AT TIME ZONE 'UTC') FROM ir_model_data "
+        f"WHERE model = 'ir.cron' AND name = '{name}' AND module LIKE 'crm_key%'",
         database,
     )
     postgres.sql(f"SELECT pg_notify('cron_trigger', '{database}')")
@@ -563,7 +563,11 @@ class _Night:
             if time.monotonic() - called > 5:
                 # called again, and what is queued is queued twice
                 called = time.monotonic()
-                _call_job(QUEUE)
+                [[live]] = _ask(f"SELECT COUNT(*) FROM queue_job WHERE state IN {LIVE}")
+                # called when all is done, the night would begin anew
+                _call_job(
+                    QUEUE, "ir_cron_tiering" if int(live) > 5 else "ir_cron_watch"
+                )
                 self._copy()
             if not mended:
                 mended = self._mend()
