@@ -6,6 +6,6 @@
     "author": "Key Account contributors",
     "license": "LGPL-3",
     "depends": ["crm_key_account", "queue_job"],
-    "data": ["data/queue_job.xml"],
+    "data": ["data/queue_job.xml", "data/ir_cron.xml"],
     "uninstall_hook": "uninstall_hook",
 }

@@ -1,13 +1,13 @@
 """Chaos for the queue: the night as jobs of OCA's queue_job on two servers with two
 workers each, which are killed, against the same night by Odoo's cron alone.
 
-A book of twenty companies is made once. On one copy Odoo's cron does the night, on
-another the queue, undisturbed: both are timed, and must come to the same. Then, on a
-new copy for each night, until there were so many kills: the work is queued twice, jobs
-are copied as no identity would allow it, one company's tiering fails until somebody
-mends it, and again and again the process of a job that runs, or a whole server, is
-killed with ``kill -9``. After each of these nights the database is asked what
-`make chaos` asks, and must say the same as the one of cron.
+A book of twenty companies, or of as many as are named, is made once. On one copy Odoo's
+cron does the night, on another the queue, undisturbed: both are timed, and must come to
+the same. Then, on a new copy for each night, until there were so many kills: the work
+is queued twice, jobs are copied as no identity would allow it, one company's tiering
+fails until somebody mends it, and again and again the process of a job that runs, or a
+whole server, is killed with ``kill -9``. After each of these nights the database is
+asked what `make chaos` asks, and must say the same as the one of cron.
 """
 
 import os
@@ -31,18 +31,19 @@ FOLDER = companions.FOLDER / "crm_key_account_queue"
 BOOK = "key_account_queue_book"
 CRON = "key_account_queue_cron"
 QUEUE = "key_account_queue"
-COMPANIES = 20
+# Companies, salespeople in each beside its sponsor, customers of each of them
+SHAPE = (20, 2, 15)
 # Of the kills these are whole servers
 WHOLE = 0.15
 # Seconds: a job's process lives at most so long, a night takes at most so long
 LIFE, NIGHT = 0.6, 1500
 LIVE = "('wait_dependencies', 'pending', 'enqueued', 'started')"
-SEED = f"""
+SEED = """
 from unittest.mock import patch
 from odoo import Command, fields
 
 env["key.account.policy"].search([]).revenue_basis = "ordered"
-product = env["product.product"].create({{"name": "Chaos", "type": "service"}})
+product = env["product.product"].create({"name": "Chaos", "type": "service"})
 key = env.ref("crm_key_account.tier_key")
 group = env.ref("sales_team.group_sale_salesman")
 # whatever is due is left to the night
@@ -53,48 +54,48 @@ with (
     # asks a server of Odoo's about each company
     patch.object(type(env["res.company"]), "iap_enrich_auto", lambda self: True),
 ):
-    for number in range({COMPANIES}):
-        company = env["res.company"].create({{"name": f"Chaos {{number}}"}})
+    for number in range(COMPANIES):
+        company = env["res.company"].create({"name": f"Chaos {number}"})
         users = env["res.users"].with_context(no_reset_password=True).create(
             [
-                {{
-                    "name": f"{{name}} of {{number}}",
-                    "login": f"chaos_{{number}}_{{name}}",
+                {
+                    "name": f"{name} of {number}",
+                    "login": f"chaos_{number}_{name}",
                     "company_id": company.id,
                     "company_ids": [Command.set(company.ids)],
                     "group_ids": [Command.link(group.id)],
                     "tz": "Europe/Vienna" if number % 2 else "Asia/Tokyo",
-                }}
-                for name in ("one", "two", "sponsor")
+                }
+                for name in ["sponsor", *range(SALESPEOPLE)]
             ]
         )
         # nobody is told by mail
         here = env(
-            context={{
+            context={
                 "allowed_company_ids": company.ids,
                 "tracking_disable": True,
                 "mail_auto_subscribe_no_notify": True,
                 "mail_create_nosubscribe": True,
-            }}
+            }
         )
         partners = here["res.partner"].create(
             [
-                {{
-                    "name": f"Chaos {{number}}/{{index}}",
+                {
+                    "name": f"Chaos {number}/{index}",
                     "is_company": True,
                     "company_id": company.id,
-                    "user_id": [*users[:2].ids, False][index % 7 % 3],
+                    "user_id": [*users[1:].ids, False][index // 4 % (SALESPEOPLE + 1)],
                     "zip": ("1010", "1019", "8010")[index % 3],
                     "city": "Wien",
-                }}
-                for index in range(30)
+                }
+                for index in range(SALESPEOPLE * CUSTOMERS)
             ]
         )
         partners[::3].account_tier_id = key
-        partners[::4].executive_sponsor_id = users[2]
+        partners[::4].executive_sponsor_id = users[0]
         here["sale.order"].create(
             [
-                {{
+                {
                     "partner_id": partner.id,
                     "company_id": company.id,
                     "user_id": partner.user_id.id,
@@ -102,26 +103,26 @@ with (
                     "date_order": fields.Datetime.now(),
                     "order_line": [
                         Command.create(
-                            {{
+                            {
                                 "product_id": product.id,
                                 "product_uom_qty": 1,
                                 "price_unit": 100 + 37 * (index * index % 41),
-                            }}
+                            }
                         )
                     ],
-                }}
+                }
                 for index, partner in enumerate(partners)
                 if index % 5
             ]
         )
         here["crm.lead"].create(
             [
-                {{
-                    "name": f"Chaos {{number}}/{{index}}",
+                {
+                    "name": f"Chaos {number}/{index}",
                     "company_id": company.id,
-                    "user_id": users[0].id,
+                    "user_id": users[1].id,
                     "expected_revenue": 500 * index,
-                }}
+                }
                 for index in range(4)
             ]
         )
@@ -301,10 +302,11 @@ class _Pipe(socketserver.BaseRequestHandler):
                     key.data.sendall(data)
 
 
-def make_chaos(found, kills):
+def make_chaos(found, kills, shape=None):
     """Make chaos.
 
     :param int kills: how many processes are killed
+    :param shape: see :data:`SHAPE`
     :return: 1 if something is wrong afterwards, else 0
     """
     with base.locked("setup", "Waiting for another command that makes the same"):
@@ -313,17 +315,20 @@ def make_chaos(found, kills):
         with base.locked(
             "databases", "Waiting for another command that makes databases"
         ):
-            _make_book(found)
-        expected = _time(found)
-        return _kill(found, kills, expected)
+            _make_book(found, shape or SHAPE)
+        expected, before = _time(found)
+        return _kill(found, kills, expected, before)
     finally:
         for name in (CRON, QUEUE):
             databases.drop(name)
 
 
-def _make_book(found):
+def _make_book(found, shape):
     """The book that each night begins with, kept until the addon changes."""
     databases.make(found, databases.DEMO)
+    names = ("COMPANIES", "SALESPEOPLE", "CUSTOMERS")
+    numbers = [f"{name} = {number}" for name, number in zip(names, shape, strict=True)]
+    script = "\n".join([*numbers, SEED])
     # what installing the companion reads
     read = [
         databases.declarations(path.read_text()) if path.suffix == ".py" else path
@@ -333,9 +338,9 @@ def _make_book(found):
     stamp = base.stamp_of(databases.stamp_of(databases.DEMO), SEED, date.today(), *read)
     if databases.stamp_of(BOOK) == stamp:
         return
-    step(f"Making a book of {COMPANIES} companies")
+    step("Making a book of {} companies, {} salespeople, {} customers".format(*shape))
     databases.copy(databases.DEMO, BOOK)
-    databases.run_odoo(found, BOOK, [], "adding customers", "queue_seed", SEED)
+    databases.run_odoo(found, BOOK, [], "adding customers", "queue_seed", script)
     postgres.sql(
         "UPDATE ir_cron SET active = id IN (SELECT res_id FROM ir_model_data WHERE "
         "module = 'crm_key_account' AND name = 'ir_cron_tiering'), "
@@ -362,7 +367,8 @@ def _make_book(found):
 # Nights
 # ---------------------------------------------------------------------------
 def _time(found):
-    """Return what a night by cron comes to, after the same by the queue is timed."""
+    """Return what a night by cron comes to, and what is wrong after it, which the book
+    brought along; the same by the queue is timed."""
     step("A night by cron, one worker")
     databases.copy(BOOK, CRON)
     postgres.sql(WITHOUT, CRON)
@@ -374,7 +380,7 @@ def _time(found):
         alone = _run_night(CRON)
     finally:
         server.stop()
-    expected = _read_results(CRON)
+    expected, before = _read_results(CRON), _count_wrong(CRON)
     load = os.getloadavg()[0]
     step("The same by the queue, one server with two workers")
     databases.copy(BOOK, QUEUE)
@@ -390,7 +396,7 @@ def _time(found):
     )
     if wrong := _compare(expected, _read_results(QUEUE)):
         raise Failure(f"An undisturbed night by the queue differs: {wrong} rows.")
-    return expected
+    return expected, before
 
 
 class CronServer(Server):
@@ -447,11 +453,11 @@ class _servers:
         self.balancer.server_close()
 
 
-def _call_job(database):
+def _call_job(database, name="ir_cron_tiering"):
     postgres.sql(
         "INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT res_id, "
-        "date_trunc('second', NOW() AT TIME ZONE 'UTC') FROM ir_model_data WHERE "
-        "module = 'crm_key_account' AND name = 'ir_cron_tiering'",
+        "date_trunc('second', NOW() AT TIME ZONE 'UTC') FROM ir_model_data "
+        f"WHERE model = 'ir.cron' AND name = '{name}' AND module LIKE 'crm_key%'",
         database,
     )
     postgres.sql(f"SELECT pg_notify('cron_trigger', '{database}')")
@@ -476,7 +482,7 @@ def _is_done(database, begin):
         """,
         database,
     )
-    if int(count) < COMPANIES or left != "0":
+    if count == "0" or left != "0":
         return False
     if database == CRON:
         return True
@@ -499,14 +505,20 @@ def _run_night(database):
 # ---------------------------------------------------------------------------
 # Kills
 # ---------------------------------------------------------------------------
-def _kill(found, kills, expected):
+def _count_wrong(database):
+    return {
+        name: int(postgres.sql(query, database)) for name, query in INVARIANTS.items()
+    }
+
+
+def _kill(found, kills, expected, before):
     killed = whole = wrong = nights = copies = requeued = 0
     while killed < kills:
         nights += 1
         step(f"Night {nights}: {killed} of {kills} kills so far")
         databases.copy(BOOK, QUEUE)
         [[broken]] = _ask(
-            "SELECT MIN(id) + 3 FROM res_company WHERE name LIKE 'Chaos %'"
+            "SELECT MIN(id) + 1 FROM res_company WHERE name LIKE 'Chaos %'"
         )
         postgres.sql(BREAK.format(company=broken), QUEUE)
         with _servers(found, 2) as servers:
@@ -521,11 +533,10 @@ def _kill(found, kills, expected):
         wrong += _compare(
             _leave_out(expected, broken), _leave_out(_read_results(QUEUE), broken)
         )
-        for name, query in INVARIANTS.items():
-            count = int(postgres.sql(query, QUEUE))
-            wrong += count
-            if count:
-                say(f"    WRONG  {count} {name}")
+        for name, count in _count_wrong(QUEUE).items():
+            if count > before[name]:
+                wrong += count
+                say(f"    WRONG  {count} {name}, {before[name]} by cron")
     say(f"    kills: {killed}, {whole} of them whole servers, in {nights} nights")
     say(f"    dead jobs that were found and queued again: {requeued}")
     say(f"    jobs queued twice: {copies}")
@@ -558,7 +569,11 @@ class _Night:
             if time.monotonic() - called > 5:
                 # called again, and what is queued is queued twice
                 called = time.monotonic()
-                _call_job(QUEUE)
+                [[live]] = _ask(f"SELECT COUNT(*) FROM queue_job WHERE state IN {LIVE}")
+                # called when all is done, the night would begin anew
+                _call_job(
+                    QUEUE, "ir_cron_tiering" if int(live) > 5 else "ir_cron_watch"
+                )
                 self._copy()
             if not mended:
                 mended = self._mend()

@@ -250,24 +250,32 @@ def _measure(name, *options):
 
 def chaos(_options):
     """Nights, users and `kill -9`; ARGS= names how many kills."""
-    kills = _get_kills()
+    (kills,) = _get_numbers("the number of kills, as in `make chaos ARGS=100`", 1)
     with environment() as found:
         return make_chaos(found, kills)
 
 
 def chaos_queue_(_options):
-    """Nights as jobs of a queue, and `kill -9`; ARGS= names how many kills."""
-    kills = _get_kills()
+    """Nights as jobs of a queue, and `kill -9`; ARGS= names how many kills, and the
+    companies, salespeople and customers."""
+    numbers = _get_numbers(
+        "the number of kills, and if you like of companies, of salespeople in each and "
+        'of customers of each, as in `make chaos-queue ARGS="100 4 5 100"`',
+        1,
+        4,
+    )
     with environment() as found:
-        return chaos_queue.make_chaos(found, kills)
+        return chaos_queue.make_chaos(found, numbers[0], numbers[1:])
 
 
-def _get_kills():
+def _get_numbers(what, *lengths):
     try:
-        return int(os.environ.get("ARGS") or 20)
+        numbers = [int(text) for text in (os.environ.get("ARGS") or "20").split()]
     except ValueError:
-        text = "ARGS is the number of kills, as in `make chaos ARGS=100`."
-        raise Failure(text) from None
+        numbers = []
+    if len(numbers) not in lengths:
+        raise Failure(f"ARGS is {what}.")
+    return numbers
 
 
 def fuzz_(_options):

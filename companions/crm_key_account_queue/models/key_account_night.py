@@ -2,6 +2,7 @@ import logging
 from contextlib import contextmanager
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 
 from odoo.addons.crm_key_account.models.account.attempts import CONFLICTS, Attempts
 from odoo.addons.crm_key_account.models.visit.key_account_night import PHASES
@@ -9,6 +10,7 @@ from odoo.addons.queue_job.delay import chain, group
 from odoo.addons.queue_job.exception import RetryableJobError
 from odoo.addons.queue_job.job import (
     CANCELLED,
+    DONE,
     ENQUEUED,
     PENDING,
     STARTED,
@@ -57,6 +59,14 @@ class KeyAccountNight(models.Model):
         attempts(self._queue, phases)
         return True
 
+    @api.model
+    def _cron_watch(self):
+        """Queue what was lost of a night that goes on: jobs that somebody cancelled, or
+        that wait for nothing any more."""
+        attempts = Attempts(self.env)
+        for night in self.sudo().search(Domain.TRUE).filtered("phases"):
+            attempts(night._queue, PHASES)
+
     def _queue(self, phases):
         """Queue the phases that are left, unless they are queued."""
         self.ensure_one()
@@ -69,8 +79,17 @@ class KeyAccountNight(models.Model):
             )
         )
         old._change_job_state(CANCELLED, self.env._("The next night does it."))
+        jobs -= old
+        # A worker that was killed when its job was done, and before it said so to those
+        # that wait for it: nobody else would.
+        jobs.filtered(
+            lambda job: (
+                job.state == WAIT_DEPENDENCIES
+                and set(job.dependency_ids.mapped("state")) <= {DONE}
+            )
+        ).state = PENDING
         names = [name for name in PHASES if name in self.phases and name in phases]
-        if names and not jobs - old:
+        if names and not jobs:
             chain(*(self._get_phase_job(name) for name in names)).delay()
 
     def _get_phase_job(self, phase):

@@ -1,3 +1,4 @@
+import gc
 import json
 from datetime import timedelta
 from unittest.mock import patch
@@ -243,7 +244,11 @@ class TestQueueing(QueueCommon):
         """Whoever cancels jobs, or sets them to be done, loses nothing."""
         jobs = self._call_cron()
         jobs.button_cancelled()
-        again = self._call_cron()
+        with self.enter_registry_test_mode():
+            watch = self.env.ref("crm_key_account_queue.ir_cron_watch")
+            watch.method_direct_trigger()
+        self.env.invalidate_all()
+        again = self._get_live()
         self.assertEqual(len(again), 6)
         self.assertFalse(again & jobs)
 
@@ -336,6 +341,24 @@ class TestJobs(QueueCommon):
         job.state = "pending"
         self._run_job(job)
         self.assertEqual(self._get_live(), live)
+
+    def test_killed_before_it_told_those_that_wait(self):
+        """A job is done, and its worker died before the next one could begin."""
+        self._call_cron()
+        [job] = self._get_live("tiering").filtered(
+            lambda job: job.company_id == self.company
+        )
+        with patch.object(RunJobController, "_enqueue_dependent_jobs"):
+            self._run_job(job)
+        self._run_jobs()
+        self.assertEqual(set(self._get_live().mapped("state")), {"wait_dependencies"})
+        with self.enter_registry_test_mode():
+            watch = self.env.ref("crm_key_account_queue.ir_cron_watch")
+            watch.method_direct_trigger()
+        self.env.invalidate_all()
+        self._run_jobs()
+        self.assertFalse(self._get_live())
+        self.assertEqual(len(self._get_planned_visits()), len(self.accounts))
 
     def test_whom_tiering_touched(self):
         """Relationships look at them alone; at all, where nobody knows."""
@@ -570,6 +593,7 @@ class TestRights(QueueCommon):
                 with self.assertRaises(TypeError):
                     json.dumps(answer)
                 del answer
+                gc.collect()
         self.assertEqual(self.Job.search([]), jobs)
 
     def test_plan_visits_now(self):
