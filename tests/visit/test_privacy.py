@@ -492,7 +492,9 @@ class TestRetention(PrivacyCommon):
                 "res_id": self.old.id,
             }
         )
-        self.old.message_post(body="Corrected")
+        self.env["mail.message"].create(
+            {"model": self.old._name, "res_id": self.old.id, "body": "Corrected"}
+        )
 
     def _run_night(self):
         with self.enter_registry_test_mode():
