@@ -1016,7 +1016,7 @@ class Sequence(RuleBasedStateMachine):
         self.others = self.get_others()
         self.asked = self.case._get_known()
 
-    def fetch(self, query, params=()):
+    def _fetch(self, query, params=()):
         self.cr.execute(query, params)
         return self.cr.fetchall()
 
@@ -1024,7 +1024,7 @@ class Sequence(RuleBasedStateMachine):
         return {
             table: {
                 row
-                for (row,) in self.fetch(
+                for (row,) in self._fetch(
                     f"SELECT id FROM {table} WHERE company_id = %s AND {condition}",
                     [self.company.id],
                 )
@@ -1035,7 +1035,7 @@ class Sequence(RuleBasedStateMachine):
     def get_others(self):
         """Return what another company has, in which nobody does anything."""
         return {
-            table: self.fetch(
+            table: self._fetch(
                 f"SELECT * FROM {table} WHERE company_id = %s ORDER BY id",
                 [self.case.other.id],
             )
@@ -1077,13 +1077,13 @@ class Sequence(RuleBasedStateMachine):
 
     def check_database(self):
         names = [name for name in INVARIANTS if name not in NIGHTLY]
-        counts = self.fetch(
+        counts = self._fetch(
             "SELECT " + ", ".join(f"({INVARIANTS[name]})" for name in names)
         )[0]
         for name, count in zip(names, counts, strict=True):
             if count != self.case.baseline.get(name, 0):
                 raise Fault(f"{name} after {self.last_step}", count)
-        ((count,),) = self.fetch(
+        ((count,),) = self._fetch(
             """
             SELECT COUNT(*) FROM key_account_tier_change
              WHERE company_id = %s AND state = 'applied'

@@ -878,21 +878,6 @@ class TestMigrations(KeyAccountCommon):
             self.assertEqual(card.next_visit_date, date(2027, 3, day))
             self.assertEqual(bool(card.next_visit_user_id), whose)
 
-    def test_19_0_1_8_0_account_index(self):
-        """No two indexes that begin with the customer."""
-        self.env.cr.execute(
-            "CREATE INDEX key_account__partner_id_index ON key_account (partner_id)"
-        )
-        self._migrate("19.0.1.8.0/pre-account-index.py")
-        self.env.cr.execute(
-            """
-            SELECT COUNT(*)
-              FROM pg_indexes
-             WHERE tablename = 'key_account' AND indexdef LIKE '%(partner_id%'
-            """
-        )
-        self.assertEqual(self.env.cr.fetchone(), (1,))
-
     def test_19_0_1_8_0_digest(self):
         """The digest's days become those of the reasons beside; own words stay."""
         template = self.env.ref("crm_key_account.mail_template_visit_digest")

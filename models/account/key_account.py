@@ -80,6 +80,7 @@ class KeyAccount(models.Model):
         string="Customer",
         required=True,
         readonly=True,
+        index=True,
         ondelete="cascade",
     )
     company_id = fields.Many2one(

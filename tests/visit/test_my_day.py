@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
@@ -366,12 +366,14 @@ class TestMyDayPhoneTour(MyDayCommon, HttpCase):
 
     def test_route_and_log(self):
         """Route, then a visit that nobody had planned: no sheet stays open."""
+        # whatever hour it is: with the salesperson it is the morning
+        west = datetime.now(pytz.utc).hour - 9
+        self.rep.tz = f"Etc/GMT{west if west <= 12 else west - 24:+d}"
         today = clock.get_today(self.company, self.rep)
         for name, latitude in (("South", 53.0), ("North", 55.0), ("Middle", 54.0)):
             visit = self._plan(f"Tour {name}", (latitude, 10.0), day=today)
-        start = datetime.combine(today, datetime.max.time()) - timedelta(hours=2)
-        # whatever day and hour it is
-        slot = pytz.utc.localize(start)
+        slot = pytz.timezone(self.rep.tz).localize(datetime.combine(today, time(22)))
+        start = slot.astimezone(pytz.utc).replace(tzinfo=None)
         with patch.object(type(visit), "_get_free_slot", lambda *_args: slot):
             self._meet(visit, start)
         self.start_tour("/odoo/my-day", "key_account_route_phone", login="ka_rep")

@@ -2,7 +2,6 @@ import {Component} from "@odoo/owl";
 import {DropdownItem} from "@web/core/dropdown/dropdown_item";
 import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
-import {useService} from "@web/core/utils/hooks";
 
 /** Brings back the panel of the first steps that somebody has closed. */
 export class StartMenu extends Component {
@@ -10,15 +9,11 @@ export class StartMenu extends Component {
     static components = {DropdownItem};
     static props = {};
 
-    setup() {
-        this.action = useService("action");
-        this.orm = useService("orm");
-    }
-
+    /** By the services themselves: the menu is gone when the answer comes, and what a
+     * component asks for is dropped with it. */
     async onSelected() {
-        await this.action.doAction(
-            await this.orm.call("key.account.start", "action_open", [])
-        );
+        const {action, orm} = this.env.services;
+        await action.doAction(await orm.call("key.account.start", "action_open", []));
     }
 }
 
