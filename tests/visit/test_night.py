@@ -81,6 +81,27 @@ class TestNight(KeyAccountCommon):
 
         return patch.object(cls, name, fail)
 
+    def test_deleting_fails(self):
+        """What can't be deleted is named in the log, and costs nobody the night."""
+        for model, name in (
+            ("key.account.check.in", "_delete_old"),
+            ("key.account.retention", "_delete_notes"),
+        ):
+            self.company.key_account_note_months = 1
+            with self.subTest(model):
+
+                def fail(*_args):
+                    raise ValueError("A file is locked")
+
+                with (
+                    patch.object(type(self.env[model]), name, fail),
+                    self.assertLogs(NIGHT, "ERROR") as logs,
+                ):
+                    self.assertFalse(self._run_job())
+                self.assertIn("too old failed", logs.output[0])
+                self.assertFalse(self._get_night().phases)
+                self.assertTrue(self._get_card(self.account).tier_id)
+
     def test_one_job(self):
         planning = self.env.ref("crm_key_account.ir_cron_planning")
         self.assertEqual(planning, self.job)
