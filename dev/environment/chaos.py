@@ -106,30 +106,34 @@ INVARIANTS = runpy.run_path(base.CHECKOUT / "tests/invariants.py")["INVARIANTS"]
 class Server:
     """An Odoo server with one worker for jobs, on a port of its own."""
 
+    database = DATABASE
+
     def __init__(self, found, number, workers=1):
-        self.found = found
         self.workers = workers
         self.log = base.new_log(f"chaos_{number}")
         self.port = base.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
+        self.command = found.command
+        self.options = ["--workers=0"]
+        self.environ = found.environ()
 
     def start(self):
         with open(self.log, "a") as file:
             self.process = subprocess.Popen(
                 [
-                    *self.found.command,
-                    f"--database={DATABASE}",
-                    f"--db-filter=^{DATABASE}$",
+                    *self.command,
+                    f"--database={self.database}",
+                    f"--db-filter=^{self.database}$",
                     "--http-interface=127.0.0.1",
                     f"--http-port={self.port}",
                     f"--max-cron-threads={self.workers}",
-                    "--workers=0",
+                    *self.options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=self.found.environ(),
+                env=self.environ,
                 cwd=HOME,
                 start_new_session=True,
             )

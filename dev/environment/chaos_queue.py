@@ -203,38 +203,23 @@ COPY = """
 class QueueServer(Server):
     """An Odoo server with processes of its own for requests, and so for jobs."""
 
+    database = QUEUE
+
     def __init__(self, found, number, balancer, cron, capacity):
         super().__init__(found, f"queue_{number}", cron)
-        self.balancer = balancer
-        self.capacity = capacity
-
-    def start(self):
-        with open(self.log, "a") as file:
-            self.process = subprocess.Popen(
-                [
-                    # Odoo starts one of its processes by the script's path
-                    *(python.PYTHON, _make_script()),
-                    *companions.options(self.found),
-                    f"--database={QUEUE}",
-                    f"--db-filter=^{QUEUE}$",
-                    "--http-interface=127.0.0.1",
-                    f"--http-port={self.port}",
-                    f"--gevent-port={base.free_port()}",
-                    f"--max-cron-threads={self.workers}",
-                    "--workers=2",
-                    "--load=base,web,queue_job",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={
-                    **companions.environ(self.found),
-                    "ODOO_QUEUE_JOB_CHANNELS": f"root:{self.capacity}",
-                    "ODOO_QUEUE_JOB_PORT": str(self.balancer.port),
-                },
-                cwd=HOME,
-                start_new_session=True,
-            )
+        # Odoo starts one of its processes by the script's path
+        self.command = (python.PYTHON, _make_script())
+        self.options = [
+            *companions.options(found),
+            f"--gevent-port={base.free_port()}",
+            "--workers=2",
+            "--load=base,web,queue_job",
+        ]
+        self.environ = {
+            **companions.environ(found),
+            "ODOO_QUEUE_JOB_CHANNELS": f"root:{capacity}",
+            "ODOO_QUEUE_JOB_PORT": str(balancer.port),
+        }
 
     def owns(self, pid):
         try:
@@ -372,7 +357,7 @@ def _time(found):
     step("A night by cron, one worker")
     databases.copy(BOOK, CRON)
     postgres.sql(WITHOUT, CRON)
-    server = CronServer(found)
+    server = CronServer(found, "queue_cron")
     server.start()
     try:
         server.wait()
@@ -402,28 +387,7 @@ def _time(found):
 class CronServer(Server):
     """One worker for Odoo's jobs, without the companion."""
 
-    def __init__(self, found):
-        super().__init__(found, "queue_cron")
-
-    def start(self):
-        with open(self.log, "a") as file:
-            self.process = subprocess.Popen(
-                [
-                    *self.found.command,
-                    f"--database={CRON}",
-                    f"--db-filter=^{CRON}$",
-                    "--http-interface=127.0.0.1",
-                    f"--http-port={self.port}",
-                    "--max-cron-threads=1",
-                    "--workers=0",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=self.found.environ(),
-                cwd=HOME,
-                start_new_session=True,
-            )
+    database = CRON
 
 
 class _servers:
