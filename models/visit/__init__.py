@@ -37,4 +37,6 @@ from . import partner_merge
 from . import res_partner
 from . import settlement
 from . import key_account_privacy
+from . import key_account_privacy_export
+from . import key_account_privacy_erase
 from . import key_account_retention
