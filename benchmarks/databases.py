@@ -3,7 +3,9 @@
 - ``key_account_bench_100k_plain``: the data, in an Odoo without the addon;
 - ``key_account_bench_100k``: a copy with the addon installed, where it never ran;
 - ``key_account_bench_100k_live``: a copy of that in which people have decided and
-  visited for some months, and the agendas are full.
+  visited for some months, and the agendas are full;
+- ``key_account_bench_100k_reps``: a copy of that with many salespeople, for as long as
+  they are measured.
 
 Each keeps in its comment what it was made from, so that a second call finds them ready.
 """
@@ -64,6 +66,10 @@ class Size(NamedTuple):
     @property
     def live(self):
         return f"key_account_bench_{self.label}_live"
+
+    @property
+    def reps(self):
+        return f"key_account_bench_{self.label}_reps"
 
 
 @contextmanager

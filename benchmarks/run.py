@@ -25,6 +25,7 @@ SIZES = ("10k", "100k", "1m")
 ROUNDS = ((0, 5), (50_000, 3), (500_000, 1))
 # They take so little time that a neighbour disturbs a pair easily
 SCREEN_ROUNDS = 60
+OWN_SCREEN_ROUNDS = 10
 # From 100,000 customers to ten times as many
 GROWTH_GOAL = 1.3
 REFERENCE = "`_read_group` of the invoice analysis"
@@ -340,26 +341,35 @@ def measure_visits(size, rounds):
 # ---------------------------------------------------------------------------
 # Screens
 # ---------------------------------------------------------------------------
+def prepare_screens(name, get_user, get_screens):
+    """Prepare screens as a user.
+
+    :return: the arguments of :func:`timed`, and the screens
+    """
+    with databases.environment(name) as env:
+        user = get_user(env)
+        arguments = {
+            "uid": user.id,
+            "context": {
+                "allowed_company_ids": data.company_of(env).ids,
+                "lang": "en_US",
+                "tz": user.tz,
+            },
+        }
+    with databases.environment(name, **arguments) as env:
+        return arguments, [screen.prepare(env) for screen in get_screens(user.id)]
+
+
 def measure_screens(size, rounds):
     databases.say(f"{size.label}: screens")
     names = {"theirs": size.plain, "ours": size.live}
     prepared = {}
     for side, name in names.items():
+        arguments, prepared[side] = prepare_screens(
+            name, usage.salesperson, screens.get_screens
+        )
         with databases.environment(name) as env:
-            user = usage.salesperson(env)
-            arguments = {
-                "uid": user.id,
-                "context": {
-                    "allowed_company_ids": user.company_id.ids,
-                    "lang": "en_US",
-                    "tz": user.tz,
-                },
-            }
-            records = usage.records_to_open(env, user)
-        with databases.environment(name, **arguments) as env:
-            prepared[side] = [
-                screen.prepare(env) for screen in screens.get_screens(user.id)
-            ]
+            records = usage.records_to_open(env, usage.salesperson(env))
     result = []
     for position, screen in enumerate(prepared["ours"]):
         goal = 1.1 if screen.view_type == "kanban" else 1.3
@@ -386,6 +396,85 @@ def measure_screens(size, rounds):
                 measurement.queries.append((queries["ours"], queries["theirs"]))
         result.append(measurement)
     return result
+
+
+def measure_own_screens(size, rounds):
+    databases.say(f"{size.label}: our own screens")
+    return open_own_screens(size, size.live, rounds)
+
+
+def open_own_screens(size, name, rounds, text=""):
+    """Open our own screens in a database, as a salesperson and as a manager, beside the
+    list of customers without the addon.
+
+    :param text: what the names of the measurements end with
+    """
+    result = []
+    for get_user in (usage.salesperson, usage.manager):
+        role, is_manager = get_user.__name__, get_user is usage.manager
+        usual = prepare_screens(size.plain, get_user, lambda _: [screens.CUSTOMERS])
+        arguments, own = prepare_screens(
+            name,
+            get_user,
+            partial(screens.get_own_screens, is_manager=is_manager),
+        )
+        for screen in own:
+            measurement = Measurement(
+                f"Opening the {screen.name} as {role}{text}",
+                "the partner list without addon",
+            )
+            # what a process does once is done before
+            for number in range(-1, max(rounds, OWN_SCREEN_ROUNDS)):
+                their, queries, _ = timed(size.plain, usual[1][0].open, **usual[0])
+                our, more, shown = timed(name, screen.open, **arguments)
+                if number >= 0:
+                    measurement.theirs.append(their)
+                    measurement.ours.append(our)
+                    measurement.queries.append((more, queries))
+                    measurement.note = f"{shown:,} shown"
+            result.append(measurement)
+    return result
+
+
+# ---------------------------------------------------------------------------
+# Many salespeople
+# ---------------------------------------------------------------------------
+def measure_reps(size, rounds):
+    """Nights of as many salespeople as there are thousands of customers, in a copy of
+    the database that is dropped in the end: the first one plans for empty agendas,
+    each next one for a day more."""
+    count = max(size.customers // 1000, data.SALESPEOPLE)
+    people = f"{count:,} salespeople"
+    first = Measurement(f"First planning for {people}", REFERENCE)
+    full = Measurement(f"Planning for {people}, agendas full", REFERENCE)
+    day = Measurement(f"Planning a day more for {people}", REFERENCE)
+    databases.say(f"{size.label}: {people}")
+    databases.copy(size.live, size.reps)
+    try:
+        with databases.environment(size.reps) as env:
+            usage.hire(env, count)
+            env.cr.commit()
+        databases.vacuum(size.reps)
+
+        def plan(measurement, days=0):
+            measurement.theirs.append(reference(size.reps))
+            with usage.day(days):
+                seconds, queries, made = timed(size.reps, usage.plan_night)
+            measurement.ours.append(seconds)
+            measurement.note = f"{made:,} visits, {queries:,} queries"
+            # as autovacuum does until the next night
+            databases.vacuum(size.reps)
+
+        plan(first)
+        for _ in range(rounds):
+            plan(full)
+        opened = open_own_screens(size, size.reps, rounds, f", {people}")
+        # Monday to Friday
+        for number in range(1, rounds + 1):
+            plan(day, number)
+    finally:
+        databases.drop(size.reps)
+    return [first, full, day, *opened]
 
 
 # ---------------------------------------------------------------------------
@@ -509,8 +598,10 @@ PARTS = {
     "planning": measure_planning,
     "visits": measure_visits,
     "screens": measure_screens,
+    "own_screens": measure_own_screens,
     "portfolio": measure_portfolio,
     "memory": measure_memory,
+    "reps": measure_reps,
 }
 
 

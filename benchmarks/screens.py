@@ -1,4 +1,4 @@
-"""Opening core's screens as the web client does, without a browser.
+"""Opening screens as the web client does, without a browser: core's, and our own.
 
 The calls and their specifications follow the arch that ``get_views`` returns, by the
 rules of the web client's ``getFieldsSpec``: what a view of the addon adds to a screen
@@ -6,6 +6,7 @@ is asked for, and nothing else.
 """
 
 import ast
+from datetime import date
 
 from lxml import etree
 
@@ -90,15 +91,22 @@ def _aggregates(fields, spec):
 
 
 class Screen:
-    """A screen of core; :meth:`prepare` reads its view, :meth:`open` its data."""
+    """A screen; :meth:`prepare` reads its view, :meth:`open` its data."""
 
-    def __init__(self, name, model, view_type, view=None, domain=(), group_by=None):
+    def __init__(
+        self, name, model, view_type, view=None, domain=(), group_by=None, calls=()
+    ):
+        """
+        :param calls: what the screen asks for beside the view: pairs of a model and of
+            its method
+        """
         self.name = name
         self.model = model
         self.view_type = view_type
         self.view = view
         self.domain = list(domain)
         self.group_by = group_by
+        self.calls = calls
 
     def prepare(self, env):
         view_id = env.ref(self.view).id if self.view else None
@@ -108,6 +116,7 @@ class Screen:
             self.spec.setdefault("display_name", {})
         if self.group_by:
             self.aggregates = _aggregates(fields, self.spec)
+        if self.view_type == "kanban" and self.group_by:
             bar = arch.find(".//progressbar")
             self.bar = {
                 "field": bar.get("field"),
@@ -118,6 +127,8 @@ class Screen:
 
     def open(self, env, record_id=None):
         """Make the calls that show the screen; return a count of what it shows."""
+        for model, method in self.calls:
+            getattr(env[model], method)()
         records = env[self.model]
         if self.view_type == "form":
             return len(records.browse(record_id).web_read(self.spec))
@@ -126,6 +137,12 @@ class Screen:
                 self.domain, self.spec, limit=LIST_LIMIT, count_limit=10001
             )
             return len(result["records"])
+        if self.view_type == "list":
+            # folded
+            result = records.web_read_group(
+                self.domain, [self.group_by], self.aggregates, limit=LIST_LIMIT
+            )
+            return len(result["groups"])
         records.read_progress_bar(self.domain, self.group_by, self.bar)
         result = records.with_context(read_group_expand=True).web_read_group(
             self.domain,
@@ -136,6 +153,24 @@ class Screen:
             unfold_read_default_limit=KANBAN_LIMIT,
         )
         return sum(len(group.get("__records", ())) for group in result["groups"])
+
+
+class Board(Screen):
+    """A screen without a view: one call.
+
+    :ivar count: how many things its answer shows
+    """
+
+    def __init__(self, name, model, method, count):
+        super().__init__(name, model, "board")
+        self.method = method
+        self.count = count
+
+    def prepare(self, env):
+        return self
+
+    def open(self, env, record_id=None):
+        return self.count(getattr(env[self.model], self.method)())
 
 
 def get_screens(user_id):
@@ -152,4 +187,70 @@ def get_screens(user_id):
         Screen("partner list", "res.partner", "list"),
         Screen("partner form", "res.partner", "form"),
         Screen("lead form", "crm.lead", "form", view="crm.crm_lead_view_form"),
+    ]
+
+
+CUSTOMERS = Screen("partner list", "res.partner", "list")
+
+
+def get_own_screens(user_id, is_manager):
+    """The addon's screens, with their default filters; managers look at everybody's
+    visits."""
+    visit, views = "key.account.visit", "crm_key_account.key_account"
+    own = [("user_id", "=", user_id)]
+    today = date.today().isoformat()
+    # what a manager's list asks for first steps
+    panel = [("key.account.start", "get_panel")] if is_manager else []
+    return [
+        Screen(
+            "accounts",
+            "key.account",
+            "list",
+            view=f"{views}_view_list",
+            calls=panel,
+        ),
+        Screen(
+            "accounts by tier",
+            "key.account",
+            "list",
+            view=f"{views}_view_list",
+            group_by="tier_id",
+            calls=panel,
+        ),
+        Screen(
+            "visits",
+            visit,
+            "list",
+            view=f"{views}_visit_view_list",
+            domain=[("state", "=", "planned"), *([] if is_manager else own)],
+        ),
+        Screen(
+            "My Day",
+            visit,
+            "kanban",
+            view=f"{views}_visit_view_kanban_my_day",
+            domain=[
+                *own,
+                "|",
+                "&",
+                ("state", "=", "planned"),
+                ("date_planned", "<=", today),
+                "&",
+                ("state", "=", "done"),
+                ("date_done", "=", today),
+            ],
+            calls=[(visit, "get_my_day")],
+        ),
+        Board(
+            "week board",
+            visit,
+            "get_week_board",
+            lambda board: len(board["visits"]),
+        ),
+        Board(
+            "portfolio",
+            "key.account.portfolio",
+            "get_portfolio",
+            lambda result: result["total"]["count"],
+        ),
     ]

@@ -47,6 +47,10 @@ def salesperson(env):
     return env["res.users"].search([("login", "=", "bench1")])
 
 
+def manager(env):
+    return env.ref("base.user_admin")
+
+
 def own_tables(execute, name):
     """Return the tables of the addon."""
     rows = execute(
@@ -155,11 +159,16 @@ def run_night(env):
 
 
 @contextmanager
-def tomorrow():
-    """The small hours of tomorrow, so that a day's edge of the window passes too."""
-    moment = datetime.combine(date.today() + timedelta(days=1), time(1))
+def day(number):
+    """The small hours of the day in so many days."""
+    moment = datetime.combine(date.today() + timedelta(days=number), time(1))
     with freeze_time(moment, tick=True):
         yield
+
+
+def tomorrow():
+    """So that a day's edge of the window passes too."""
+    return day(1)
 
 
 def work_a_day(env):
@@ -235,6 +244,89 @@ def generate(env, partners=None, capacity=None, horizon=None):
     env.flush_all()
     visits = env["key.account.visit"].with_company(company)
     return visits._generate(partners=partners, company=company)
+
+
+def hire(env, count):
+    """Have ``count`` salespeople: each of those there are hands over equal parts of the
+    customers in each of their areas, with leads and what is planned."""
+    users = env["res.users"].search([("login", "=like", "bench%")], order="id")
+    team = users.crm_team_member_ids.crm_team_id[:1]
+    quiet = env["res.users"].with_context(no_reset_password=True, tracking_disable=True)
+    more = quiet.create(
+        [
+            {
+                "name": f"Salesperson {number}",
+                "login": f"bench{number}",
+                "company_id": users[0].company_id.id,
+                "company_ids": [Command.set(users[0].company_ids.ids)],
+                "group_ids": [Command.set(users[0].group_ids.ids)],
+                "tz": users[0].tz,
+            }
+            for number in range(len(users) + 1, count + 1)
+        ]
+    )
+    env["crm.team.member"].create(
+        [{"crm_team_id": team.id, "user_id": user.id} for user in more]
+    )
+    env.flush_all()
+    # customers go round the salespeople, and round their thirty areas (see data.py)
+    env.cr.execute(
+        """
+        CREATE TEMP TABLE hired ON COMMIT DROP AS
+        SELECT customer.id,
+               (%(users)s::int[])[1 + place %% %(old)s
+                   + %(old)s * (place / (%(old)s * 30)
+                                %% ((%(count)s - place %% %(old)s - 1) / %(old)s + 1))]
+                   AS user_id
+          FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS place
+                  FROM UNNEST(%(ids)s) AS ids (id)) AS customer
+        """,
+        {
+            "users": (users | more).ids,
+            "old": len(users),
+            "count": max(count, len(users)),
+            "ids": customer_ids(env),
+        },
+    )
+    env.cr.execute("CREATE UNIQUE INDEX ON hired (id); ANALYZE hired")
+    for table, column, condition in (
+        ("res_partner", "commercial_partner_id", "TRUE"),
+        ("key_account", "partner_id", "TRUE"),
+        ("crm_lead", "partner_id", "TRUE"),
+        ("key_account_visit", "partner_id", "state = 'planned'"),
+    ):
+        env.cr.execute(
+            f"""
+            UPDATE {table} AS held SET user_id = hired.user_id
+              FROM hired
+             WHERE hired.id = held.{column} AND {condition}
+               AND held.user_id IS DISTINCT FROM hired.user_id
+            """
+        )
+    env.cr.execute(
+        """
+        UPDATE mail_activity AS activity SET user_id = visit.user_id
+          FROM key_account_visit AS visit
+         WHERE visit.id = activity.key_account_visit_id AND visit.state = 'planned'
+           AND activity.active AND activity.key_account_role = 'visit'
+        """
+    )
+    env.invalidate_all(flush=False)
+    env["key.account.due"]._refresh(data.company_of(env), planning=True)
+
+
+def plan_night(env):
+    """Plan as the nightly job does, each step committed; return how many visits."""
+    from odoo.addons.crm_key_account.models.account.attempts import Attempts
+
+    company = data.company_of(env)
+    count = "SELECT COUNT(*) FROM key_account_visit WHERE state = 'planned'"
+    env.cr.execute(count)
+    before = env.cr.fetchone()[0]
+    planner = env["key.account.planner"].with_company(company)
+    planner._plan_night(company, Attempts(env))
+    env.cr.execute(count)
+    return env.cr.fetchone()[0] - before
 
 
 def batch_customers(env, batch):
