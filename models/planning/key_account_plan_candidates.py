@@ -9,6 +9,7 @@ from odoo.tools import SQL
 from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
+from ..account import clock
 from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
 from .key_account_agenda import MODE_LOADS
@@ -139,6 +140,25 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             )
         )
         return self.env["res.users"].browse(row[0] for row in rows)
+
+    @api.model
+    def _count_waiting(self, company):
+        """Return {user id: how many rows wait for a day within the horizon} of all for
+        whom something waits, also later; None stands for nobody."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT user_id, COUNT(*) FILTER (WHERE date_due <= %s)
+                  FROM key_account_due
+                 WHERE company_id = %s AND visit_id IS NULL
+                 GROUP BY user_id
+                """,
+                clock.get_today(company)
+                + timedelta(days=company.key_account_horizon_days),
+                company.id,
+            )
+        )
+        return dict(rows)
 
     @api.model
     def _get_groups(self, lasts):

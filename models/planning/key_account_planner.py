@@ -91,8 +91,7 @@ class KeyAccountPlanner(models.AbstractModel):
 
     @api.model
     def _get_salespeople(self, company):
-        """Return the ids of the users for whom something waits, and None for nobody:
-        whom to plan for one by one with :meth:`_plan_agendas`."""
+        """Return the ids of the users for whom something waits, and None for nobody."""
         candidates = self.env["key.account.plan.candidates"].sudo()
         return [*candidates._get_users(company).ids, None]
 

@@ -117,3 +117,23 @@ class TestBySalesperson(DueCommon):
         self.assertTrue(mine)
         self.assertFalse(any(mine.mapped("reason")))
         self.assertTrue(all((rows - mine).mapped("reason")))
+
+    def test_how_much_waits(self):
+        """Counted by salesperson; whoever has something later is known, too."""
+        self._create_random_book(9)
+        rows = self.Due.search(
+            [("company_id", "=", self.company.id), ("visit_id", "=", False)]
+        )
+        far = rows.filtered(lambda row: row.user_id == self.rep)
+        rows.date_due = "2026-01-01"
+        far.date_due = "2027-12-01"
+        self.env.flush_all()
+        candidates = self.env["key.account.plan.candidates"]
+        expected = {
+            user.id or None: len(group)
+            for user, group in (rows - far).grouped("user_id").items()
+        }
+        self.assertIn(None, expected)
+        self.assertEqual(
+            candidates._count_waiting(self.company), {**expected, self.rep.id: 0}
+        )

@@ -22,6 +22,12 @@ _logger = logging.getLogger(__name__)
 LIVE = (WAIT_DEPENDENCIES, PENDING, ENQUEUED, STARTED)
 # Seconds until a job comes again that met somebody for a moment
 BUSY_WAIT = 5
+# A company with no more accounts than these does its night in one job.
+SMALL = 1000
+# So many rows of what is due are worth a job, which asks some fifty questions before
+# its first visit; and a company has no more of these jobs than about so many, since
+# each reads what is due of the whole company.
+MIN_ROWS, MAX_JOBS = 50, 50
 # More customers than these: relationships of all are brought up to date, as one
 # statement does it anyway.
 MAX_TOUCHED = 10000
@@ -29,15 +35,20 @@ MAX_TOUCHED = 10000
 LOCK = 1_261_063_025
 
 
+class PhaseFailed(RetryableJobError):
+    """What comes after needn't wait for it."""
+
+
 class KeyAccountNight(models.Model):
     """The night's work as jobs of OCA's ``queue_job``, which several workers and hosts
     take; the scheduled action only queues them.
 
-    Of each company first a chain: tiering, relationships, preparation. The last one
-    knows whose visits are due, and queues a job for each salesperson, and one that
-    follows them all. Each job is what the scheduled action would do itself, by the same
-    methods; a second time it finds nothing to do. So whatever was killed is queued
-    again by ``queue_job``, and goes on where it was.
+    Of each company first a chain: tiering, relationships, preparation; of a small one
+    they are one job. Preparation knows whose visits are due: it plans them itself,
+    where that is worth no job of its own, else it queues jobs for some salespeople
+    each, and one that follows them all. Each job is what the scheduled action would do
+    itself, by the same methods; a second time it finds nothing to do. So whatever was
+    killed is queued again by ``queue_job``, and goes on where it was.
 
     Nothing fails for good: a job that failed comes again, after a minute, then two, up
     to an hour, and administrators are told once, as without this addon.
@@ -89,7 +100,20 @@ class KeyAccountNight(models.Model):
             )
         ).state = PENDING
         names = [name for name in PHASES if name in self.phases and name in phases]
-        if names and not jobs:
+        if not names or jobs:
+            return
+        accounts = (
+            self.env["key.account"]
+            .sudo()
+            .search_count([("company_id", "=", self.company_id.id)], limit=SMALL + 1)
+        )
+        # where it never ran, nobody knows how many there will be
+        if 0 < accounts <= SMALL:
+            text = self.env._(
+                "Tier customers and plan visits: %s", self.company_id.name
+            )
+            self._get_delayable("night", text)._job_night(*names).delay()
+        else:
             chain(*(self._get_phase_job(name) for name in names)).delay()
 
     def _get_phase_job(self, phase):
@@ -103,26 +127,55 @@ class KeyAccountNight(models.Model):
         text = self.env._("Look at what is due: %s", name)
         return self._get_delayable(phase, text)._job_preparation()
 
-    def _queue_agendas(self):
-        """Queue the planning of each salesperson's visits, and what follows."""
+    def _get_groups(self):
+        """Return how the company's salespeople are planned: lists of users' ids, None
+        among them stands for nobody, each of them worth a job."""
+        company = self.company_id
+        candidates = self.env["key.account.plan.candidates"].with_company(company)
+        counts = candidates._count_waiting(company)
+        size = max(MIN_ROWS, sum(counts.values()) // MAX_JOBS)
+        groups, rows = [[None]], counts.get(None, 0)
+        for user_id in sorted(counts.keys() - {None}):
+            if rows >= size:
+                groups.append([])
+                rows = 0
+            groups[-1].append(user_id)
+            rows += counts[user_id]
+        return groups
+
+    def _queue_agendas(self, groups):
+        """Queue the planning of each group of salespeople, and what follows.
+
+        :param groups: see :meth:`_get_groups`
+        """
         if self._get_jobs("end"):
             # by this job, before it was killed
             return
         company = self.company_id
-        planner = self.env["key.account.planner"].with_company(company)
         agendas = []
-        for user_id in planner._get_salespeople(company):
-            text = self.env._("Plan unassigned visits: %s", company.name)
-            if user_id:
-                text = self.env._(
-                    "Plan visits of %(user)s: %(company)s",
-                    user=self.env["res.users"].browse(user_id).name,
-                    company=company.name,
-                )
-            job = self._get_delayable(f"agenda:{user_id or 0}", text)
-            agendas.append(job._job_agenda(user_id))
+        for user_ids in groups:
+            job = self._get_delayable(
+                f"agenda:{user_ids[0] or 0}", self._get_agenda_text(user_ids)
+            )
+            agendas.append(job._job_agenda(*user_ids))
         text = self.env._("Finish planning: %s", company.name)
         chain(group(*agendas), self._get_delayable("end", text)._job_end()).delay()
+
+    def _get_agenda_text(self, user_ids):
+        company = self.company_id.name
+        users = self.env["res.users"].browse(filter(None, user_ids))
+        if not users:
+            return self.env._("Plan unassigned visits: %s", company)
+        if len(users) == 1:
+            return self.env._(
+                "Plan visits of %(user)s: %(company)s", user=users.name, company=company
+            )
+        return self.env._(
+            "Plan visits of %(user)s and %(count)s more: %(company)s",
+            user=users[0].name,
+            count=len(users) - 1,
+            company=company,
+        )
 
     def _get_delayable(self, step, description):
         # of this company to queue_job, and tried again without end
@@ -157,6 +210,22 @@ class KeyAccountNight(models.Model):
     # Jobs
     # -------------------------------------------------------------------------
 
+    def _job_night(self, *names):
+        """Do some of the phases, one after the other."""
+        failure = None
+        for name in names:
+            do = {
+                "tiering": self._job_tiering,
+                "relationships": self._job_relationships,
+                "planning": self._job_preparation,
+            }[name]
+            try:
+                do()
+            except PhaseFailed as error:
+                failure = failure or error
+        if failure:
+            raise failure
+
     def _job_tiering(self):
         return self._do("tiering", lambda attempts: attempts(self._run_tiering))
 
@@ -176,43 +245,73 @@ class KeyAccountNight(models.Model):
                 return
             planner = self.env["key.account.planner"].with_company(company)
             planner._prepare_night(company, attempts)
-            attempts(self._queue_agendas)
+            groups = self._get_groups()
+            if len(groups) > 1:
+                attempts(self._queue_agendas, groups)
+                return
+            # as the scheduled action does
+            self._plan(attempts, groups[0])
+            self._end(attempts)
 
         return self._do("planning", prepare)
 
-    def _job_agenda(self, user_id):
-        """Plan the visits of one salesperson.
+    def _job_agenda(self, *user_ids):
+        """Plan the visits of some salespeople.
 
-        :param user_id: None: those that nobody is to make
+        :param user_ids: None: those that nobody is to make
         """
-
-        def plan(attempts):
-            company = self.company_id
-            planner = self.env["key.account.planner"].with_company(company)
-            with self._alone(user_id):
-                busy = planner._plan_agendas(company, attempts, [user_id])
-            if busy:
-                raise RetryableJobError(
-                    self.env._("Somebody works on %s of the customers.", len(busy)),
-                    seconds=BUSY_WAIT,
-                    ignore_retry=True,
-                )
-
-        return self._do("planning", plan)
+        return self._do("planning", self._plan, user_ids)
 
     def _job_end(self):
-        def end(attempts):
-            company = self.company_id
-            planner = self.env["key.account.planner"].with_company(company)
-            planner._end_night(company, attempts)
-            attempts(self._finish, "planning")
+        return self._do("planning", self._end)
 
-        return self._do("planning", end)
+    def _plan(self, attempts, user_ids):
+        company = self.company_id
+        planner = self.env["key.account.planner"].with_company(company)
+        user_ids = list(user_ids)
+        with self._alone(user_ids):
+            try:
+                busy = planner._plan_agendas(company, attempts, user_ids)
+            except CONFLICTS:
+                raise
+            except Exception:
+                if len(user_ids) == 1:
+                    raise
+                # one by one: whoever fails keeps nobody else from it
+                busy = self._plan_each(attempts, user_ids)
+        if busy:
+            raise RetryableJobError(
+                self.env._("Somebody works on %s of the customers.", len(busy)),
+                seconds=BUSY_WAIT,
+                ignore_retry=True,
+            )
 
-    def _do(self, phase, step):
+    def _plan_each(self, attempts, user_ids):
+        company = self.company_id
+        planner = self.env["key.account.planner"].with_company(company)
+        busy, failure = [], None
+        for user_id in user_ids:
+            try:
+                busy += planner._plan_agendas(company, attempts, [user_id])
+            except CONFLICTS:
+                raise
+            except Exception as error:
+                failure = error
+                _logger.warning("Planning of user %s failed", user_id, exc_info=True)
+        if failure:
+            raise failure
+        return busy
+
+    def _end(self, attempts):
+        company = self.company_id
+        planner = self.env["key.account.planner"].with_company(company)
+        planner._end_night(company, attempts)
+        attempts(self._finish, "planning")
+
+    def _do(self, phase, step, *args):
         """Do a step of this night, unless it was done before.
 
-        :param step: called with :class:`Attempts`
+        :param step: called with :class:`Attempts`, and ``args``
         :raise RetryableJobError: where it is to be tried again
         """
         self.ensure_one()
@@ -220,7 +319,7 @@ class KeyAccountNight(models.Model):
             return self.env._("It was done before.")
         attempts = Attempts(self.env)
         try:
-            step(attempts)
+            step(attempts, *args)
         except RetryableJobError:
             raise
         except CONFLICTS as conflict:
@@ -237,7 +336,7 @@ class KeyAccountNight(models.Model):
             if phase != "planning":
                 attempts(self._release_next)
             wait = (self.date_retry - fields.Datetime.now()).total_seconds()
-            raise RetryableJobError(self.error, seconds=max(int(wait), 1)) from failure
+            raise PhaseFailed(self.error, seconds=max(int(wait), 1)) from failure
         attempts(self._note_success)
         return None
 
@@ -254,26 +353,28 @@ class KeyAccountNight(models.Model):
         waiting.state = PENDING
 
     @contextmanager
-    def _alone(self, user_id):
-        """Plan one salesperson's agenda in one company at a time: it is the same one
-        in all of them. The lock lasts over the job's transactions, and goes with the
+    def _alone(self, user_ids):
+        """Plan a salesperson's agenda in one company at a time: it is the same one in
+        all of them. The locks last over the job's transactions, and go with the
         connection of a worker that was killed."""
-        if not user_id:
-            yield
-            return
-        cr = self.env.cr
-        cr.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, user_id])
-        if not cr.fetchone()[0]:
-            raise RetryableJobError(
-                self.env._("The same salesperson is planned in another company."),
-                seconds=BUSY_WAIT,
-                ignore_retry=True,
-            )
+        cr, locked = self.env.cr, []
         try:
+            for user_id in filter(None, user_ids):
+                cr.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, user_id])
+                if not cr.fetchone()[0]:
+                    raise RetryableJobError(
+                        self.env._(
+                            "The same salesperson is planned in another company."
+                        ),
+                        seconds=BUSY_WAIT,
+                        ignore_retry=True,
+                    )
+                locked.append(user_id)
             yield
         finally:
             # connections are used again
-            cr.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, user_id])
+            for user_id in locked:
+                cr.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, user_id])
 
     # -------------------------------------------------------------------------
     # Steps

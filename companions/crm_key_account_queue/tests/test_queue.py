@@ -21,6 +21,7 @@ from odoo.addons.queue_job.exception import RetryableJobError
 from odoo.addons.queue_job.job import Job
 from odoo.addons.queue_job.tests.common import trap_jobs
 
+from ..models import key_account_night as night_module
 from ..models.key_account_night import LIVE, LOCK
 
 NIGHT = "odoo.addons.crm_key_account_queue.models.key_account_night"
@@ -62,6 +63,9 @@ class QueueCommon(KeyAccountCommon):
     def setUp(self):
         super().setUp()
         self.patch(attempts.time, "sleep", lambda seconds: None)
+        # each phase is a job, and each salesperson
+        self.patch(night_module, "SMALL", 0)
+        self.patch(night_module, "MIN_ROWS", 1)
         self.Night.search([]).write({"phases": False})
 
     def _get_night(self, company=None):
@@ -211,7 +215,7 @@ class TestQueueing(QueueCommon):
         night = self._begin()
         self.env["key.account.due"]._refresh(self.company, planning=True)
         with trap_jobs() as trap:
-            night._queue_agendas()
+            night._queue_agendas(night._get_groups())
             agendas = [
                 job for job in trap.enqueued_jobs if job.method_name == "_job_agenda"
             ]
@@ -225,6 +229,41 @@ class TestQueueing(QueueCommon):
             for job in agendas:
                 self.assertFalse(job.depends_on)
             self.assertEqual(len({job.identity_key for job in agendas}), 4)
+
+    def test_groups(self):
+        """Whose rows together are worth a job is one; a large company has no more jobs
+        than would be of use."""
+        night = self._begin()
+        self.env["key.account.due"]._refresh(self.company, planning=True)
+        # in the order of their ids, with 1, 2 and 1 visits, beside one of nobody
+        leader, rep, rep2 = self.leader.id, self.rep.id, self.rep2.id
+        for least, most, groups in (
+            (50, 50, [[None, leader, rep, rep2]]),
+            (5, 50, [[None, leader, rep, rep2]]),
+            (4, 50, [[None, leader, rep], [rep2]]),
+            (2, 50, [[None, leader], [rep], [rep2]]),
+            (1, 50, [[None], [leader], [rep], [rep2]]),
+            (1, 2, [[None, leader], [rep], [rep2]]),
+            (1, 1, [[None, leader, rep, rep2]]),
+        ):
+            self.patch(night_module, "MIN_ROWS", least)
+            self.patch(night_module, "MAX_JOBS", most)
+            self.assertEqual(night._get_groups(), groups)
+
+    def test_names(self):
+        """Whom a job is about."""
+        night = self._begin()
+        name = self.company.name
+        for user_ids, text in (
+            ([None], f"Plan unassigned visits: {name}"),
+            ([self.rep.id], f"Plan visits of {self.rep.name}: {name}"),
+            ([None, self.rep.id], f"Plan visits of {self.rep.name}: {name}"),
+            (
+                [None, self.rep.id, self.rep2.id, self.leader.id],
+                f"Plan visits of {self.rep.name} and 2 more: {name}",
+            ),
+        ):
+            self.assertEqual(night._get_agenda_text(user_ids), text)
 
     def test_duplicates(self):
         """Calling again queues nothing again, also while jobs wait for others, run, or
@@ -312,6 +351,95 @@ class TestJobs(QueueCommon):
         for night in (self._get_night(), self._get_night(self.other)):
             self.assertFalse(night.phases)
             self.assertFalse(night.failure_count)
+
+    def test_a_small_company(self):
+        """Its night is one job, which is done in the same way."""
+        self.patch(night_module, "SMALL", 50)
+        self.patch(night_module, "MIN_ROWS", 50)
+        [job] = self._call_cron().filtered(lambda job: job.company_id == self.company)
+        self.assertEqual(
+            job.name, f"Tier customers and plan visits: {self.company.name}"
+        )
+        # not once more
+        self.assertIn(job, self._call_cron())
+        ran = self._run_jobs()
+        mine = [step for company, step in ran if company == self.company]
+        self.assertEqual(mine, ["night"])
+        self.assertEqual(len(self._get_planned_visits()), len(self.accounts))
+        self.assertFalse(self._get_live())
+        self.assertFalse(self._get_night().phases)
+
+    def test_a_small_company_that_fails(self):
+        """Its other phases don't wait; those that were done aren't done again."""
+        self.patch(night_module, "SMALL", 50)
+        with self._fail_company("_run_tiers", [UserError("bad books")]):
+            with mute_logger(NIGHT):
+                self._call_cron()
+                self._run_jobs()
+        self.assertTrue(self._get_planned_visits())
+        night = self._get_night()
+        self.assertEqual((night.phases, night.failure_count), (["tiering"], 1))
+        self.assertTrue(night.activity_ids)
+        job = self._get_live("night")
+        self.assertIn("bad books", job.result)
+        self.assertTrue(job.eta)
+        job.eta = False
+        self._run_jobs()
+        self.assertFalse(self._get_live())
+        self.assertFalse(night.phases)
+        self.assertFalse(night.activity_ids)
+
+    def test_a_small_company_that_is_busy(self):
+        """What comes after a conflict waits."""
+        self.patch(night_module, "SMALL", 50)
+        conflict = psycopg2.errors.SerializationFailure("could not serialize")
+        with (
+            self._fail_company("_run_tiers", [conflict] * attempts.TRIES),
+            mute_logger(NIGHT),
+        ):
+            self._call_cron()
+            self._run_jobs()
+        self.assertFalse(self._get_planned_visits())
+        self.assertEqual(self._get_night().phases, list(key_account_night.PHASES))
+        job = self._get_live("night")
+        job.eta = False
+        self._run_jobs()
+        self.assertTrue(self._get_planned_visits())
+        self.assertFalse(self._get_live())
+
+    def test_a_small_book(self):
+        """What isn't worth several jobs is planned by the one that looks at it."""
+        self.patch(night_module, "MIN_ROWS", 50)
+        self._call_cron()
+        ran = self._run_jobs()
+        mine = [step for company, step in ran if company == self.company]
+        self.assertEqual(mine, ["tiering", "relationships", "planning"])
+        self.assertEqual(len(self._get_planned_visits()), len(self.accounts))
+        self.assertFalse(self._get_live())
+        self.assertFalse(self._get_night().phases)
+
+    def test_several_in_a_job(self):
+        self.patch(night_module, "MIN_ROWS", 3)
+        self._call_cron()
+        ran = self._run_jobs()
+        mine = [step for company, step in ran if company == self.company]
+        agendas = {"agenda:0", f"agenda:{self.rep2.id}"}
+        self.assertEqual(set(mine[3:-1]), agendas)
+        self.assertEqual(mine[-1], "end")
+        self.assertEqual(len(self._get_planned_visits()), len(self.accounts))
+        self.assertFalse(self._get_live())
+
+    def test_queued_for_one(self):
+        """What was queued before an upgrade names one salesperson, or nobody."""
+        night = self._begin()
+        night.phases = ["planning"]
+        self.env["key.account.due"]._refresh(self.company, planning=True)
+        for user_id in (self.rep.id, None):
+            job = night._get_delayable(f"agenda:{user_id}", "Plan")
+            job._job_agenda(user_id).delay()
+        self._run_jobs()
+        users = {user for user, _ in self._get_planned_visits().values()}
+        self.assertEqual(users, {self.rep, self.env["res.users"]})
 
     def test_again(self):
         """A job that was done, and is run again, does nothing."""
@@ -454,6 +582,35 @@ class TestJobs(QueueCommon):
         self.assertFalse(night.activity_ids)
         self.assertFalse(self._get_live())
 
+    def test_one_of_several_fails(self):
+        """The others of the same job are planned."""
+        self.patch(night_module, "MIN_ROWS", 50)
+        with (
+            self._fail(
+                "_plan_agendas",
+                [UserError("bad calendar")] * 2,
+                "key.account.planner",
+                lambda company, steps, salespeople: self.rep.id in salespeople,
+            ),
+            mute_logger(NIGHT),
+        ):
+            self._call_cron()
+            self._run_jobs()
+            users = {user for user, _ in self._get_planned_visits().values()}
+            nobody = self.env["res.users"]
+            self.assertEqual(users, {self.rep2, self.leader, nobody})
+            night = self._get_night()
+            self.assertEqual(night.phases, ["planning"])
+            self.assertTrue(night.activity_ids)
+            job = self._get_live("planning")
+            self.assertIn("bad calendar", job.result)
+            job.eta = False
+            self._run_jobs()
+        self.assertEqual(len(self._get_planned_visits()), len(self.accounts))
+        self.assertFalse(night.phases)
+        self.assertFalse(night.activity_ids)
+        self.assertFalse(self._get_live())
+
     def test_conflicts(self):
         """A job's own tries come first; then it gives its worker back, and what comes
         after waits."""
@@ -514,7 +671,28 @@ class TestJobs(QueueCommon):
         agenda.eta = False
         self._run_jobs()
         self.assertFalse(self._get_live())
-        # nothing of it is left
+        self._check_unlocked()
+
+    def test_several_agendas_at_a_time(self):
+        """A job waits for the one of its salespeople who is planned elsewhere, and
+        keeps nobody from the others meanwhile."""
+        self.patch(night_module, "MIN_ROWS", 3)
+        with db_connect(get_db_name()).cursor() as cr:
+            cr.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK, self.rep.id])
+            self._call_cron()
+            self._run_jobs()
+            cr.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, self.leader.id])
+            is_free = cr.fetchone()[0]
+            cr.execute("SELECT pg_advisory_unlock_all()")
+        self.assertTrue(is_free)
+        agenda = self._get_live("agenda:0")
+        self.assertEqual((agenda.state, agenda.retry), ("pending", 0))
+        agenda.eta = False
+        self._run_jobs()
+        self.assertFalse(self._get_live())
+        self._check_unlocked()
+
+    def _check_unlocked(self):
         self.cr.execute(
             """
             SELECT pid FROM pg_locks
