@@ -320,7 +320,9 @@ def _make_book(found, shape):
         for pattern in ("*/*.xml", "models/*.py")
         for path in sorted(FOLDER.glob(pattern))
     ]
-    stamp = base.stamp_of(databases.stamp_of(databases.DEMO), SEED, date.today(), *read)
+    stamp = base.stamp_of(
+        databases.stamp_of(databases.DEMO), script, date.today(), *read
+    )
     if databases.stamp_of(BOOK) == stamp:
         return
     step("Making a book of {} companies, {} salespeople, {} customers".format(*shape))
