@@ -35,6 +35,8 @@ QUEUE = "key_account_queue"
 SHAPE = (20, 2, 15)
 # Of the kills these are whole servers
 WHOLE = 0.15
+# Jobs that are copied each night, about
+COPIES = 20
 # Seconds: a job's process lives at most so long, a night takes at most so long
 LIFE, NIGHT = 0.6, 1500
 LIVE = "('wait_dependencies', 'pending', 'enqueued', 'started')"
@@ -535,12 +537,16 @@ class _Night:
             if time.monotonic() - called > 5:
                 # called again, and what is queued is queued twice
                 called = time.monotonic()
-                [[live]] = _ask(f"SELECT COUNT(*) FROM queue_job WHERE state IN {LIVE}")
+                [[left]] = _ask(
+                    "SELECT COUNT(*) FROM key_account_night WHERE "
+                    "phases::text NOT IN ('false', '[]', 'null')"
+                )
                 # called when all is done, the night would begin anew
                 _call_job(
-                    QUEUE, "ir_cron_tiering" if int(live) > 5 else "ir_cron_watch"
+                    QUEUE, "ir_cron_tiering" if int(left) > 2 else "ir_cron_watch"
                 )
-                self._copy()
+                if self.copies < COPIES:
+                    self._copy()
             if not mended:
                 mended = self._mend()
         if not mended:

@@ -41,6 +41,7 @@ class KeyAccountNight(models.Model):
     )
     date_start = fields.Datetime(string="Began On", readonly=True)
     phases = fields.Json(string="To Do", readonly=True)
+    phases_left = fields.Char(string="Still to Do", compute="_compute_phases_left")
     failure_count = fields.Integer(
         string="Failures",
         readonly=True,
@@ -50,6 +51,18 @@ class KeyAccountNight(models.Model):
     error = fields.Char(string="What Went Wrong", readonly=True)
 
     _company_uniq = models.UniqueIndex("(company_id)")
+
+    @api.depends("phases")
+    @api.depends_context("lang")
+    def _compute_phases_left(self):
+        names = {
+            "tiering": self.env._("tier customers"),
+            "relationships": self.env._("update relationships"),
+            "planning": self.env._("plan visits"),
+        }
+        for night in self:
+            left = [names[phase] for phase in night.phases or ()]
+            night.phases_left = ", ".join(left) or self.env._("nothing")
 
     # -------------------------------------------------------------------------
     # The job
@@ -233,7 +246,8 @@ class KeyAccountNight(models.Model):
         return bool(job) and not job.sudo().try_lock_for_update(allow_referencing=True)
 
     def _finish(self, phase):
-        self.phases = _sort_phases(set(self.phases) - {phase})
+        # somebody else may have done it at the same time
+        self.phases = _sort_phases(set(self.phases or ()) - {phase})
 
     # -------------------------------------------------------------------------
     # What went wrong
