@@ -90,6 +90,7 @@
         "views/portfolio/key_account_portfolio_views.xml",
         "views/visit/res_config_settings_views.xml",
         "report/key_account_gap_views.xml",
+        "views/visit/key_account_night_views.xml",
         "views/visit/key_account_privacy_views.xml",
     ],
     "demo": [

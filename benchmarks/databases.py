@@ -50,6 +50,8 @@ class Size(NamedTuple):
 
     label: str
     customers: int
+    # of the database with many of them; 0: one for each thousand customers
+    salespeople: int = 0
 
     @property
     def invoices(self):

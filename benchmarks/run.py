@@ -443,7 +443,8 @@ def measure_reps(size, rounds):
     """Nights of as many salespeople as there are thousands of customers, in a copy of
     the database that is dropped in the end: the first one plans for empty agendas,
     each next one for a day more."""
-    count = max(size.customers // 1000, data.SALESPEOPLE)
+    count = size.salespeople or size.customers // 1000
+    count = max(count, data.SALESPEOPLE)
     people = f"{count:,} salespeople"
     first = Measurement(f"First planning for {people}", REFERENCE)
     full = Measurement(f"Planning for {people}, agendas full", REFERENCE)
@@ -643,6 +644,12 @@ def parse():
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="may be given several times"
     )
+    parser.add_argument(
+        "--salespeople",
+        type=positive,
+        default=0,
+        help="of --only reps; else one for each thousand customers",
+    )
     parser.add_argument("--memory-of", choices=MEMORY, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -682,6 +689,7 @@ def main():
         return print_memory(options.size[0], options.memory_of)
     measurements, texts = [], []
     for size in options.size:
+        size = size._replace(salespeople=options.salespeople)
         more, text = measure(size, options)
         measurements += more
         texts.append(text)

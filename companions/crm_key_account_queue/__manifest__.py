@@ -6,6 +6,12 @@
     "author": "Key Account contributors",
     "license": "LGPL-3",
     "depends": ["crm_key_account", "queue_job"],
-    "data": ["data/queue_job.xml", "data/ir_cron.xml"],
+    "data": [
+        "security/ir.model.access.csv",
+        "security/ir_rule.xml",
+        "data/queue_job.xml",
+        "data/ir_cron.xml",
+        "views/queue_job_views.xml",
+    ],
     "uninstall_hook": "uninstall_hook",
 }

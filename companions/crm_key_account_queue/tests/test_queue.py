@@ -457,6 +457,20 @@ class TestJobs(QueueCommon):
         self._run_jobs()
         self.assertEqual(self._get_planned_visits(), visits)
 
+    def test_twice_at_once(self):
+        """Of two that do the same, the other one was done first."""
+        self.patch(night_module, "SMALL", 50)
+        night = self._get_night().sudo()
+
+        def end(planner, company, steps):
+            self._get_night(company).sudo().phases = False
+
+        with patch.object(type(self.env["key.account.planner"]), "_end_night", end):
+            self._call_cron()
+            self._run_jobs()
+        self.assertFalse(self._get_live())
+        self.assertFalse(night.failure_count)
+
     def test_killed_after_its_last_commit(self):
         """Preparation has queued the others, and is run again."""
         self._call_cron()
@@ -752,6 +766,32 @@ class TestRights(QueueCommon):
             .search([])
         )
         self.assertEqual(jobs.sudo().company_id, self.other)
+
+    def test_what_a_job_opens(self):
+        """Whoever manages the queue sees the night of a job, of one's own companies,
+        and changes nothing."""
+        manager = self._create_user(
+            "ka_queue", "queue_job.group_queue_job_manager", company=self.other
+        )
+        jobs = self._call_cron().filtered(lambda job: job.company_id == self.other)
+        mine = (
+            jobs[0].with_user(manager).with_context(allowed_company_ids=self.other.ids)
+        )
+        action = mine.open_related_action()
+        night = self.env[action["res_model"]].with_user(manager)
+        night = night.browse(action["res_id"])
+        self.assertEqual(night.company_id, self.other)
+        self.assertIn("plan visits", night.phases_left)
+        with (
+            self.assertRaises(AccessError),
+            mute_logger("odoo.addons.base.models.ir_model"),
+        ):
+            night.write({"failure_count": 0})
+        with (
+            self.assertRaises(AccessError),
+            mute_logger("odoo.addons.base.models.ir_rule"),
+        ):
+            self._get_night().with_user(manager).read(["error"])
 
     def test_by_the_nights_user(self):
         """Also where somebody else had it called."""
