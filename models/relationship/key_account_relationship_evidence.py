@@ -57,7 +57,9 @@ class KeyAccountRelationshipEvidence(models.Model):
         default=lambda self: self.env.user,
     )
     date_withdrawn = fields.Date(string="Withdrawn On", readonly=True)
-    withdrawn_user_id = fields.Many2one("res.users", readonly=True)
+    withdrawn_user_id = fields.Many2one(
+        "res.users", string="Withdrawn By", readonly=True
+    )
 
     @api.constrains("date")
     def _check_date(self):
