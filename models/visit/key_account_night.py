@@ -161,8 +161,8 @@ class KeyAccountNight(models.Model):
         """
         self.ensure_one()
         touched = error = None
-        for phase in [name for name in PHASES if name in self.phases]:
-            if phase not in phases:
+        for phase in PHASES:
+            if phase not in phases or phase not in (self.phases or ()):
                 continue
             try:
                 if phase == "tiering":
@@ -191,6 +191,9 @@ class KeyAccountNight(models.Model):
     def _run_tiering(self):
         policies = self.env["key.account.policy"]
         _, touched = policies._run_tiers(self.company_id, incremental=True)
+        if self.failure_count:
+            # What comes after didn't wait, and was done by the tiers of before.
+            self.phases = list(PHASES)
         self._finish("tiering")
         return touched
 

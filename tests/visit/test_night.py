@@ -9,7 +9,7 @@ from odoo import SUPERUSER_ID, Command, api, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
-from odoo.tests import BaseCase, freeze_time, get_db_name, tagged
+from odoo.tests import BaseCase, Form, freeze_time, get_db_name, tagged
 from odoo.tools import mute_logger
 
 from ...models.account import attempts
@@ -196,6 +196,23 @@ class TestNight(KeyAccountCommon):
                 self.assertEqual(self._run_job(), 1)
                 self.assertGreater(self._get_night(self.other).date_start, first)
 
+    def test_planned_again_by_tiers_that_come_late(self):
+        """Planning doesn't wait for tiers that fail, and follows when they come."""
+        with (
+            self._fail("_run_tiers", [UserError("bad")]),
+            mute_logger(NIGHT, "odoo.addons.base.models.ir_cron"),
+        ):
+            self.assertEqual(self._run_job(), 1)
+        night = self._get_night()
+        self.assertEqual(night.phases, ["tiering"])
+        night.date_retry = fields.Datetime.now()
+        self.done.clear()
+        with self._fail("_get_plans", [], "key.account.planner"):
+            self.assertEqual(self._run_job(), 0)
+        self.assertEqual(self.done, [("_get_plans", self.company)])
+        self.assertFalse(night.phases)
+        self.assertFalse(night.failure_count)
+
     def test_what_was_told_goes_when_all_is_done(self):
         """Not when another part is, but also where nothing is left to do."""
         branch = self.env["res.company"].create(
@@ -232,6 +249,28 @@ class TestNight(KeyAccountCommon):
             self.done.clear()
             self.assertEqual(self._run_job(), 0)
         self.assertEqual(self.done, [("_get_plans", self.company)])
+
+    def test_ended_by_somebody_else(self):
+        """Of two that are at it, the one that comes second has nothing left to do."""
+
+        def end(planner, company, steps):
+            self._get_night(company).phases = False
+
+        with patch.object(type(self.env["key.account.planner"]), "_end_night", end):
+            self.assertEqual(self._run_job(), 0)
+        self.assertFalse(self._get_night().failure_count)
+
+    def test_what_is_left_to_do(self):
+        """In words, for whoever opens the night that failed."""
+        self._run_job()
+        night = self._get_night()
+        self.assertEqual(night.phases_left, "nothing")
+        night.phases = ["tiering", "relationships", "planning"]
+        self.assertEqual(
+            night.phases_left, "tier customers, update relationships, plan visits"
+        )
+        with Form(night.with_user(self.env.ref("base.user_admin"))) as form:
+            self.assertEqual(form.phases_left, night.phases_left)
 
     def test_no_time_left(self):
         """Odoo calls again: what is done stays done."""

@@ -87,6 +87,12 @@ class QueueCommon(KeyAccountCommon):
         self.Night.search([("company_id", "not in", ours.ids)]).phases = False
         return self._get_live()
 
+    def _watch(self):
+        with self.enter_registry_test_mode():
+            watch = self.env.ref("crm_key_account_queue.ir_cron_watch")
+            watch.method_direct_trigger()
+        self.env.invalidate_all()
+
     def _get_domain(self):
         # not those of the demo's companies
         return [("company_id", "in", (self.company | self.other).ids)]
@@ -284,10 +290,7 @@ class TestQueueing(QueueCommon):
         """Whoever cancels jobs, or sets them to be done, loses nothing."""
         jobs = self._call_cron()
         jobs.button_cancelled()
-        with self.enter_registry_test_mode():
-            watch = self.env.ref("crm_key_account_queue.ir_cron_watch")
-            watch.method_direct_trigger()
-        self.env.invalidate_all()
+        self._watch()
         again = self._get_live()
         self.assertEqual(len(again), 6)
         self.assertFalse(again & jobs)
@@ -494,10 +497,7 @@ class TestJobs(QueueCommon):
             self._run_job(job)
         self._run_jobs()
         self.assertEqual(set(self._get_live().mapped("state")), {"wait_dependencies"})
-        with self.enter_registry_test_mode():
-            watch = self.env.ref("crm_key_account_queue.ir_cron_watch")
-            watch.method_direct_trigger()
-        self.env.invalidate_all()
+        self._watch()
         self._run_jobs()
         self.assertFalse(self._get_live())
         self.assertEqual(len(self._get_planned_visits()), len(self.accounts))
@@ -559,6 +559,10 @@ class TestJobs(QueueCommon):
             self.assertGreater(job.eta, later)
             job.eta = False
             self._run_jobs()
+        # planned before, and again by these tiers
+        self.assertEqual(night.phases, ["relationships", "planning"])
+        self._watch()
+        self._run_jobs()
         self.assertFalse(night.phases)
         self.assertFalse(night.activity_ids)
         self.assertFalse(night.failure_count)
