@@ -446,9 +446,9 @@ def measure_reps(size, rounds):
     count = size.salespeople or size.customers // 1000
     count = max(count, data.SALESPEOPLE)
     people = f"{count:,} salespeople"
-    first = Measurement(f"First planning for {people}", REFERENCE)
-    full = Measurement(f"Planning for {people}, agendas full", REFERENCE)
-    day = Measurement(f"Planning a day more for {people}", REFERENCE)
+    first = Measurement("First planning for many salespeople", REFERENCE)
+    full = Measurement("Planning for many salespeople, agendas full", REFERENCE)
+    day = Measurement("Planning a day more for many salespeople", REFERENCE)
     databases.say(f"{size.label}: {people}")
     databases.copy(size.live, size.reps)
     try:
@@ -462,14 +462,14 @@ def measure_reps(size, rounds):
             with usage.day(days):
                 seconds, queries, made = timed(size.reps, usage.plan_night)
             measurement.ours.append(seconds)
-            measurement.note = f"{made:,} visits, {queries:,} queries"
+            measurement.note = f"{people}, {made:,} visits, {queries:,} queries"
             # as autovacuum does until the next night
             databases.vacuum(size.reps)
 
         plan(first)
         for _ in range(rounds):
             plan(full)
-        opened = open_own_screens(size, size.reps, rounds, f", {people}")
+        opened = open_own_screens(size, size.reps, rounds, ", many salespeople")
         # Monday to Friday
         for number in range(1, rounds + 1):
             plan(day, number)
