@@ -108,10 +108,10 @@ class Peer:
 
 class Ours(Peer):
     key, label = "ours", "crm_key_account"
-    # a customer may be due for a visit and for a call
+    # a customer may be due for a visit and for a call; leads have none yet
     planned = (
-        "SELECT partner_id AS partner, track FROM key_account_visit "
-        "WHERE state = 'planned'"
+        "SELECT COALESCE(partner_id, -lead_id) AS partner, track "
+        "FROM key_account_visit WHERE state = 'planned'"
     )
     kind = "partner, track"
     is_slow = False
@@ -131,7 +131,11 @@ class Ours(Peer):
         visit = (
             env["key.account.visit"]
             .with_context(allowed_company_ids=company.ids)
-            .search([("state", "=", "planned")], order="date_planned, id", limit=1)
+            .search(
+                [("state", "=", "planned"), ("partner_id", "!=", False)],
+                order="date_planned, id",
+                limit=1,
+            )
         )
         visit.with_user(visit.user_id).date_planned += timedelta(days=3)
         return visit.partner_id
