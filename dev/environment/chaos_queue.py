@@ -303,8 +303,9 @@ def make_chaos(found, kills, shape=None):
             "databases", "Waiting for another command that makes databases"
         ):
             _make_book(found, shape or SHAPE)
+        days = _get_days()
         expected, before = _time(found)
-        return _kill(found, kills, expected, before)
+        return _kill(found, kills, expected, before, days)
     finally:
         for name in (CRON, QUEUE):
             databases.drop(name)
@@ -440,6 +441,14 @@ def _now(database):
     return _ask("SELECT date_trunc('second', NOW() AT TIME ZONE 'UTC')", database)[0][0]
 
 
+def _get_days():
+    """Return what day it is where the salespeople of the book are."""
+    return postgres.sql(
+        "SELECT (NOW() AT TIME ZONE 'Europe/Vienna')::date, "
+        "(NOW() AT TIME ZONE 'Asia/Tokyo')::date"
+    )
+
+
 def _is_done(database, begin):
     """Return whether a night that began after ``begin`` is over."""
     [(count, left)] = _ask(
@@ -479,7 +488,7 @@ def _count_wrong(database):
     }
 
 
-def _kill(found, kills, expected, before):
+def _kill(found, kills, expected, before, days):
     killed = whole = wrong = nights = copies = requeued = 0
     while killed < kills:
         nights += 1
@@ -493,6 +502,11 @@ def _kill(found, kills, expected, before):
             night = _Night(servers, kills - killed, broken)
             night.run()
             logs = [server.log.read_text(errors="replace") for server in servers]
+        if _get_days() != days:
+            raise Failure(
+                "A new day began where some of the companies are: what a night comes to "
+                "can't be compared with yesterday's. Begin again."
+            )
         killed += night.killed
         whole += night.whole
         copies += night.copies
