@@ -504,8 +504,8 @@ def _kill(found, kills, expected, before, days):
             logs = [server.log.read_text(errors="replace") for server in servers]
         if _get_days() != days:
             raise Failure(
-                "A new day began where some of the companies are: what a night comes to "
-                "can't be compared with yesterday's. Begin again."
+                "A new day began where some of the companies are: this night can't be "
+                "compared with yesterday's. Begin again."
             )
         killed += night.killed
         whole += night.whole
