@@ -916,3 +916,91 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertNotEqual(commitment.activity_id, stranger)
         commitment.unlink()
         self.assertEqual(stranger.exists().summary, "Secret")
+
+
+@tagged("post_install", "-at_install")
+class TestRefusals(KeyAccountCommon):
+    """A refusal tells nothing of what the user may not read."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_company = cls._create_company("Elsewhere")
+        cls.stranger = cls._create_user(
+            "ka_stranger",
+            "sales_team.group_sale_salesman,base.group_partner_manager",
+            cls.other_company,
+        )
+        cls.account = cls._create_partner(
+            "Kestrel", company_id=cls.company.id, user_id=cls.rep2.id
+        )
+        cls.visit = cls.Visit.create(
+            {"partner_id": cls.account.id, "user_id": cls.rep2.id}
+        )
+
+    def _as_stranger(self, records):
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return records.with_user(self.stranger).with_context(
+            allowed_company_ids=self.other_company.ids
+        )
+
+    def _check_refused(self, call, *hidden):
+        with self.assertRaises(AccessError) as error:
+            call()
+        for name in hidden:
+            self.assertNotIn(name, str(error.exception))
+
+    def test_salesperson_of_another_company_s_customer(self):
+        account = self._as_stranger(self.account)
+        for user in (self.stranger, self.env["res.users"]):
+            self._check_refused(
+                lambda user=user: account.write({"user_id": user.id}),
+                "Kestrel",
+                self.rep2.name,
+            )
+
+    def test_merging_another_company_s_customer(self):
+        own = self._create_partner("Own", user_id=self.stranger.id)
+        merge = self._as_stranger(self.env["base.partner.merge.automatic.wizard"])
+        self._check_refused(
+            lambda: merge._merge((own | self.account).ids, own),
+            "Kestrel",
+            self.rep2.name,
+        )
+
+    def test_carrying_an_activity_away(self):
+        internal = self._create_user("ka_refused", "base.group_user")
+        activity = self._as_stranger(self.visit.activity_id)
+        for user in (self.stranger, internal):
+            for vals in ({"res_id": self.account.id + 1}, {"res_model": "crm.lead"}):
+                self._check_refused(
+                    lambda user=user, vals=vals: activity.with_user(user).write(vals),
+                    "Kestrel",
+                )
+
+    def test_giving_to_somebody_unknown(self):
+        portal = self._create_user("ka_hidden", "base.group_portal")
+        own = self._create_partner("Own", user_id=self.stranger.id)
+        visit = self.Visit.with_company(self.other_company).create(
+            {"partner_id": own.id, "user_id": self.stranger.id}
+        )
+        commitments = self._as_stranger(self.env["key.account.commitment"])
+        promise = {"visit_id": visit.id, "name": "Samples"}
+        commitment = commitments.create(promise)
+        for call in (
+            lambda: commitments.create({**promise, "user_id": portal.id}),
+            lambda: commitment.write({"user_id": portal.id}),
+            lambda: self._as_stranger(visit).action_move("2031-01-06", portal.id),
+            lambda: self._as_stranger(visit.activity_id).write({"user_id": portal.id}),
+        ):
+            self._check_refused(call, portal.name)
+
+    def test_clients_create_no_loss(self):
+        for who in (self.rep, self.manager):
+            losses = self.env["key.account.loss"].with_user(who)
+            for call in (
+                lambda losses=losses: losses.name_create("Kestrel"),
+                lambda losses=losses: losses.create({"partner_id": "Kestrel"}),
+            ):
+                self._check_refused(call)
