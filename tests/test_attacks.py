@@ -1004,3 +1004,75 @@ class TestRefusals(KeyAccountCommon):
                 lambda losses=losses: losses.create({"partner_id": "Kestrel"}),
             ):
                 self._check_refused(call)
+
+    def test_forms_of_odoo_name_nothing_of_ours(self):
+        """Odoo shows the name of whatever a form names, and what follows from it, to
+        anybody: wherever a field of its models is for records of ours."""
+        self._set_tier(self.account, self.tier_a)
+        self.tier_a.name = "Osprey"
+        lead = self.env["crm.lead"].create(
+            {"name": "Merlin", "user_id": self.rep2.id, "company_id": self.company.id}
+        )
+        hidden = {
+            "key.account": self._get_card(self.account),
+            "key.account.tier": self.tier_a,
+            "key.account.visit": self.visit,
+        }
+        lines = {
+            "key.account": {"tier_id": self.tier_a.id},
+            "key.account.visit": {"lead_id": lead.id},
+        }
+        tested = set()
+        for name, model in self.env.items():
+            if model._abstract or name.startswith("key.account"):
+                continue
+            for field in model._fields.values():
+                if not field.relational or field.comodel_name not in hidden:
+                    continue
+                tested.add(f"{name}.{field.name}")
+                value = hidden[field.comodel_name].id
+                if field.type != "many2one":
+                    value = [Command.create(lines[field.comodel_name])]
+                self._check_form_refuses(name, {field.name: value})
+        self.assertLessEqual(
+            {
+                "calendar.event.key_account_visit_ids",
+                "crm.lead.account_tier_id",
+                "mail.activity.key_account_visit_id",
+                "res.partner.account_tier_id",
+                "res.users.key_account_visit_ids",
+            },
+            tested,
+        )
+        # in the lines of a form
+        self._check_form_refuses(
+            "res.partner",
+            {"child_ids": [Command.create({"account_tier_id": self.tier_a.id})]},
+        )
+
+    def _check_form_refuses(self, name, values):
+        named = {"fields": {"display_name": {}}}
+        spec = {
+            field: {
+                "fields": dict.fromkeys(*line[0][2:], named)
+                if isinstance(line, list)
+                else {"display_name": {}}
+            }
+            for field, line in values.items()
+        }
+        form = self._as_stranger(self.env[name])
+        default = form.with_context(
+            **{f"default_{field}": value for field, value in values.items()}
+        )
+        for call in (
+            lambda: form.onchange(values, [], spec),
+            lambda: form.onchange(values, list(values), spec),
+            lambda: default.onchange({}, [], spec),
+        ):
+            with self.subTest(form=name, values=values):
+                try:
+                    told = str(call())
+                except AccessError as error:
+                    told = str(error)
+                for text in ("Kestrel", "Merlin", "Osprey"):
+                    self.assertNotIn(text, told)
