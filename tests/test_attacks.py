@@ -916,3 +916,163 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertNotEqual(commitment.activity_id, stranger)
         commitment.unlink()
         self.assertEqual(stranger.exists().summary, "Secret")
+
+
+@tagged("post_install", "-at_install")
+class TestRefusals(KeyAccountCommon):
+    """A refusal tells nothing of what the user may not read."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_company = cls._create_company("Elsewhere")
+        cls.stranger = cls._create_user(
+            "ka_stranger",
+            "sales_team.group_sale_salesman,base.group_partner_manager",
+            cls.other_company,
+        )
+        cls.account = cls._create_partner(
+            "Kestrel", company_id=cls.company.id, user_id=cls.rep2.id
+        )
+        cls.visit = cls.Visit.create(
+            {"partner_id": cls.account.id, "user_id": cls.rep2.id}
+        )
+
+    def _as_stranger(self, records):
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return records.with_user(self.stranger).with_context(
+            allowed_company_ids=self.other_company.ids
+        )
+
+    def _check_refused(self, call, *hidden):
+        with self.assertRaises(AccessError) as error:
+            call()
+        for name in hidden:
+            self.assertNotIn(name, str(error.exception))
+
+    def test_salesperson_of_another_company_s_customer(self):
+        account = self._as_stranger(self.account)
+        for user in (self.stranger, self.env["res.users"]):
+            self._check_refused(
+                lambda user=user: account.write({"user_id": user.id}),
+                "Kestrel",
+                self.rep2.name,
+            )
+
+    def test_merging_another_company_s_customer(self):
+        own = self._create_partner("Own", user_id=self.stranger.id)
+        merge = self._as_stranger(self.env["base.partner.merge.automatic.wizard"])
+        self._check_refused(
+            lambda: merge._merge((own | self.account).ids, own),
+            "Kestrel",
+            self.rep2.name,
+        )
+
+    def test_carrying_an_activity_away(self):
+        internal = self._create_user("ka_refused", "base.group_user")
+        activity = self._as_stranger(self.visit.activity_id)
+        for user in (self.stranger, internal):
+            for vals in ({"res_id": self.account.id + 1}, {"res_model": "crm.lead"}):
+                self._check_refused(
+                    lambda user=user, vals=vals: activity.with_user(user).write(vals),
+                    "Kestrel",
+                )
+
+    def test_giving_to_somebody_unknown(self):
+        portal = self._create_user("ka_hidden", "base.group_portal")
+        own = self._create_partner("Own", user_id=self.stranger.id)
+        visit = self.Visit.with_company(self.other_company).create(
+            {"partner_id": own.id, "user_id": self.stranger.id}
+        )
+        commitments = self._as_stranger(self.env["key.account.commitment"])
+        promise = {"visit_id": visit.id, "name": "Samples"}
+        commitment = commitments.create(promise)
+        for call in (
+            lambda: commitments.create({**promise, "user_id": portal.id}),
+            lambda: commitment.write({"user_id": portal.id}),
+            lambda: self._as_stranger(visit).action_move("2031-01-06", portal.id),
+            lambda: self._as_stranger(visit.activity_id).write({"user_id": portal.id}),
+        ):
+            self._check_refused(call, portal.name)
+
+    def test_clients_create_no_loss(self):
+        for who in (self.rep, self.manager):
+            losses = self.env["key.account.loss"].with_user(who)
+            for call in (
+                lambda losses=losses: losses.name_create("Kestrel"),
+                lambda losses=losses: losses.create({"partner_id": "Kestrel"}),
+            ):
+                self._check_refused(call)
+
+    def test_forms_of_odoo_name_nothing_of_ours(self):
+        """Odoo shows the name of whatever a form names, and what follows from it, to
+        anybody: wherever a field of its models is for records of ours."""
+        self._set_tier(self.account, self.tier_a)
+        self.tier_a.name = "Osprey"
+        lead = self.env["crm.lead"].create(
+            {"name": "Merlin", "user_id": self.rep2.id, "company_id": self.company.id}
+        )
+        hidden = {
+            "key.account": self._get_card(self.account),
+            "key.account.tier": self.tier_a,
+            "key.account.visit": self.visit,
+        }
+        lines = {
+            "key.account": {"tier_id": self.tier_a.id},
+            "key.account.visit": {"lead_id": lead.id},
+        }
+        tested = set()
+        for name, model in self.env.items():
+            if model._abstract or name.startswith("key.account"):
+                continue
+            for field in model._fields.values():
+                if not field.relational or field.comodel_name not in hidden:
+                    continue
+                tested.add(f"{name}.{field.name}")
+                value = hidden[field.comodel_name].id
+                if field.type != "many2one":
+                    value = [Command.create(lines[field.comodel_name])]
+                self._check_form_refuses(name, {field.name: value})
+        self.assertLessEqual(
+            {
+                "calendar.event.key_account_visit_ids",
+                "crm.lead.account_tier_id",
+                "mail.activity.key_account_visit_id",
+                "res.partner.account_tier_id",
+                "res.users.key_account_visit_ids",
+            },
+            tested,
+        )
+        # in the lines of a form
+        self._check_form_refuses(
+            "res.partner",
+            {"child_ids": [Command.create({"account_tier_id": self.tier_a.id})]},
+        )
+
+    def _check_form_refuses(self, name, values):
+        named = {"fields": {"display_name": {}}}
+        spec = {
+            field: {
+                "fields": dict.fromkeys(*line[0][2:], named)
+                if isinstance(line, list)
+                else {"display_name": {}}
+            }
+            for field, line in values.items()
+        }
+        form = self._as_stranger(self.env[name])
+        default = form.with_context(
+            **{f"default_{field}": value for field, value in values.items()}
+        )
+        for call in (
+            lambda: form.onchange(values, [], spec),
+            lambda: form.onchange(values, list(values), spec),
+            lambda: default.onchange({}, [], spec),
+        ):
+            with self.subTest(form=name, values=values):
+                try:
+                    told = str(call())
+                except AccessError as error:
+                    told = str(error)
+                for text in ("Kestrel", "Merlin", "Osprey"):
+                    self.assertNotIn(text, told)

@@ -667,6 +667,7 @@ class TestBadInput(KeyAccountCommon):
                 lambda bad=bad: visit.get_report_contacts(self.partner.id, bad),
                 lambda bad=bad: contact.move_in_buying_center(bad, False, False),
                 lambda bad=bad: contact.move_in_buying_center(False, bad, "top"),
+                lambda bad=bad: contact.move_in_buying_center(False, False, bad),
                 lambda bad=bad: visit.browse().action_report({"partner_id": bad}),
                 lambda bad=bad: visit.create({"partner_id": bad}),
                 lambda bad=bad: visit.create({"lead_id": bad}),

@@ -6,7 +6,7 @@ from odoo.fields import Command
 from . import bounds
 
 
-def check_named(records, values_list):
+def check_named(records, values_list, ours_alone=False):
     """Refuse what a client names without the right to read it: what is computed or
     shown of it would tell about it. One check per model that is named.
 
@@ -15,6 +15,8 @@ def check_named(records, values_list):
     :param records: those that the values are for, empty for new ones
     :param values_list: dicts by field name, as clients send them to forms, ``create``
         and ``write``; nested in those of lines
+    :param bool ours_alone: only records of ours, and what lines of ours name: on a form
+        of Odoo's own
     :raise AccessError: if the user may not read one of them
     :raise UserError: if one is no id
     """
@@ -22,22 +24,25 @@ def check_named(records, values_list):
         return
     named = defaultdict(set)
     for values in values_list:
-        _collect_named(records, values, named)
+        _collect_named(records, values, named, ours_alone)
     for model, ids in named.items():
         records.env[model].browse(ids).check_access("read")
 
 
-def _collect_named(records, values, named):
+def _collect_named(records, values, named, ours_alone):
     """Add to ``named`` the ids by model that ``values`` name newly."""
     for name, value in values.items():
         field = records._fields.get(name)
         if not value or field is None or not field.relational:
             continue
         comodel = records.env[field.comodel_name]
-        if field.type == "many2one":
+        is_left_out = ours_alone and not field.comodel_name.startswith("key.account")
+        ids, lines = _split_value(value)
+        if is_left_out:
+            ids = ()
+        elif field.type == "many2one":
             is_shown = isinstance(value, dict)
             bounds.to_record(comodel, value.get("id") if is_shown else value)
-        ids, lines = _split_value(value)
         ids = {id_ for id_ in ids if _is_id(id_)}
         if ids and records:
             ids.difference_update(records.sudo()[name].ids)
@@ -46,7 +51,7 @@ def _collect_named(records, values, named):
         for id_, line in lines:
             if isinstance(line, dict):
                 line_ids = id_ if _is_id(id_) else ()
-                _collect_named(comodel.browse(line_ids), line, named)
+                _collect_named(comodel.browse(line_ids), line, named, is_left_out)
 
 
 def _split_value(value):
@@ -60,13 +65,15 @@ def _split_value(value):
     for command in value:
         if not isinstance(command, (list, tuple)):
             ids.append(command)
-        elif command[0] in (Command.CREATE, Command.UPDATE):
-            ids.append(command[1])
-            lines.append(command[1:3])
-        elif command[0] == Command.SET:
-            ids += command[2]
-        else:
-            ids += command[1:2]
+            continue
+        # what is no command at all, core refuses
+        kind, id_, values = (*command, None, None, None)[:3]
+        if kind != Command.SET:
+            ids.append(id_)
+        elif isinstance(values, (list, tuple)):
+            ids += values
+        if kind in (Command.CREATE, Command.UPDATE):
+            lines.append((id_, values))
     return ids, lines
 
 
@@ -105,3 +112,21 @@ class KeyAccountForm(models.AbstractModel):
     def write(self, vals):
         check_named(self, [vals])
         return super().write(vals)
+
+
+class KeyAccountNamed(models.AbstractModel):
+    """Forms of Odoo's own that have fields for records of ours: Odoo shows the name of
+    whatever a form names, and what is computed of it, to anybody."""
+
+    _name = "key.account.named"
+    _description = "Form That Names Key Accounts"
+
+    @api.model
+    def default_get(self, fields):
+        defaults = super().default_get(fields)
+        check_named(self.browse(), [defaults], ours_alone=True)
+        return defaults
+
+    def onchange(self, values, field_names, fields_spec):
+        check_named(self, [values], ours_alone=True)
+        return super().onchange(values, field_names, fields_spec)

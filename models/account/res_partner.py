@@ -635,6 +635,8 @@ class ResPartner(models.Model):
         """
         for partner in self._filter_others_accounts():
             if user_id is None or partner.sudo().user_id.id != user_id:
+                # the refusal names both
+                partner.check_access("read")
                 partner._check_own_account()
 
     def _check_still_accounts(self):

@@ -240,7 +240,7 @@ class ResPartner(models.Model):
         roles = self.env["key.account.buying.role"]
         bounds.to_record(roles, from_role_id)
         known = bounds.to_record(roles, to_role_id).exists()
-        levels = dict(self._fields["decision_level"].selection)
+        levels = self._fields["decision_level"].get_values(self.env)
         if bool(to_role_id) != bool(known) or (level and level not in levels):
             raise UserError(
                 self.env._("This cell doesn't exist any more: reload the page.")

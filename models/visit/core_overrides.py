@@ -43,7 +43,7 @@ class KeyAccountActivityMixin(models.AbstractModel):
     activities for handling them."""
 
     _name = "key.account.activity.mixin"
-    _inherit = "mail.activity.mixin"
+    _inherit = ["key.account.named", "mail.activity.mixin"]
     _description = "Customer or Lead with Activities of Visits"
 
     activity_ids = fields.One2many(
@@ -363,7 +363,8 @@ class CrmLead2opportunityPartner(models.TransientModel):
 
 
 class ResUsers(models.Model):
-    _inherit = "res.users"
+    _name = "res.users"
+    _inherit = ["key.account.named", "res.users"]
 
     def write(self, vals):
         if not self:
@@ -406,7 +407,8 @@ class MailActivity(models.Model):
     """Done is archived and cancelled is deleted, wherever Odoo lets people handle
     activities: all of it ends in ``write`` or ``unlink``."""
 
-    _inherit = "mail.activity"
+    _name = "mail.activity"
+    _inherit = ["key.account.named", "mail.activity"]
 
     @api.model
     def default_get(self, fields):
@@ -522,7 +524,8 @@ class MailActivity(models.Model):
 
 
 class CalendarEvent(models.Model):
-    _inherit = "calendar.event"
+    _name = "calendar.event"
+    _inherit = ["key.account.named", "calendar.event"]
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -115,6 +115,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
     @api.model
     def _check_works_in_sales(self, user):
         """Refuse people who couldn't open the visit."""
+        # the refusal names them
+        user.check_access("read")
         if user and not user.sudo().has_group("sales_team.group_sale_salesman"):
             raise UserError(
                 self.env._(

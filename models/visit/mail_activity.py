@@ -163,7 +163,11 @@ class MailActivity(models.Model):
         :raise UserError: if ``vals`` names another one
         """
         named = {"res_id", "res_model", "res_model_id"} & vals.keys()
-        for activity in self.sudo().filtered("key_account_role"):
+        own = self.sudo().filtered("key_account_role")
+        if own:
+            # the refusal names the customer
+            self.check_access("write")
+        for activity in own:
             stays = {
                 "res_id": activity.res_id,
                 "res_model": activity.res_model,
