@@ -3,6 +3,17 @@ when the contact has gone to another one since."""
 
 from odoo.tools import SQL
 
+# What is kept of invoices, see keep_invoices.
+KEPT_COLUMNS = (
+    "id",
+    "company_id",
+    "state",
+    "move_type",
+    "invoice_date",
+    "invoice_currency_rate",
+    "amount_untaxed_signed",
+)
+
 
 def get_invoices_sql(invoices=None):
     """Return a query for customers' invoices, credit notes and receipts: the columns of
@@ -60,6 +71,50 @@ def find_invoices(env, books, firm_ids):
             """,
             get_invoices_sql(),
             books,
+            list(firm_ids),
+        )
+    )
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def keep_invoices(env, books, firm_ids):
+    """Put the posted invoices of some accounts into the temporary table
+    ``key_account_invoice``, until the transaction ends or the next call: for a run,
+    whose statements would look through all invoices for them, each on its own.
+
+    :param books: ids of the companies that invoiced
+    """
+    env.cr.execute("DROP TABLE IF EXISTS key_account_invoice")
+    env.cr.execute(
+        SQL(
+            """
+            CREATE TEMP TABLE key_account_invoice ON COMMIT DROP AS
+            SELECT %s, firm_id
+              FROM (%s) AS move
+             WHERE company_id = ANY(%s) AND state = 'posted' AND firm_id = ANY(%s)
+            """,
+            SQL(", ").join(map(SQL.identifier, KEPT_COLUMNS)),
+            get_invoices_sql(),
+            books,
+            list(firm_ids),
+        )
+    )
+    # without statistics what joins it looks through all that it's joined to
+    env.cr.execute("ANALYZE key_account_invoice")
+
+
+def get_kept_invoices_sql():
+    """Return a query for what :func:`keep_invoices` kept: :data:`KEPT_COLUMNS` and
+    ``firm_id``."""
+    return SQL("SELECT * FROM key_account_invoice")
+
+
+def find_kept(env, firm_ids):
+    """Return those of some accounts among what was kept, as :func:`find_invoices`
+    does."""
+    rows = env.execute_query(
+        SQL(
+            "SELECT id, firm_id FROM key_account_invoice WHERE firm_id = ANY(%s)",
             list(firm_ids),
         )
     )

@@ -9,6 +9,7 @@ from ...const import ANALYZED_ROWS, NO_AMOUNT
 from ..account import clock, features
 from ..account.books import (
     find_invoices,
+    find_kept,
     get_found_sql,
     get_invoices_sql,
     get_orders_sql,
@@ -299,13 +300,7 @@ class Measurement:
         if not self.trade:
             return find_invoices(self.env, self.books, self.touched)
         # The trade is that of some more.
-        touched = set(self.touched)
-        found = [
-            pair
-            for pair in zip(*self.trade.invoices, strict=True)
-            if pair[1] in touched
-        ]
-        return [pair[0] for pair in found], [pair[1] for pair in found]
+        return find_kept(self.env, self.touched)
 
     def _get_invoiced_sql(self, found):
         """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines,

@@ -121,9 +121,9 @@ class KeyAccount(models.Model):
         return super()._get_silent_values(company) | {"visit_count": SQL("0")}
 
     @api.model
-    def _get_touched_sql(self, company, today):
+    def _get_related_sql(self, company, today):
         return [
-            *super()._get_touched_sql(company, today),
+            *super()._get_related_sql(company, today),
             # whom we met, also too long ago, or on a day that was to come
             SQL(
                 """
