@@ -15,13 +15,20 @@ KEPT_COLUMNS = (
 )
 
 
+# What reverses an invoice of the same contact is of the firm that had been invoiced:
+# Odoo notes the one that the contact has gone to since.
+FIRM = SQL(
+    """
+    CASE WHEN origin.partner_id = move.partner_id THEN origin.commercial_partner_id
+         ELSE move.commercial_partner_id END
+    """
+)
+
+
 def get_invoices_sql(invoices=None):
     """Return a query for customers' invoices, credit notes and receipts: the columns of
     ``account_move``, and ``firm_id``, the account that was invoiced. A customer that is
     somebody's contact now belongs to that account with all its invoices.
-
-    What reverses an invoice of the same contact is of the firm that had been invoiced:
-    Odoo notes the one that the contact has gone to since.
 
     :param invoices: limits them, as :func:`find_invoices` returns it; None: all
     """
@@ -45,12 +52,26 @@ def get_invoices_sql(invoices=None):
         SELECT move.*, firm.commercial_partner_id
           FROM account_move move
           JOIN account_move origin ON origin.id = move.reversed_entry_id
-          JOIN res_partner firm
-            ON firm.id = CASE WHEN origin.partner_id = move.partner_id
-                              THEN origin.commercial_partner_id
-                              ELSE move.commercial_partner_id END
+          JOIN res_partner firm ON firm.id = %s
          WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+        """,
+        FIRM,
+    )
+
+
+def get_firms_sql():
+    """Return a query for ``id`` and ``firm_id`` of all invoices, as of
+    :func:`get_invoices_sql`: in one pass, where those of a few accounts aren't found by
+    an index."""
+    return SQL(
         """
+        SELECT move.id, firm.commercial_partner_id AS firm_id
+          FROM account_move move
+          LEFT JOIN account_move origin ON origin.id = move.reversed_entry_id
+          JOIN res_partner firm ON firm.id = %s
+         WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+        """,
+        FIRM,
     )
 
 

@@ -191,6 +191,34 @@ class TestIncremental(KeyAccountCommon):
         self._check(self.partners[2])
         self.assertEqual(self._get_card(self.partners[4]).days_late, before + 1)
 
+    def test_a_quarter_ends(self):
+        """That says nothing about figures, and something about the relationship."""
+        criteria = self.env["key.account.relationship.criterion"]
+        criteria.search([]).active = False
+        criteria.create(
+            {
+                "name": "Buys all year",
+                "level": "preferred_supplier",
+                "kind": "automatic",
+                "measure": "orders_quarters",
+                "quarters": 2,
+                "company_id": self.company.id,
+            }
+        )
+        partner = self.partners[5]
+        day = TODAY + timedelta(days=3)
+        self._create_invoices([(partner, 10, day - relativedelta(months=6))])
+        self.policy._run(TODAY)
+        self._age()
+        card = self._get_card(partner)
+        self.assertEqual(card.suggested_relationship_level, "preferred_supplier")
+        touched = get_touched(self.policy, self.company, day)
+        self.assertNotIn(partner.id, touched.measured)
+        self.assertIn(partner.id, touched.related)
+        self._check(self.partners[1] | self.partners[3] | partner, days=3)
+        card = self._get_card(partner)
+        self.assertEqual(card.suggested_relationship_level, "transactional")
+
     def test_closed_leads_leave_the_window(self):
         won = self.leads[0]
         won.action_set_won()
@@ -448,17 +476,11 @@ class TestIncremental(KeyAccountCommon):
     def test_everybody_once_a_week(self):
         day = TODAY + timedelta(days=1)
         self.assertIsNotNone(self._get_touched_ids(day))
-        self.assertIsNotNone(
-            self._get_touched_ids(TODAY + timedelta(days=6))
-        )
-        self.assertIsNone(
-            self._get_touched_ids(TODAY + timedelta(days=7))
-        )
+        self.assertIsNotNone(self._get_touched_ids(TODAY + timedelta(days=6)))
+        self.assertIsNone(self._get_touched_ids(TODAY + timedelta(days=7)))
         # a night in between doesn't put it off
         self._run_night(3)
-        self.assertIsNone(
-            self._get_touched_ids(TODAY + timedelta(days=7))
-        )
+        self.assertIsNone(self._get_touched_ids(TODAY + timedelta(days=7)))
 
     def test_everybody_when_the_configuration_changed(self):
         day = TODAY + timedelta(days=1)
