@@ -3,14 +3,32 @@ when the contact has gone to another one since."""
 
 from odoo.tools import SQL
 
+# What is kept of invoices, see keep_invoices.
+KEPT_COLUMNS = (
+    "id",
+    "company_id",
+    "state",
+    "move_type",
+    "invoice_date",
+    "invoice_currency_rate",
+    "amount_untaxed_signed",
+)
+
+
+# What reverses an invoice of the same contact is of the firm that had been invoiced:
+# Odoo notes the one that the contact has gone to since.
+FIRM = SQL(
+    """
+    CASE WHEN origin.partner_id = move.partner_id THEN origin.commercial_partner_id
+         ELSE move.commercial_partner_id END
+    """
+)
+
 
 def get_invoices_sql(invoices=None):
     """Return a query for customers' invoices, credit notes and receipts: the columns of
     ``account_move``, and ``firm_id``, the account that was invoiced. A customer that is
     somebody's contact now belongs to that account with all its invoices.
-
-    What reverses an invoice of the same contact is of the firm that had been invoiced:
-    Odoo notes the one that the contact has gone to since.
 
     :param invoices: limits them, as :func:`find_invoices` returns it; None: all
     """
@@ -34,12 +52,26 @@ def get_invoices_sql(invoices=None):
         SELECT move.*, firm.commercial_partner_id
           FROM account_move move
           JOIN account_move origin ON origin.id = move.reversed_entry_id
-          JOIN res_partner firm
-            ON firm.id = CASE WHEN origin.partner_id = move.partner_id
-                              THEN origin.commercial_partner_id
-                              ELSE move.commercial_partner_id END
+          JOIN res_partner firm ON firm.id = %s
          WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+        """,
+        FIRM,
+    )
+
+
+def get_firms_sql():
+    """Return a query for ``id`` and ``firm_id`` of all invoices, as of
+    :func:`get_invoices_sql`: in one pass, where those of a few accounts aren't found by
+    an index."""
+    return SQL(
         """
+        SELECT move.id, firm.commercial_partner_id AS firm_id
+          FROM account_move move
+          LEFT JOIN account_move origin ON origin.id = move.reversed_entry_id
+          JOIN res_partner firm ON firm.id = %s
+         WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
+        """,
+        FIRM,
     )
 
 
@@ -60,6 +92,50 @@ def find_invoices(env, books, firm_ids):
             """,
             get_invoices_sql(),
             books,
+            list(firm_ids),
+        )
+    )
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def keep_invoices(env, books, firm_ids):
+    """Put the posted invoices of some accounts into the temporary table
+    ``key_account_invoice``, until the transaction ends or the next call: for a run,
+    whose statements would look through all invoices for them, each on its own.
+
+    :param books: ids of the companies that invoiced
+    """
+    env.cr.execute("DROP TABLE IF EXISTS key_account_invoice")
+    env.cr.execute(
+        SQL(
+            """
+            CREATE TEMP TABLE key_account_invoice ON COMMIT DROP AS
+            SELECT %s, firm_id
+              FROM (%s) AS move
+             WHERE company_id = ANY(%s) AND state = 'posted' AND firm_id = ANY(%s)
+            """,
+            SQL(", ").join(map(SQL.identifier, KEPT_COLUMNS)),
+            get_invoices_sql(),
+            books,
+            list(firm_ids),
+        )
+    )
+    # without statistics what joins it looks through all that it's joined to
+    env.cr.execute("ANALYZE key_account_invoice")
+
+
+def get_kept_invoices_sql():
+    """Return a query for what :func:`keep_invoices` kept: :data:`KEPT_COLUMNS` and
+    ``firm_id``."""
+    return SQL("SELECT * FROM key_account_invoice")
+
+
+def find_kept(env, firm_ids):
+    """Return those of some accounts among what was kept, as :func:`find_invoices`
+    does."""
+    rows = env.execute_query(
+        SQL(
+            "SELECT id, firm_id FROM key_account_invoice WHERE firm_id = ANY(%s)",
             list(firm_ids),
         )
     )

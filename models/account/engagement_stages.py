@@ -10,8 +10,8 @@ from .books import get_orders_sql
 def update_engagement_stages(env, company, partner_ids=None):
     """Note what is going on with the accounts of ``company``, by the quotations that
     were sent to them and hold, orders that aren't invoiced yet, and open leads: the
-    best reason to spend time on them counts. One statement, and one for the leads whose
-    quotation has expired.
+    best reason to spend time on them counts. Two statements, and one for the leads
+    whose quotation has expired.
 
     :param partner_ids: limits the accounts; None: all
     :return: ids of the customers whose stage changed
@@ -19,7 +19,9 @@ def update_engagement_stages(env, company, partner_ids=None):
     env.flush_all()
     if partner_ids is None:
         _update_leads(env, company)
-    env.cr.execute(
+    # Apart from writing: PostgreSQL, which expects most rows to differ, would join all
+    # accounts with themselves.
+    rows = env.execute_query(
         SQL(
             """
             WITH %(documents)s, best AS (
@@ -27,7 +29,7 @@ def update_engagement_stages(env, company, partner_ids=None):
                   FROM documents
                  GROUP BY partner_id
             ), stages AS (
-                SELECT card.id, card.engagement_stage AS old_stage,
+                SELECT card.id, card.partner_id, card.engagement_stage AS old_stage,
                        (ARRAY[%(stages)s])[COALESCE(best.number, %(target)s)]
                            AS stage
                   FROM key_account card
@@ -35,12 +37,9 @@ def update_engagement_stages(env, company, partner_ids=None):
                  WHERE card.company_id = %(company)s
                    AND (%(everybody)s OR card.partner_id = ANY(%(partner_ids)s))
             )
-            UPDATE key_account card
-               SET engagement_stage = stages.stage
+            SELECT id, partner_id, stage
               FROM stages
-             WHERE card.id = stages.id
-               AND stages.old_stage IS DISTINCT FROM stages.stage
-         RETURNING card.partner_id
+             WHERE old_stage IS DISTINCT FROM stage
             """,
             documents=_get_documents_sql(env, company, partner_ids),
             target=STAGE_NUMBERS["target"],
@@ -50,7 +49,21 @@ def update_engagement_stages(env, company, partner_ids=None):
             partner_ids=list(partner_ids or []),
         )
     )
-    changed = [row[0] for row in env.cr.fetchall()]
+    if not rows:
+        return []
+    ids, changed, stages = (list(column) for column in zip(*rows, strict=True))
+    env.cr.execute(
+        SQL(
+            """
+            UPDATE key_account card
+               SET engagement_stage = changed.stage
+              FROM unnest(%s::int[], %s::varchar[]) AS changed (id, stage)
+             WHERE card.id = changed.id
+            """,
+            ids,
+            stages,
+        )
+    )
     env["key.account"].invalidate_model(["engagement_stage"], flush=False)
     return changed
 

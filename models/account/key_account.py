@@ -483,8 +483,8 @@ class KeyAccount(models.Model):
 
     @api.model
     def _get_touched_sql(self, company, today):
-        """Return queries for the ids of customers about whom something changed since
-        the last run, or counts by the day alone.
+        """Return queries for the ids of customers whose figures changed since the last
+        run, though none of their documents did.
 
         :param date today: the day of the run
         """
@@ -507,6 +507,15 @@ class KeyAccount(models.Model):
                 outsiders=get_outsiders_sql(self.env, company),
             ),
         ]
+
+    @api.model
+    def _get_related_sql(self, company, today):
+        """Return queries for the ids of customers about whose relationship something
+        changed since the last run, or counts by the day alone.
+
+        :param date today: the day of the run
+        """
+        return []
 
     def _get_differing(self, values):
         """Return those of ``values`` that the account hasn't got yet."""

@@ -509,7 +509,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
 
     @api.model
     def _note_reasons(self, company, tracks, agendas, todays, plans, closed):
-        """Note why what is due within the horizon has no day. One statement.
+        """Note why what is due within the horizon has no day. Two statements.
 
         :param plans: ids of the rows that have one now
         :param closed: ids of the rows whose customers don't receive when there is room
@@ -529,24 +529,37 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 SQL("(%s, %s::date, %s)", user_id or 0, day, fits)
                 for day, fits in agenda.get_free_days(planner.VISIT_LOAD).items()
             ]
-        self.env.cr.execute(
+        # Apart from writing: PostgreSQL, which expects most rows to differ, would join
+        # all with themselves.
+        rows = self.env.execute_query(
             SQL(
                 """
                 WITH agendas (user_id, today, reason, is_open) AS (VALUES %(users)s),
                 free (user_id, day, fits) AS (VALUES %(free)s),
                 %(windows)s, %(reasons)s
-                UPDATE key_account_due due
-                   SET reason = reasons.reason
+                SELECT id, reason
                   FROM reasons
-                 WHERE due.id = reasons.id
-                   AND reasons.old_reason IS DISTINCT FROM reasons.reason
-                   AND due.id != ALL(%(plans)s)
+                 WHERE old_reason IS DISTINCT FROM reason
+                   AND id != ALL(%(plans)s)
                 """,
                 users=SQL(", ").join(users),
                 free=SQL(", ").join(free),
                 windows=self._get_windows_sql(company, tracks),
                 reasons=self._get_reasons_sql(company, tracks, closed),
                 plans=list(plans),
+            )
+        )
+        if not rows:
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account_due due
+                   SET reason = reasons.reason
+                  FROM unnest(%s::int[], %s::varchar[]) AS reasons (id, reason)
+                 WHERE due.id = reasons.id
+                """,
+                *(list(column) for column in zip(*rows, strict=True)),
             )
         )
         self.env["key.account.due"].invalidate_model(["reason"], flush=False)

@@ -277,8 +277,8 @@ class KeyAccount(models.Model):
         return sold, closed
 
     @api.model
-    def _get_touched_sql(self, company, today):
-        queries = super()._get_touched_sql(company, today)
+    def _get_related_sql(self, company, today):
+        queries = super()._get_related_sql(company, today)
         if not features.is_used(self.env, features.EVIDENCE):
             return queries
         return [

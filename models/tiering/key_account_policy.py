@@ -11,7 +11,7 @@ from ..account.pause import is_paused, paused
 from ..account.trial import CACHE_KEY, forget_configuration, trial
 from .measure import Measurement, count_elsewhere, get_placed
 from .methods import METHODS
-from .touched import get_touched_ids, note_run
+from .touched import get_touched, note_run
 from .trade import Trade
 from .what_if import WhatIf, get_moves
 
@@ -716,8 +716,9 @@ class KeyAccountPolicy(models.Model):
         if not policy:
             return changes, None
         day = today or clock.get_today(company)
-        touched = policy._get_touched_ids(company, day) if incremental else None
-        changes = policy._run_company(company, day, touched)
+        touched = get_touched(policy, company, day) if incremental else None
+        measured = touched and touched.measured
+        changes = policy._run_company(company, day, measured)
         dues = self.env["key.account.due"].sudo()
         is_kept = dues._is_kept(company)
         invalid = self.env["key.account"]._get_invalid(company)
@@ -725,13 +726,11 @@ class KeyAccountPolicy(models.Model):
         if is_kept or touched is not None:
             placed = get_placed(self.env, company)
             moved = (changes.partner_id | placed.partner_id | invalid).ids
-        if touched is not None:
-            touched += moved
         if is_kept:
-            moved += dues._get_invalid(company).partner_id.ids
-            dues._refresh(company, moved if touched is None else touched, [], today)
+            others = dues._get_invalid(company).partner_id.ids
+            dues._refresh(company, [*(measured or ()), *moved, *others], [], today)
             dues._refresh_leads(company)
-        return changes, touched
+        return changes, touched and [*touched.related, *moved]
 
     @api.model
     def _run_relationships(self, company, touched=None, today=None):
@@ -770,8 +769,8 @@ class KeyAccountPolicy(models.Model):
         # How an account trades follows its documents alone, unlike margins, which
         # follow the costs of products: a run of all needs it of those that changed.
         traded = touched
-        if touched is None:
-            traded = self._get_touched_ids(company, today)
+        if touched is None and (since := get_touched(self, company, today)):
+            traded = since.measured
         trade = Trade(self, company, today, traded)
         trade.measure()
         Measurement(self, company, today, touched, trade).run()
@@ -790,7 +789,3 @@ class KeyAccountPolicy(models.Model):
             len(changes),
         )
         return changes
-
-    def _get_touched_ids(self, company, today):
-        """Return whom a run has to measure, see :mod:`.touched`; None: everybody."""
-        return get_touched_ids(self, company, today)

@@ -9,6 +9,8 @@ from ...const import ANALYZED_ROWS, NO_AMOUNT
 from ..account import clock, features
 from ..account.books import (
     find_invoices,
+    find_kept,
+    get_firms_sql,
     get_found_sql,
     get_invoices_sql,
     get_orders_sql,
@@ -179,7 +181,11 @@ class Measurement:
 
     def _get_figures_sql(self):
         """Return a query for the figures per commercial partner, in the currency of
-        the company and rounded as it is."""
+        the company and rounded as it is.
+
+        One of the rows of a customer has the figure, the others have NULL: the largest
+        one is it, and takes less to find than a sum.
+        """
         among = SQL("TRUE")
         if self.touched is not None:
             among = SQL("partner_id = ANY(%s)", self.touched)
@@ -187,13 +193,15 @@ class Measurement:
             """
             SELECT partner_id,
                    BOOL_OR(is_account) AS is_account,
-                   ROUND(SUM(revenue)::numeric, %(digits)s) AS revenue,
-                   ROUND(SUM(margin)::numeric, %(digits)s) AS margin,
-                   ROUND(SUM(uncosted_revenue)::numeric, %(digits)s)
+                   ROUND(COALESCE(MAX(revenue), 0)::numeric, %(digits)s)
+                       AS revenue,
+                   ROUND(COALESCE(MAX(margin), 0)::numeric, %(digits)s)
+                       AS margin,
+                   ROUND(COALESCE(MAX(uncosted_revenue), 0)::numeric, %(digits)s)
                        AS uncosted_revenue,
-                   ROUND(SUM(previous_revenue)::numeric, %(digits)s)
+                   ROUND(COALESCE(MAX(previous_revenue), 0)::numeric, %(digits)s)
                        AS previous_revenue,
-                   ROUND(SUM(expected_revenue)::numeric, %(digits)s)
+                   ROUND(COALESCE(MAX(expected_revenue), 0)::numeric, %(digits)s)
                        AS expected_revenue,
                    CASE WHEN BOOL_OR(is_invalid) THEN TRUE END
                        AS has_invalid_amounts
@@ -203,14 +211,14 @@ class Measurement:
                            %(margin)s AS margin,
                            %(uncosted_revenue)s AS uncosted_revenue,
                            %(previous_revenue)s AS previous_revenue,
-                           0 AS expected_revenue,
+                           NULL AS expected_revenue,
                            TRUE AS is_account,
                            GREATEST(abs(revenue), abs(margin), abs(previous_revenue))
                                >= %(most)s AS is_invalid
                       FROM (%(sales)s) AS sales
                      UNION ALL
-                    SELECT partner_id, 0 AS revenue, 0 AS margin,
-                           0 AS uncosted_revenue, 0 AS previous_revenue,
+                    SELECT partner_id, NULL AS revenue, NULL AS margin,
+                           NULL AS uncosted_revenue, NULL AS previous_revenue,
                            %(expected_revenue)s AS expected_revenue,
                            TRUE AS is_account,
                            abs(expected_revenue) >= %(most)s AS is_invalid
@@ -218,9 +226,9 @@ class Measurement:
                      WHERE %(among)s
                      UNION ALL
                     -- those that may be none any more
-                    SELECT partner_id, 0 AS revenue, 0 AS margin,
-                           0 AS uncosted_revenue, 0 AS previous_revenue,
-                           0 AS expected_revenue,
+                    SELECT partner_id, NULL AS revenue, NULL AS margin,
+                           NULL AS uncosted_revenue, NULL AS previous_revenue,
+                           NULL AS expected_revenue,
                            FALSE AS is_account, FALSE AS is_invalid
                       FROM key_account
                      WHERE company_id = %(company)s AND is_account AND %(among)s
@@ -253,7 +261,7 @@ class Measurement:
         company.
 
         Every customer that was ever invoiced (or has a confirmed order) has a row;
-        only figures of the window count.
+        only figures of the window count. Who has both has another one without figures.
         """
         window = relativedelta(months=self.policy.window_months)
         start = self.today - window
@@ -275,8 +283,8 @@ class Measurement:
              GROUP BY 1
              UNION ALL
             -- Whoever has only orders, or only invoices, is an account as well.
-            SELECT DISTINCT firm_id, 0 AS revenue, 0 AS margin, 0 AS uncosted_revenue,
-                   0 AS previous_revenue
+            SELECT DISTINCT firm_id, NULL::numeric AS revenue, NULL::numeric AS margin,
+                   NULL::numeric AS uncosted_revenue, NULL::numeric AS previous_revenue
               FROM (%(others)s) AS others
              WHERE company_id = ANY(%(books)s) AND state = %(state)s AND %(among)s
             """,
@@ -299,13 +307,7 @@ class Measurement:
         if not self.trade:
             return find_invoices(self.env, self.books, self.touched)
         # The trade is that of some more.
-        touched = set(self.touched)
-        found = [
-            pair
-            for pair in zip(*self.trade.invoices, strict=True)
-            if pair[1] in touched
-        ]
-        return [pair[0] for pair in found], [pair[1] for pair in found]
+        return find_kept(self.env, self.touched)
 
     def _get_invoiced_sql(self, found):
         """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines,
@@ -317,7 +319,7 @@ class Measurement:
 
         :param found: as :meth:`_find_invoices` returns it
         """
-        moves = SQL("SELECT id, firm_id FROM (%s) AS move", get_invoices_sql())
+        moves = get_firms_sql()
         among_moves = among_items = SQL("TRUE")
         if found is not None:
             moves = get_found_sql(found)
@@ -671,9 +673,10 @@ def _prefix(alias, names):
 
 
 def _get_bounded_sql(name):
-    """Return an amount, or 0 where it is beyond all amounts."""
+    """Return an amount, or 0 where it is beyond all amounts; NULL where there is
+    none."""
     return SQL(
-        "CASE WHEN abs(%(name)s) < %(most)s THEN %(name)s ELSE 0 END",
+        "CASE WHEN abs(%(name)s) >= %(most)s THEN 0 ELSE %(name)s END",
         name=SQL.identifier(name),
         most=NO_AMOUNT,
     )

@@ -10,6 +10,7 @@ week.
 import hashlib
 import logging
 from datetime import timedelta
+from typing import NamedTuple
 
 import psycopg2.errors
 from dateutil.relativedelta import relativedelta
@@ -31,8 +32,22 @@ VERSION = 5
 FULL_RUN_DAYS = 7
 
 
-def get_touched_ids(policy, company, today):
-    """Return the ids of the commercial partners to measure; None: all.
+class Touched(NamedTuple):
+    """Whom a night looks at, as ids of commercial partners.
+
+    Days pass for many more customers than anything happens to: a quarter's end, or the
+    day on which a meeting is too long ago, says nothing about figures.
+
+    :ivar measured: whose figures, trade and due dates can be others
+    :ivar related: whose relationship can be: these as well
+    """
+
+    measured: list
+    related: list
+
+
+def get_touched(policy, company, today):
+    """Return whom to look at, see :class:`Touched`; None: everybody.
 
     :param policy: the policy in force
     :param company: the company of the run
@@ -50,16 +65,16 @@ def get_touched_ids(policy, company, today):
         return None
     env = policy.env
     env.flush_all()
-    return list(
-        {
-            *_get_changed_ids(env, company, policy.window_months, today),
-            *_get_other_leads_ids(env, company),
-        }
-    )
+    measured = {
+        *_get_changed_ids(env, company, policy.window_months, today),
+        *_get_other_leads_ids(env, company),
+    }
+    related = measured.union(_get_related_ids(env, company, today))
+    return Touched(list(measured), list(related))
 
 
 def note_run(policy, company, today, touched):
-    """Note how far the run is, see :func:`get_touched_ids`.
+    """Note how far the run is, see :func:`get_touched`.
 
     :param touched: ids of those that were measured in every respect; None: all
     """
@@ -164,37 +179,133 @@ def _get_other_leads_ids(env, company):
 
 
 def _get_changed_ids(env, company, window_months, today):
-    """Return whose documents, contacts or visits changed since the last run, came into
-    what is counted, or left it."""
-    sold, closed = _get_document_periods(env, company, window_months, today)
-    rows = env.execute_query(
-        SQL(
-            "%s UNION %s UNION %s",
-            _get_changed_sales_sql(company, sold),
-            _get_changed_contacts_sql(company, closed, today),
-            SQL(" UNION ").join(env["key.account"]._get_touched_sql(company, today)),
+    """Return whose documents or contacts changed since the last run, and whose came
+    into the windows of the figures, or left them."""
+    last_day = company.key_account_run_date
+    # the window and the one before
+    windows = list(
+        zip(
+            _go_back(last_day, window_months, 2),
+            _go_back(today, window_months, 2),
+            strict=True,
         )
     )
+    since = company._get_key_account_run_moment()
+    return _fetch_ids(
+        env,
+        _get_written_sales_sql(company, since),
+        _get_dated_sales_sql(company, windows),
+        SQL(
+            """
+            SELECT partner.commercial_partner_id
+              FROM crm_lead lead
+              JOIN res_partner partner ON partner.id = lead.partner_id
+             WHERE lead.write_date >= %(since)s OR %(closed)s
+             UNION
+            SELECT unnest(ARRAY[id, commercial_partner_id])
+              FROM res_partner
+             WHERE write_date >= %(since)s
+            """,
+            since=since,
+            closed=_get_closed_sql(windows[:2]),
+        ),
+        *env["key.account"]._get_touched_sql(company, today),
+    )
+
+
+def _get_related_ids(env, company, today):
+    """Return about whose relationship there is something else to be said, though
+    nothing was written: by the day alone, or by visits."""
+    last_day = company.key_account_run_date
+    sale_months, lead_months = env["key.account"]._get_watched_months(company)
+
+    def get_periods(months):
+        return [
+            (last_day - relativedelta(months=n), today - relativedelta(months=n))
+            for n in sorted(months)
+        ]
+
+    return _fetch_ids(
+        env,
+        _get_dated_sales_sql(company, get_periods(sale_months)),
+        SQL(
+            """
+            SELECT partner.commercial_partner_id
+              FROM crm_lead lead
+              JOIN res_partner partner ON partner.id = lead.partner_id
+             WHERE %(closed)s
+             UNION
+            SELECT commercial_partner_id
+              FROM res_partner
+             WHERE left_company_date > %(last_day)s AND left_company_date <= %(today)s
+            """,
+            closed=_get_closed_sql(get_periods(lead_months)),
+            last_day=last_day,
+            today=today,
+        ),
+        *env["key.account"]._get_related_sql(company, today),
+    )
+
+
+def _fetch_ids(env, *queries):
+    rows = env.execute_query(SQL(" UNION ").join(SQL("(%s)", each) for each in queries))
     return [partner_id for (partner_id,) in rows if partner_id]
 
 
-def _get_changed_sales_sql(company, sold):
-    """Return a query for the customers of invoices and orders that changed, or that the
-    periods ``sold`` came to include or to leave out."""
+def _get_written_sales_sql(company, since):
+    """Return a query for the customers of invoices and orders that changed."""
+    books = company._get_key_account_branches().ids
     return SQL(
         """
-        -- of the firm that was invoiced, and of the one that its contact is at
+        %(invoiced)s UNION %(ordered)s
+        """,
+        invoiced=_get_invoiced_sql(books, SQL("write_date >= %s", since)),
+        ordered=_get_ordered_sql(books, SQL("sale.write_date >= %s", since)),
+    )
+
+
+def _get_dated_sales_sql(company, periods):
+    """Return a query for the customers of invoices and orders of these days; apart from
+    those that changed: by the index of the days."""
+    books = company._get_key_account_branches().ids
+    # wherever on earth the day began
+    wider = [(first, last + timedelta(days=2)) for first, last in periods]
+    return SQL(
+        """
+        %(invoiced)s UNION %(ordered)s
+        """,
+        invoiced=_get_invoiced_sql(
+            books, _get_between_sql(SQL("invoice_date"), periods)
+        ),
+        ordered=_get_ordered_sql(
+            books, _get_between_sql(SQL("sale.date_order"), wider)
+        ),
+    )
+
+
+def _get_invoiced_sql(books, condition):
+    """Return a query for the firms that were invoiced, and those that their contacts
+    are at."""
+    return SQL(
+        """
         SELECT unnest(ARRAY[move.firm_id, partner.commercial_partner_id])
-          FROM (SELECT firm_id, partner_id FROM (%(invoices)s) AS changed
-                 WHERE company_id = ANY(%(books)s) AND write_date >= %(since)s
-                 UNION ALL
-                -- apart: by the index of the days
-                SELECT firm_id, partner_id FROM (%(invoices)s) AS dated
-                 WHERE company_id = ANY(%(books)s) AND %(invoiced)s
+          FROM (SELECT firm_id, partner_id
+                  FROM (%(invoices)s) AS invoices
+                 WHERE company_id = ANY(%(books)s) AND %(condition)s
                ) AS move
           JOIN res_partner partner ON partner.id = move.partner_id
-         UNION
-        -- of whomever an order can be, see get_orders_sql
+        """,
+        invoices=get_invoices_sql(),
+        books=books,
+        condition=condition,
+    )
+
+
+def _get_ordered_sql(books, condition):
+    """Return a query for whomever an order can be of, see
+    :func:`..account.books.get_orders_sql`."""
+    return SQL(
+        """
         SELECT unnest(ARRAY[partner.commercial_partner_id,
                             payer.commercial_partner_id,
                             firm.commercial_partner_id])
@@ -205,70 +316,20 @@ def _get_changed_sales_sql(company, sold):
           LEFT JOIN sale_order_line_invoice_rel rel ON rel.order_line_id = sold.id
           LEFT JOIN account_move_line item ON item.id = rel.invoice_line_id
           LEFT JOIN res_partner firm ON firm.id = item.partner_id
-         WHERE sale.company_id = ANY(%(books)s)
-           AND (sale.write_date >= %(since)s OR %(ordered)s)
+         WHERE sale.company_id = ANY(%(books)s) AND %(condition)s
         """,
-        books=company._get_key_account_branches().ids,
-        invoices=get_invoices_sql(),
-        since=company._get_key_account_run_moment(),
-        invoiced=_get_between_sql(SQL("invoice_date"), sold),
-        # wherever on earth the day began
-        ordered=_get_between_sql(
-            SQL("sale.date_order"),
-            [(first, last + timedelta(days=2)) for first, last in sold],
-        ),
+        books=books,
+        condition=condition,
     )
 
 
-def _get_changed_contacts_sql(company, closed, today):
-    """Return a query for the customers whose leads or contacts changed, or whose leads
-    were closed in the periods ``closed``."""
-    return SQL(
-        """
-        SELECT partner.commercial_partner_id
-          FROM crm_lead lead
-          JOIN res_partner partner ON partner.id = lead.partner_id
-         WHERE lead.write_date >= %(since)s OR %(closed)s
-         UNION
-        SELECT unnest(ARRAY[id, commercial_partner_id])
-          FROM res_partner
-         WHERE write_date >= %(since)s
-            OR left_company_date > %(last_day)s AND left_company_date <= %(today)s
-        """,
-        since=company._get_key_account_run_moment(),
-        last_day=company.key_account_run_date,
-        today=today,
-        closed=_get_between_sql(
-            SQL("lead.date_closed"),
-            [(first, last + timedelta(days=2)) for first, last in closed],
-        ),
+def _get_closed_sql(periods):
+    """Return the condition on a ``lead`` that it was closed in these periods, wherever
+    on earth the day began."""
+    return _get_between_sql(
+        SQL("lead.date_closed"),
+        [(first, last + timedelta(days=2)) for first, last in periods],
     )
-
-
-def _get_document_periods(env, company, window_months, today):
-    """Return the days that came into what is counted, or left it, since the last run,
-    as pairs (after the one, up to the other): those of orders and invoices, and those
-    on which leads were closed."""
-    last_day = company.key_account_run_date
-    sale_months, lead_months = env["key.account"]._get_watched_months(company)
-
-    def get_periods(months):
-        return [
-            (last_day - relativedelta(months=n), today - relativedelta(months=n))
-            for n in sorted(months)
-        ]
-
-    # the window and the one before
-    windows = list(
-        zip(
-            _go_back(last_day, window_months, 2),
-            _go_back(today, window_months, 2),
-            strict=True,
-        )
-    )
-    periods = [*windows, *get_periods(sale_months)]
-    # the window of quotations that were won or lost
-    return periods, [*windows[:2], *get_periods(lead_months)]
 
 
 def _go_back(day, months, times):

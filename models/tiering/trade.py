@@ -8,7 +8,12 @@ from dateutil.relativedelta import relativedelta
 from odoo.tools import SQL
 
 from ..account import clock
-from ..account.books import find_invoices, get_invoices_sql, get_orders_sql
+from ..account.books import (
+    get_invoices_sql,
+    get_kept_invoices_sql,
+    get_orders_sql,
+    keep_invoices,
+)
 
 # {column of key.account: its type, with the decimals that are kept}
 COLUMNS = {
@@ -36,8 +41,8 @@ class Trade:
     :ivar policy: the policy in force, in the environment of the run
     :ivar company: the company of the run
     :ivar date today: last day of the window
-    :ivar ids: ids of the commercial partners to measure; None: all
-    :ivar invoices: theirs, see :func:`..account.books.find_invoices`; None: all
+    :ivar ids: ids of the commercial partners to measure, whose invoices are kept then,
+        see :func:`..account.books.keep_invoices`; None: all
     """
 
     def __init__(self, policy, company, today, touched=None):
@@ -51,9 +56,7 @@ class Trade:
         self.ids = touched
         if touched is not None:
             self.ids = list({*touched, *self._get_overdue_ids()})
-        self.invoices = None
-        if self.ids is not None:
-            self.invoices = find_invoices(self.env, self.books, self.ids)
+            keep_invoices(self.env, self.books, self.ids)
 
     def measure(self):
         """Put what is measured into the temporary table ``key_account_trade``: a row
@@ -144,6 +147,11 @@ class Trade:
         column = SQL.identifier(*column)
         return SQL("(%s > %s AND %s <= %s)", column, self.start, column, self.today)
 
+    def _get_invoices_sql(self):
+        if self.ids is None:
+            return get_invoices_sql()
+        return get_kept_invoices_sql()
+
     def _get_documents_sql(self):
         """Return a query for ``id``, ``firm_id``, ``day``, ``amount`` (untaxed, in
         company currency, negative for a refund) and ``weight``, by which amounts of
@@ -171,7 +179,7 @@ class Trade:
               FROM (%s) AS move
              WHERE company_id = ANY(%s) AND state = 'posted'
             """,
-            get_invoices_sql(self.invoices),
+            self._get_invoices_sql(),
             self.books,
         )
 
@@ -224,70 +232,74 @@ class Trade:
         """Return a query for number, last day and rhythm of orders, and for what was
         given away, in percent of what all would have cost: the lines' discounts, and
         lines with the company's product for discounts on a whole order."""
-        return SQL(
-            """
-            WITH documents AS NOT MATERIALIZED (
-                SELECT * FROM (%(documents)s) AS documents WHERE day <= %(today)s
-            ), days AS (
-                -- of several orders on a day one has a gap
-                SELECT firm_id, day, amount,
-                       FIRST_VALUE(day) OVER of_firm AS last_day,
-                       NULLIF(day - LEAD(day) OVER of_firm, 0) AS gap,
-                       day IS DISTINCT FROM LEAD(day) OVER of_firm AS is_new
-                  FROM documents
-                 WHERE amount > 0
-                WINDOW of_firm AS (PARTITION BY firm_id ORDER BY day DESC)
-            ), rhythms AS (
-                SELECT firm_id AS partner_id,
-                       COUNT(*) FILTER (WHERE %(current)s) AS order_count,
-                       MAX(amount) FILTER (WHERE %(current)s) AS largest_order,
-                       MAX(day) AS last_order_date,
-                       CASE WHEN COUNT(*) FILTER (WHERE is_new AND day > since)
-                                 >= %(least)s
-                            THEN PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY gap)
-                                 FILTER (WHERE day - gap > since)
-                       END AS order_interval
-                  FROM (SELECT *,
-                               (last_day - make_interval(years => %(years)s))::date
-                                   AS since
-                          FROM days) AS days
-                 GROUP BY firm_id
-            ), discounts AS (
-                SELECT firm_id AS partner_id,
-                       100 * SUM(given)
+        return self._get_rows_sql(
+            SQL(
+                """
+                (WITH documents AS NOT MATERIALIZED (
+                    SELECT *, COALESCE(amount > 0, FALSE) AS is_order
+                      FROM (%(documents)s) AS documents
+                     WHERE day <= %(today)s
+                ), days AS (
+                    -- of several orders on a day one has a gap
+                    SELECT firm_id, day, amount, is_order,
+                           FIRST_VALUE(day) OVER of_firm AS last_day,
+                           NULLIF(day - LEAD(day) OVER of_firm, 0) AS gap,
+                           day IS DISTINCT FROM LEAD(day) OVER of_firm AS is_new
+                      FROM documents
+                    WINDOW of_firm AS (
+                        PARTITION BY firm_id, is_order ORDER BY day DESC)
+                ), totals AS (
+                    SELECT firm_id,
+                           CASE WHEN BOOL_OR(is_order) THEN
+                               COUNT(*) FILTER (WHERE is_order AND %(current)s)
+                           END AS order_count,
+                           MAX(amount) FILTER (WHERE is_order AND %(current)s)
+                               AS largest_order,
+                           MAX(day) FILTER (WHERE is_order) AS last_order_date,
+                           CASE WHEN COUNT(*) FILTER (
+                                         WHERE is_order AND is_new AND day > since)
+                                     >= %(least)s
+                                THEN PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY gap)
+                                     FILTER (WHERE is_order AND day - gap > since)
+                           END AS order_interval,
+                           SUM(amount) FILTER (WHERE %(current)s) AS paid
+                      FROM (SELECT *,
+                                   (last_day - make_interval(years => %(years)s))::date
+                                       AS since
+                              FROM days) AS days
+                     GROUP BY firm_id
+                ), discounts AS (
+                    SELECT firm_id, SUM(weight * line.given) AS given
+                      FROM documents
+                      JOIN (%(lines)s) AS line ON line.document_id = documents.id
+                     WHERE %(current)s
+                     GROUP BY firm_id
+                )
+                SELECT totals.*, totals.firm_id AS partner_id,
+                       100 * COALESCE(given, 0)
                        / NULLIF(GREATEST(
-                             ROUND(SUM(amount + given)::numeric, 2), 0), 0)
+                             ROUND((paid + COALESCE(given, 0))::numeric, 2), 0), 0)
                            AS discount_rate
-                  FROM (SELECT firm_id, amount, 0 AS given
-                          FROM documents
-                         WHERE %(current)s
-                         UNION ALL
-                        SELECT firm_id, 0 AS amount, weight * line.given AS given
-                          FROM documents
-                          JOIN (%(lines)s) AS line ON line.document_id = documents.id
-                         WHERE %(current)s
-                       ) AS prices
-                 GROUP BY firm_id
-            )
-            %(orders)s UNION ALL %(given)s
-            """,
-            documents=self._get_documents_sql(),
-            lines=self._get_given_sql(),
-            today=self.today,
-            current=self._in_window("day"),
-            least=RHYTHM_ORDERS,
-            years=RHYTHM_YEARS,
-            orders=self._get_rows_sql(
-                SQL("rhythms"),
-                order_count=SQL("order_count"),
-                last_order_date=SQL("last_order_date"),
-                order_interval=SQL("order_interval"),
-                largest_order=SQL("largest_order"),
+                  FROM totals
+                  LEFT JOIN discounts ON discounts.firm_id = totals.firm_id
+                ) AS orders
+                WHERE order_count IS NOT NULL OR discount_rate IS NOT NULL
+                """,
+                documents=self._get_documents_sql(),
+                lines=self._get_given_sql(),
+                today=self.today,
+                current=self._in_window("day"),
+                least=RHYTHM_ORDERS,
+                years=RHYTHM_YEARS,
             ),
+            order_count=SQL("order_count"),
+            last_order_date=SQL("last_order_date"),
+            order_interval=SQL("order_interval"),
+            largest_order=SQL("largest_order"),
             # A discount is part of the price: none is less than nothing, or all.
-            given=self._get_rows_sql(
-                SQL("discounts WHERE discount_rate IS NOT NULL"),
-                discount_rate=SQL("LEAST(GREATEST(discount_rate, 0), 100)"),
+            discount_rate=SQL(
+                "CASE WHEN discount_rate IS NOT NULL"
+                " THEN LEAST(GREATEST(discount_rate, 0), 100) END"
             ),
         )
 
@@ -319,7 +331,7 @@ class Trade:
                          ELSE date_maturity < %(today)s END
               GROUP BY firm_id) AS payments
             """,
-            invoices=get_invoices_sql(self.invoices),
+            invoices=self._get_invoices_sql(),
             books=self.books,
             today=self.today,
             current=self._in_window("move", "invoice_date"),

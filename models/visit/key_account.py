@@ -121,9 +121,9 @@ class KeyAccount(models.Model):
         return super()._get_silent_values(company) | {"visit_count": SQL("0")}
 
     @api.model
-    def _get_touched_sql(self, company, today):
+    def _get_related_sql(self, company, today):
         return [
-            *super()._get_touched_sql(company, today),
+            *super()._get_related_sql(company, today),
             # whom we met, also too long ago, or on a day that was to come
             SQL(
                 """
@@ -259,20 +259,34 @@ class KeyAccount(models.Model):
             ["partner_id", "company_id", "state", "track", "date_done"]
         )
         self.flush_model()
-        self.env.cr.execute(
+        # Apart from writing: PostgreSQL, which expects most rows to differ, would join
+        # all accounts with themselves.
+        rows = self.env.execute_query(
             SQL(
                 """
                 WITH %(accounts)s, %(marked)s
-                UPDATE key_account card
-                   SET visit_count = marked.visit_count,
-                       effort_mismatch = marked.effort_mismatch
+                SELECT id, visit_count, effort_mismatch
                   FROM marked
-                 WHERE card.id = marked.id
-                   AND (marked.old_count, marked.old_mismatch)
-                       IS DISTINCT FROM (marked.visit_count, marked.effort_mismatch)
+                 WHERE (old_count, old_mismatch)
+                       IS DISTINCT FROM (visit_count, effort_mismatch)
                 """,
                 accounts=self._get_effort_sql(company, today, touched),
                 marked=self._get_marked_sql(),
+            )
+        )
+        if not rows:
+            return
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE key_account card
+                   SET visit_count = marked.visit_count,
+                       effort_mismatch = marked.effort_mismatch
+                  FROM unnest(%s::int[], %s::int[], %s::varchar[])
+                       AS marked (id, visit_count, effort_mismatch)
+                 WHERE card.id = marked.id
+                """,
+                *(list(column) for column in zip(*rows, strict=True)),
             )
         )
         self.invalidate_model(["visit_count", "effort_mismatch"])

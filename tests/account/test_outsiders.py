@@ -5,6 +5,7 @@ from freezegun import freeze_time
 from odoo.exceptions import AccessError
 from odoo.tests import Form, tagged
 
+from ...models.tiering.touched import get_touched
 from ..common import SALES_ALL, TODAY, KeyAccountCommon
 
 DAY = TODAY - timedelta(days=10)
@@ -70,7 +71,7 @@ class TestOutsiders(KeyAccountCommon):
         self.cr.execute("UPDATE crm_lead SET write_date = '2020-01-01'")
         self.cr.execute("UPDATE res_partner SET write_date = '2020-01-01'")
         self.cr.execute("UPDATE account_move SET write_date = '2020-01-01'")
-        touched = self.policy._get_touched_ids(self.company, TODAY)
+        touched = get_touched(self.policy, self.company, TODAY).measured
         self.assertNotIn(partner.id, touched)
 
     def test_a_sister_company(self):

@@ -7,7 +7,7 @@ from odoo.modules.registry import Registry
 from odoo.tests import BaseCase, get_db_name, tagged
 
 from ...models.tiering.measure import Measurement
-from ...models.tiering.touched import note_run
+from ...models.tiering.touched import get_touched, note_run
 from ..common import TODAY, KeyAccountCommon
 
 TABLES = ("account_move", "sale_order", "crm_lead", "res_partner", "key_account_visit")
@@ -80,6 +80,14 @@ class TestIncremental(KeyAccountCommon):
         )
         return [dict(row) for row in self.cr.dictfetchall()]
 
+    def _get_touched_ids(self, day):
+        """Return whom a night looks at; None: everybody."""
+        touched = get_touched(self.policy, self.company, day)
+        if touched is None:
+            return None
+        self.assertLessEqual(set(touched.measured), set(touched.related))
+        return touched.related
+
     def _run_night(self, days=1):
         return self.policy._run_companies(
             self.company, TODAY + timedelta(days=days), incremental=True
@@ -91,7 +99,7 @@ class TestIncremental(KeyAccountCommon):
         :param touched: whom the night has to measure at least; nobody: nobody else
         """
         day = TODAY + timedelta(days=days)
-        ids = self.policy._get_touched_ids(self.company, day)
+        ids = self._get_touched_ids(day)
         found = self.env["res.partner"].browse(ids) & self.partners
         # core writes to the next invoice of a sequence as well
         self.assertEqual(found & touched, touched)
@@ -132,7 +140,7 @@ class TestIncremental(KeyAccountCommon):
 
     def test_time_passes(self):
         self._check(self.partners[2])
-        ids = self.policy._get_touched_ids(self.company, TODAY + timedelta(days=2))
+        ids = self._get_touched_ids(TODAY + timedelta(days=2))
         self.assertEqual(set(ids), set((self.partners[1] | self.partners[3]).ids))
         self._check(self.partners[1] | self.partners[3], days=2)
         self._check(self.partners.browse(), days=3)
@@ -170,7 +178,7 @@ class TestIncremental(KeyAccountCommon):
         pay(self.moves[0])
         self.env.flush_all()
         # from now on the others look overdue
-        self.assertIsNone(self.policy._get_touched_ids(self.company, TODAY))
+        self.assertIsNone(self._get_touched_ids(TODAY))
         self.policy._run(TODAY)
         self._age()
         pay(self.moves[2])
@@ -182,6 +190,34 @@ class TestIncremental(KeyAccountCommon):
         before = self._get_card(self.partners[4]).days_late
         self._check(self.partners[2])
         self.assertEqual(self._get_card(self.partners[4]).days_late, before + 1)
+
+    def test_a_quarter_ends(self):
+        """That says nothing about figures, and something about the relationship."""
+        criteria = self.env["key.account.relationship.criterion"]
+        criteria.search([]).active = False
+        criteria.create(
+            {
+                "name": "Buys all year",
+                "level": "preferred_supplier",
+                "kind": "automatic",
+                "measure": "orders_quarters",
+                "quarters": 2,
+                "company_id": self.company.id,
+            }
+        )
+        partner = self.partners[5]
+        day = TODAY + timedelta(days=3)
+        self._create_invoices([(partner, 10, day - relativedelta(months=6))])
+        self.policy._run(TODAY)
+        self._age()
+        card = self._get_card(partner)
+        self.assertEqual(card.suggested_relationship_level, "preferred_supplier")
+        touched = get_touched(self.policy, self.company, day)
+        self.assertNotIn(partner.id, touched.measured)
+        self.assertIn(partner.id, touched.related)
+        self._check(self.partners[1] | self.partners[3] | partner, days=3)
+        card = self._get_card(partner)
+        self.assertEqual(card.suggested_relationship_level, "transactional")
 
     def test_closed_leads_leave_the_window(self):
         won = self.leads[0]
@@ -286,7 +322,7 @@ class TestIncremental(KeyAccountCommon):
                     [day - timedelta(days=1), self.company.id],
                 )
                 self.env.invalidate_all()
-                touched = self.policy._get_touched_ids(self.company, day)
+                touched = self._get_touched_ids(day)
                 self._run_night((day - TODAY).days)
                 if not days:
                     self.assertIn(self.partners[0].id, touched)
@@ -316,7 +352,7 @@ class TestIncremental(KeyAccountCommon):
                 {"day": yesterday, "id": self.company.id},
             )
             self.env.invalidate_all()
-            touched = self.policy._get_touched_ids(self.company, day)
+            touched = self._get_touched_ids(day)
             self.assertEqual(change.partner_id.id in touched, found)
 
     def test_visits_count_for_the_effort(self):
@@ -439,18 +475,12 @@ class TestIncremental(KeyAccountCommon):
 
     def test_everybody_once_a_week(self):
         day = TODAY + timedelta(days=1)
-        self.assertIsNotNone(self.policy._get_touched_ids(self.company, day))
-        self.assertIsNotNone(
-            self.policy._get_touched_ids(self.company, TODAY + timedelta(days=6))
-        )
-        self.assertIsNone(
-            self.policy._get_touched_ids(self.company, TODAY + timedelta(days=7))
-        )
+        self.assertIsNotNone(self._get_touched_ids(day))
+        self.assertIsNotNone(self._get_touched_ids(TODAY + timedelta(days=6)))
+        self.assertIsNone(self._get_touched_ids(TODAY + timedelta(days=7)))
         # a night in between doesn't put it off
         self._run_night(3)
-        self.assertIsNone(
-            self.policy._get_touched_ids(self.company, TODAY + timedelta(days=7))
-        )
+        self.assertIsNone(self._get_touched_ids(TODAY + timedelta(days=7)))
 
     def test_everybody_when_the_configuration_changed(self):
         day = TODAY + timedelta(days=1)
@@ -462,7 +492,7 @@ class TestIncremental(KeyAccountCommon):
         )
         for change in changes:
             self.policy._run(TODAY)
-            self.assertIsNotNone(self.policy._get_touched_ids(self.company, day))
+            self.assertIsNotNone(self._get_touched_ids(day))
             # a day later: a transaction's writes all carry its own time
             self.cr.execute(
                 "UPDATE key_account_tier SET write_date = '2026-01-01';"
@@ -474,7 +504,7 @@ class TestIncremental(KeyAccountCommon):
             self.policy._run(TODAY)
             change()
             self.env.flush_all()
-            self.assertIsNone(self.policy._get_touched_ids(self.company, day))
+            self.assertIsNone(self._get_touched_ids(day))
 
 
 @tagged("post_install", "-at_install")

@@ -173,8 +173,29 @@ class TestTiering(KeyAccountCommon):
         self._create_invoices(
             [(self.partners[0], 70, self.day, {"move_type": "out_refund"})]
         )
+        # what else makes it an account adds nothing
+        order = self.env["sale.order"].create(
+            {
+                "partner_id": self.partners[0].id,
+                "company_id": self.company.id,
+                "order_line": [
+                    Command.create({"product_id": self.product.id, "price_unit": 9})
+                ],
+            }
+        )
+        order.action_confirm()
+        self.env["crm.lead"].create(
+            {
+                "name": "Deal",
+                "partner_id": self.partners[0].id,
+                "company_id": self.company.id,
+                "expected_revenue": 5,
+            }
+        )
         self.policy._run(TODAY)
         self.assertEqual(self._get_codes()[:1], "C")
+        card = self._get_card(self.partners[0])
+        self.assertEqual((card.revenue, card.expected_revenue), (-70, 5))
 
     def test_nothing_at_all(self):
         self.assertFalse(self.policy._run(TODAY))

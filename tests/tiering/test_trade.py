@@ -159,6 +159,22 @@ class TestTrade(TradeCommon):
         self._run()
         self.assertEqual(self._get_figures()["discount_rate"], 10)
 
+    def test_only_samples_and_refunds(self):
+        """What is free is no order, and all of its price is given away; a refund alone
+        is neither."""
+        other = self._create_partner("Merlin")
+        self._create_invoices(
+            [
+                (self.partner, 0, ago(9), self._prepare_lines([(1, 100, 100)])),
+                (other, 50, ago(2), {"move_type": "out_refund"}),
+            ]
+        )
+        for incremental in (False, True):
+            self._run(incremental=incremental)
+            figures = self._get_figures()
+            self.assertEqual(figures, {"order_count": 0, "discount_rate": 100})
+            self.assertEqual(self._get_figures(other), {"order_count": 0})
+
     def test_a_discount_of_a_price_with_tax(self):
         """Untaxed, as all amounts: 10 of 200."""
         tax = self.env["account.tax"].create(
