@@ -6,7 +6,7 @@ from functools import wraps
 from odoo import api, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
-from odoo.tools import SQL, html2plaintext
+from odoo.tools import SQL, format_list, html2plaintext
 
 # Who answers for what is held about people
 EXPORTERS = "sales_team.group_sale_manager"
@@ -302,7 +302,7 @@ class KeyAccountPrivacy(models.AbstractModel):
                 [env._("What"), env._("Value")],
                 [
                     *zip(labels, values, strict=True),
-                    (env._("Companies"), ", ".join(companies.mapped("name"))),
+                    (env._("Companies"), format_list(env, companies.mapped("name"))),
                 ],
             )
         ]

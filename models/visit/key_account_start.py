@@ -1,7 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
+from odoo.tools import format_list
 
 from ...const import SENIORITY_NUMBERS
+from ..account import words
 
 # What is empty until customers were tiered once
 TIER_MODELS = {
@@ -108,13 +110,17 @@ class KeyAccountStart(models.AbstractModel):
         missing = policy._get_tiers_without_cadence(company) if policy else policy
         if missing:
             text = self.env._(
-                "No line asks for visits to: %s.", ", ".join(missing.mapped("name"))
+                "No line asks for visits to: %s.",
+                format_list(self.env, missing.mapped("name")),
             )
         elif policy:
             lines = self.env["key.account.cadence"]._get_lines(company)
-            text = "; ".join(
-                f"{tier.name}: {lines._get_first(tier)._get_interval_text()}"
-                for tier in policy._get_tiers()
+            text = words.join_clauses(
+                self.env,
+                (
+                    f"{tier.name}: {lines._get_first(tier)._get_interval_text()}"
+                    for tier in policy._get_tiers()
+                ),
             )
         else:
             text = self.env._("Each tier has an interval of its own.")
@@ -144,7 +150,7 @@ class KeyAccountStart(models.AbstractModel):
         elif lacking:
             text = self.env._(
                 "Nobody has the seniority that is asked for at: %s.",
-                ", ".join(lacking.mapped("name")),
+                format_list(self.env, lacking.mapped("name")),
             )
         else:
             text = self.env._("Salespeople: %s", len(seniorities))

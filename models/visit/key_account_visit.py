@@ -12,7 +12,7 @@ from ...const import (
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
-from ..account import bounds, clock, columns
+from ..account import bounds, clock, columns, words
 from ..account.key_account_form import check_named
 from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
@@ -452,7 +452,7 @@ class KeyAccountVisit(models.Model):
         return record.sudo(False).has_access("read")
 
     @api.depends("name", "date_planned", "date_done")
-    @api.depends_context("key_account_visit_name_only")
+    @api.depends_context("key_account_visit_name_only", "lang")
     def _compute_display_name(self):
         # the calendar shows the date already
         if self.env.context.get("key_account_visit_name_only"):
@@ -461,8 +461,9 @@ class KeyAccountVisit(models.Model):
             return
         for visit in self:
             day = visit.date_done or visit.date_planned
-            parts = [visit.name, day and clock.format_day(self.env, day)]
-            visit.display_name = ", ".join(part for part in parts if part)
+            visit.display_name = words.join_facts(
+                self.env, (visit.name, day and clock.format_day(self.env, day))
+            )
 
     @api.depends("track")
     def _compute_mode(self):

@@ -284,7 +284,7 @@ test("pictures in the order of the questions", async () => {
     ]);
     expect(`${picture("pyramid")} canvas`).toHaveAttribute(
         "aria-label",
-        /Key account, Accounts 50 %, Revenue 80 %.*Hours –/
+        /Key account: Accounts 50 %, Revenue 80 %.*Hours –/
     );
 });
 

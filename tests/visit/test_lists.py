@@ -371,11 +371,12 @@ class TestLabels(PlannedVisitCommon):
 
     def test_what_a_run_says(self):
         text = self.policy._get_run_text(0, 1, 0)
-        self.assertEqual(text, "1 account moved, 0 changes proposed")
+        self.assertEqual(text, "1 account moved and 0 changes proposed")
         text = self.policy._get_run_text(1, 2, 1)
         self.assertEqual(
             text,
-            "1 account placed for the first time, 2 accounts moved, 1 change proposed",
+            "1 account placed for the first time, 2 accounts moved, and 1 change "
+            "proposed",
         )
 
 
