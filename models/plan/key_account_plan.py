@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, clean_context
 
 from ...const import RELATIONSHIP_LEVELS
-from ..account import bounds, clock, words
+from ..account import bounds, clock, features, words
 from ..account.key_account_mixin import get_readonly_names
 from .actuals import get_actuals, get_bought_categories
 
@@ -19,6 +19,7 @@ APPROVED_FIELDS = {
     "target_margin",
     "target_revenue",
 }
+SWITCHED = {features.EVIDENCE: {"aimed_level", "relationship_level"}}
 REVIEW_FIELDS = {"partner_id", "review_date", "state", "user_id"}
 AMOUNTS = (0.0, float(bounds.MAX_AMOUNT))
 
@@ -178,6 +179,13 @@ class KeyAccountPlan(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
 
     # -------------------------------------------------------------------------
     # Computed fields

@@ -4,7 +4,7 @@ from odoo.fields import Domain
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from ...engine import cadence as engine
-from ..account import bounds, words
+from ..account import bounds, features, words
 from ..account.pause import is_paused, paused
 from ..account.trial import trial
 
@@ -14,6 +14,7 @@ TRACKS = [
     ("executive", "Executive visit"),
 ]
 REFRESH_DUES = "refresh_dues"
+SWITCHED = {features.EVIDENCE: {"relationship_level"}}
 # What moves no due date of a line
 SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 # So long an executive visit is overdue before the leader is told
@@ -147,6 +148,13 @@ class KeyAccountCadence(models.Model):
                 "relationship_level",
                 "engagement_stage",
             )
+        )
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
         )
 
     @api.constrains("interval_count", "interval_unit")

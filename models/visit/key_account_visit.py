@@ -12,7 +12,7 @@ from ...const import (
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
-from ..account import bounds, clock, columns, words
+from ..account import bounds, clock, columns, features, words
 from ..account.key_account_form import check_named
 from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
@@ -92,6 +92,10 @@ REPORT_FIELDS = {
 # Kept elsewhere, and corrected as long
 REPORT_PARTS = {"attachment_ids", "next_step_date"}
 PROMISE_FIELDS = {"next_date", "next_theme"}
+SWITCHED = {
+    features.EVIDENCE: {"relationship_level"},
+    features.BUYING_CENTER: {"target_level", "target_role_id"},
+}
 # Fields that lists are not sorted by as they stand: the methods that say it instead
 ORDERS = {
     "engagement_stage": "_get_stage_order_sql",
@@ -435,6 +439,13 @@ class KeyAccountVisit(models.Model):
             self._field_to_sql(alias, "state"),
             self._field_to_sql(alias, "date_done"),
             self._field_to_sql(alias, "date_planned"),
+        )
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
         )
 
     @api.depends("target_contact_id.name")
