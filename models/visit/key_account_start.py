@@ -94,7 +94,7 @@ class KeyAccountStart(models.AbstractModel):
         return {
             "name": "tiers",
             "title": self.env._("How to Tier"),
-            "text": policy.name
+            "text": self._get_ranking_text(policy)
             if is_done
             else self.env._(
                 "Choose how customers are ranked, and preview your pyramid before "
@@ -104,6 +104,16 @@ class KeyAccountStart(models.AbstractModel):
             "action": "action_open_policy",
             "done": is_done,
         }
+
+    @api.model
+    def _get_ranking_text(self, policy):
+        """Return how ``policy`` ranks: its name may tell of another method."""
+        method, metric = (
+            dict(policy._fields[name]._description_selection(self.env))[policy[name]]
+            for name in ("method", "metric")
+        )
+        ranks_by_metric = not policy._get_method().figure
+        return words.join_facts(self.env, (method, ranks_by_metric and metric))
 
     @api.model
     def _prepare_cadence(self, company, policy):

@@ -55,7 +55,10 @@ class TestStart(StartCommon):
         self._invoice()
         self.policy._run()
         self.assertEqual(self._get_done(), ["tiers", "salespeople"])
-        self.assertEqual(self._get_steps()["tiers"]["text"], "Test pareto")
+        self.assertEqual(self._get_steps()["tiers"]["text"], "Pareto (ABC), Revenue")
+        # whatever it was called before somebody chose another method
+        self.policy.write({"name": "Pareto on Revenue", "method": "pyramid"})
+        self.assertEqual(self._get_steps()["tiers"]["text"], "Pyramid, Revenue")
         self.policy.action_copy_cadence()
         self.assertEqual(self._get_done(), ["tiers", "cadence", "salespeople"])
         self.assertEqual(
