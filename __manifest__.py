@@ -5,6 +5,8 @@
     "summary": "Tier customers by their invoices and plan each rep's visits",
     "author": "Key Account contributors",
     "license": "LGPL-3",
+    # so that the list of apps, which shows nothing else at first, shows it
+    "application": True,
     "depends": ["crm", "sale_crm", "sale_margin"],
     "data": [
         "security/ir.model.access.csv",

@@ -298,6 +298,13 @@ class TestFeatures(BuyingCenterCommon):
                 ("crm.lead", "relationship_level"),
                 ("key.account", "coverage"),
                 ("key.account", "relationship_level"),
+                ("key.account.cadence", "relationship_level"),
+                ("key.account.due", "relationship_level"),
+                ("key.account.plan", "aimed_level"),
+                ("key.account.plan", "relationship_level"),
+                ("key.account.visit", "relationship_level"),
+                ("key.account.visit", "target_level"),
+                ("key.account.visit", "target_role_id"),
                 ("res.partner", "decision_level"),
                 ("res.partner", "relationship_level"),
             ):

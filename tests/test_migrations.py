@@ -2,6 +2,8 @@ import importlib.util
 from datetime import date, datetime
 from pathlib import Path
 
+from psycopg2.extras import Json
+
 from odoo.tests import tagged
 from odoo.tools import SQL, convert_file
 from odoo.tools.sql import column_exists
@@ -896,6 +898,46 @@ class TestMigrations(KeyAccountCommon):
             self.assertNotIn("format_date", template.body_html)
             self.assertEqual(template.body_html.count(new), 2)
             self.assertIn(text, template.body_html)
+
+    def test_19_0_1_9_0_checklist(self):
+        """Items that nobody has worded speak of the objective; own words stay, in each
+        language."""
+        on_site, online = (
+            self.env.ref(f"crm_key_account.checklist_item_{mode}_close")
+            for mode in ("on_site", "online")
+        )
+        script = self._load("19.0.1.9.0/post-checklist.py")
+        # as a new database has them
+        for name, text, _before in script.CHANGED:
+            self.assertEqual(self.env.ref(f"crm_key_account.{name}").name, text)
+        german = "Am Bildschirm zusammenfassen: Zusagen, nächster Termin und Thema"
+        for item, texts, after in (
+            (
+                online,
+                {
+                    "en_US": "Sum up on the screen: commitments, next date and theme",
+                    "de_DE": german,
+                    "fr_FR": "Résumez à votre façon",
+                },
+                {"en_US": online.name, "fr_FR": "Résumez à votre façon"},
+            ),
+            (
+                on_site,
+                {"en_US": "Ask for the order", "de_DE": german},
+                {"en_US": "Ask for the order", "de_DE": german},
+            ),
+        ):
+            self.env.flush_all()
+            self.cr.execute(
+                "UPDATE key_account_checklist_item SET name = %s WHERE id = %s",
+                [Json(texts), item.id],
+            )
+            for _ in range(2):
+                self._migrate("19.0.1.9.0/post-checklist.py")
+            self.cr.execute(
+                "SELECT name FROM key_account_checklist_item WHERE id = %s", [item.id]
+            )
+            self.assertEqual(self.cr.fetchone()[0], after)
 
     def test_19_0_1_8_0_branch_rules(self):
         """Rules that a data file doesn't touch any more."""

@@ -1,13 +1,25 @@
 import re
 from pathlib import Path
+from unittest.mock import patch
 
 from odoo.tests import TransactionCase, tagged
+from odoo.tools.translate import code_translations
 
-from ..models.account import clock
+from ..models.account import clock, words
+from .terms import export
 
 ROOT = Path(__file__).parents[1]
 # Where days of ours are written: Python's sentences, and the client's.
 FOLDERS = ("models", "wizard", "report", "data", "static/src")
+# Lists that are joined the same in each language.
+JOINED = re.compile(r"""["'](?:, |; |\. )["']\.join\(""")
+# An address, a line of a log, of a script: nobody's sentence.
+UNJOINED = {
+    "models/plan/key_account_profile.py",
+    "models/tiering/measure.py",
+    "models/visit/key_account_visit_meeting.py",
+    "models/visit/key_account_visit_report.py",
+}
 # Odoo's numeric day; months of a chart have no day.
 NUMERIC_PY = re.compile(r"\bformat_date\((?![^)]*MMM yy)")
 NUMERIC_JS = re.compile(
@@ -34,6 +46,9 @@ class TestWords(TransactionCase):
         self.assertFalse(self._find(NUMERIC_PY, ".py", ".xml"))
         self.assertFalse(self._find(NUMERIC_JS, ".js"))
 
+    def test_nothing_is_joined_by_a_comma_of_ours(self):
+        self.assertEqual(set(self._find(JOINED, ".py")), UNJOINED)
+
     def test_as_the_client_writes_them(self):
         """With the year if it is another one, or for what is printed."""
         day = clock.get_today(self.env.company).replace(month=3, day=25)
@@ -50,3 +65,57 @@ class TestWords(TransactionCase):
         self.assertEqual(
             clock.format_day(self.env, day, year=True), f"Mar 25, {day.year}"
         )
+
+    def test_the_next_visit_has_an_objective(self):
+        """What a report calls so is called so everywhere: nobody reads of a theme."""
+        said = {entry.msgid for entry in export(self.env)}
+        self.assertFalse([text for text in said if re.search(r"\btheme", text, re.I)])
+
+    def test_lists_are_joined_as_the_reader_writes_them(self):
+        """Names by core's list, what has commas of its own by a semicolon: each in the
+        reader's language."""
+        self.env["res.lang"]._activate_lang("zh_CN")
+        chinese = {
+            "%(text)s, %(more)s": "%(text)s，%(more)s",
+            "%(text)s; %(more)s": "%(text)s；%(more)s",
+            "%(text)s. %(more)s": "%(text)s。%(more)s",
+            "Lapsed: %s": "已失效：%s",
+            "Missing: %s": "缺少：%s",
+        }
+        day = clock.get_today(self.env.company).replace(month=3, day=19)
+        criteria = self.env["key.account.relationship.criterion"].create(
+            [
+                {"name": f"Criterion {n}", "level": "partner", "kind": "judged"}
+                for n in range(3)
+            ]
+        )
+        states = ("lapsed", "missing", "missing")
+        gap = [
+            {"id": criterion.id, "state": state, "date": str(day)}
+            for criterion, state in zip(criteria, states, strict=True)
+        ]
+        policy = self.env["key.account.policy"]
+        with patch.object(
+            code_translations, "get_python_translations", lambda *_: chinese
+        ):
+            for lang, joined, gaps, run in (
+                (
+                    "en_US",
+                    ("a, b", "a; b", "a. b"),
+                    "Lapsed: Criterion 0 (Mar 19). Missing: Criterion 1; Criterion 2",
+                    "0 accounts moved and 0 changes proposed",
+                ),
+                (
+                    "zh_CN",
+                    ("a，b", "a；b", "a。b"),
+                    "已失效：Criterion 0 (3月19日)。缺少：Criterion 1；Criterion 2",
+                    "0 accounts moved和0 changes proposed",
+                ),
+            ):
+                env = self.env(context={**self.env.context, "lang": lang})
+                joins = (words.join_facts, words.join_clauses, words.join_sentences)
+                for join, text in zip(joins, joined, strict=True):
+                    self.assertEqual(join(env, ["a", False, "b", ""]), text)
+                    self.assertEqual(join(env, []), "")
+                self.assertEqual(criteria.with_env(env)._get_gap_text(gap), gaps)
+                self.assertEqual(policy.with_env(env)._get_run_text(0, 0, 0), run)

@@ -3,7 +3,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.tools import is_html_empty
 
-from . import bounds
+from . import bounds, words
 
 # After Rackham and De Vincentis, "Rethinking the Sales Force".
 VALUE_TYPES = [
@@ -82,19 +82,22 @@ class KeyAccountEngagement(models.Model):
     )
 
     @api.depends("value_type", "industry_id", "business_kind", "tier_id")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         types, kinds = (
             dict(self._fields[name]._description_selection(self.env))
             for name in ("value_type", "business_kind")
         )
         for line in self:
-            parts = [
-                types.get(line.value_type),
-                line.industry_id.name,
-                kinds.get(line.business_kind),
-                line.tier_id.name,
-            ]
-            line.display_name = ", ".join(part for part in parts if part)
+            line.display_name = words.join_facts(
+                self.env,
+                (
+                    types.get(line.value_type),
+                    line.industry_id.name,
+                    kinds.get(line.business_kind),
+                    line.tier_id.name,
+                ),
+            )
 
     @api.model
     def _get_lines(self, companies):

@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
-from . import bounds, clock
+from . import bounds, clock, words
 from .key_account_shown import open_partner
 
 # What administrators may correct later. The rest is what happened.
@@ -99,12 +99,13 @@ class KeyAccountLoss(models.Model):
             loss.state = "returned" if loss.date_returned else "lost"
 
     @api.depends("partner_id", "date")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         for loss in self:
             # sudo: whoever may read the loss may read whose it is
             name = loss.partner_id.sudo().display_name
             day = loss.date and clock.format_day(self.env, loss.date)
-            loss.display_name = ", ".join(part for part in (name, day) if part)
+            loss.display_name = words.join_facts(self.env, (name, day))
 
     @api.constrains("date")
     def _check_date(self):

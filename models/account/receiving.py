@@ -6,12 +6,12 @@ from functools import lru_cache
 from babel.dates import get_day_names
 
 from odoo.exceptions import ValidationError
-from odoo.tools import format_time
+from odoo.tools import format_list, format_time
 from odoo.tools.misc import babel_locale_parse, get_lang
 
 from ...const import CALL_MODES
 from ...engine import receiving as engine
-from . import bounds, clock
+from . import bounds, clock, words
 
 
 class ReceivingHours(bounds.Char):
@@ -68,15 +68,21 @@ def get_words(env, text, today):
     names = get_day_names("abbreviated", locale=babel_locale_parse(lang))
     parts = []
     for numbers, spans in engine.get_groups(receiving):
-        days = ", ".join(
-            "–".join(names[number] for number in sorted({first, last}))
-            for first, last in engine.get_runs(numbers)
+        days = format_list(
+            env,
+            (
+                "–".join(names[number] for number in sorted({first, last}))
+                for first, last in engine.get_runs(numbers)
+            ),
         )
         hours = ""
         if not engine.is_all_day(spans):
-            hours = ", ".join(
-                " – ".join(_format_minutes(env, minutes) for minutes in span)
-                for span in spans
+            hours = format_list(
+                env,
+                (
+                    " – ".join(_format_minutes(env, minutes) for minutes in span)
+                    for span in spans
+                ),
             )
         parts.append(f"{days} {hours}".strip())
     for first, last in receiving.closed:
@@ -85,7 +91,7 @@ def get_words(env, text, today):
                 clock.format_day(env, day) for day in sorted({first, last})
             )
             parts.append(env._("closed %s", days))
-    return "; ".join(parts)
+    return words.join_clauses(env, parts)
 
 
 def _format_minutes(env, minutes):

@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, clean_context
 
 from ...const import RELATIONSHIP_LEVELS
-from ..account import bounds, clock
+from ..account import bounds, clock, features, words
 from ..account.key_account_mixin import get_readonly_names
 from .actuals import get_actuals, get_bought_categories
 
@@ -19,6 +19,7 @@ APPROVED_FIELDS = {
     "target_margin",
     "target_revenue",
 }
+SWITCHED = {features.EVIDENCE: {"aimed_level", "relationship_level"}}
 REVIEW_FIELDS = {"partner_id", "review_date", "state", "user_id"}
 AMOUNTS = (0.0, float(bounds.MAX_AMOUNT))
 
@@ -179,6 +180,13 @@ class KeyAccountPlan(models.Model):
         ondelete="set null",
     )
 
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
+
     # -------------------------------------------------------------------------
     # Computed fields
     # -------------------------------------------------------------------------
@@ -189,8 +197,9 @@ class KeyAccountPlan(models.Model):
         for plan in self:
             # sudo: whoever may read the plan may read whose it is
             name = plan.partner_id.sudo().display_name
-            parts = (name, plan._get_period_text())
-            plan.display_name = ", ".join(part for part in parts if part)
+            plan.display_name = words.join_facts(
+                self.env, (name, plan._get_period_text())
+            )
 
     def _get_period_text(self):
         """Return the period in words: a year alone where it is one."""

@@ -6,10 +6,10 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, formatLang, html2plaintext
+from odoo.tools import SQL, format_date, format_list, formatLang, html2plaintext
 
 from ...const import LEVEL_NUMBERS
-from ..account import clock, features
+from ..account import clock, features, words
 from .actuals import get_months
 
 # The trade of a year beside that of the year before.
@@ -122,7 +122,10 @@ class KeyAccountProfile(models.AbstractModel):
             (self.env._("Email"), account.email),
             (self.env._("Website"), account.website),
             (self.env._("Industry"), account.industry_id.name),
-            (self.env._("Tags"), ", ".join(account.category_id.mapped("name"))),
+            (
+                self.env._("Tags"),
+                format_list(self.env, account.category_id.mapped("name")),
+            ),
             (self.env._("Salesperson"), account.user_id.name),
             (self.env._("Executive sponsor"), account.executive_sponsor_id.name),
             (self.env._("Value type"), self._get_label(account, "account_value_type")),
@@ -280,7 +283,9 @@ class KeyAccountProfile(models.AbstractModel):
                         "name": contact.name,
                         "function": contact.function,
                         "roles": has_roles
-                        and ", ".join(contact.buying_role_ids.mapped("name")),
+                        and format_list(
+                            self.env, contact.buying_role_ids.mapped("name")
+                        ),
                         "level": has_roles
                         and self._get_label(contact, "decision_level"),
                         "stance": has_roles and self._get_label(contact, "stance"),
@@ -513,9 +518,12 @@ class KeyAccountProfile(models.AbstractModel):
                     "day": objective.date_end
                     and clock.format_day(self.env, objective.date_end),
                     "user": objective.sudo().user_id.name,
-                    "actions": ", ".join(
-                        activity.summary or activity.activity_type_id.name or ""
-                        for activity in objective.activity_ids
+                    "actions": words.join_clauses(
+                        self.env,
+                        (
+                            activity.summary or activity.activity_type_id.name
+                            for activity in objective.activity_ids
+                        ),
                     ),
                 }
                 for objective in plan.objective_ids

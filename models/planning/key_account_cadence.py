@@ -4,7 +4,7 @@ from odoo.fields import Domain
 
 from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
 from ...engine import cadence as engine
-from ..account import bounds
+from ..account import bounds, features, words
 from ..account.pause import is_paused, paused
 from ..account.trial import trial
 
@@ -14,6 +14,7 @@ TRACKS = [
     ("executive", "Executive visit"),
 ]
 REFRESH_DUES = "refresh_dues"
+SWITCHED = {features.EVIDENCE: {"relationship_level"}}
 # What moves no due date of a line
 SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 # So long an executive visit is overdue before the leader is told
@@ -149,6 +150,13 @@ class KeyAccountCadence(models.Model):
             )
         )
 
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
+
     @api.constrains("interval_count", "interval_unit")
     def _check_interval(self):
         for line in self:
@@ -166,6 +174,7 @@ class KeyAccountCadence(models.Model):
         "interval_count",
         "interval_unit",
     )
+    @api.depends_context("lang")
     def _compute_display_name(self):
         tracks = dict(self._fields["track"]._description_selection(self.env))
         levels = dict(
@@ -173,14 +182,18 @@ class KeyAccountCadence(models.Model):
         )
         stages = dict(self._fields["engagement_stage"]._description_selection(self.env))
         for line in self:
-            who = line.tier_id.name or self.env._("All tiers")
-            if line.relationship_level:
-                who = f"{who}, {levels[line.relationship_level]}"
-            if line.engagement_stage:
-                who = f"{who}, {stages[line.engagement_stage]}"
-            line.display_name = (
-                f"{who}: {tracks.get(line.track)}, {line._get_interval_text()}"
+            who = words.join_facts(
+                self.env,
+                (
+                    line.tier_id.name or self.env._("All tiers"),
+                    levels.get(line.relationship_level),
+                    stages.get(line.engagement_stage),
+                ),
             )
+            what = words.join_facts(
+                self.env, (tracks.get(line.track), line._get_interval_text())
+            )
+            line.display_name = f"{who}: {what}"
 
     @api.onchange("track")
     def _onchange_track(self):

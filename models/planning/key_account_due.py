@@ -7,10 +7,12 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...const import ENGAGEMENT_STAGES, LOGGED_IDS, RELATIONSHIP_LEVELS
-from ..account import clock, columns
+from ..account import clock, columns, features
 from .key_account_cadence import TRACKS
 
 _logger = logging.getLogger(__name__)
+
+SWITCHED = {features.EVIDENCE: {"relationship_level"}}
 
 
 class KeyAccountDue(models.Model):
@@ -199,6 +201,13 @@ class KeyAccountDue(models.Model):
         "(company_id, user_id, on_route, days, date_due) WHERE visit_id IS NULL"
     )
     _invalid_idx = models.Index("(company_id) WHERE reason = 'data'")
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
 
     # -------------------------------------------------------------------------
     # Computes

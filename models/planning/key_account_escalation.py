@@ -6,7 +6,7 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import clock
+from ..account import clock, words
 from ..account.attempts import do_each
 
 # How many of the latest visits a team leader is told of.
@@ -158,14 +158,9 @@ class KeyAccountEscalation(models.AbstractModel):
             Markup("<li>%s: %s</li>")
             % (
                 clock.format_day(self.env, visit.date_done or visit.date_planned),
-                ", ".join(
-                    text
-                    for text in (
-                        states[visit.state],
-                        visit.user_id.name,
-                        visit.close_reason,
-                    )
-                    if text
+                words.join_facts(
+                    self.env,
+                    (states[visit.state], visit.user_id.name, visit.close_reason),
                 ),
             )
             for visit in visits.with_env(self.env)

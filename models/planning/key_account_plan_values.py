@@ -10,7 +10,7 @@ from odoo.tools import SQL, mute_logger
 
 from ...engine import buying_center
 from ...engine import cadence as engine
-from ..account import clock, features
+from ..account import clock, features, words
 from .key_account_cadence import TRACK_MODES
 
 _logger = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class KeyAccountPlanValues(models.AbstractModel):
         interval = line._get_interval_text(own_days)
         if line.track == "executive":
             interval = self.env._("executive visit %s", interval)
-        start = f"{tier.name}, {interval}" if tier else interval
+        start = words.join_facts(self.env, (tier.name, interval))
         call = line.track == "contact"
         if not last_done:
             if call:

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_list
 
 
 class KeyAccountPolicy(models.Model):
@@ -15,7 +16,7 @@ class KeyAccountPolicy(models.Model):
         self.cadence_gap = False
         for policy in self.filtered("active"):
             gaps = policy._get_tiers_without_cadence(policy.company_id)
-            policy.cadence_gap = ", ".join(gaps.mapped("name"))
+            policy.cadence_gap = format_list(self.env, gaps.mapped("name"))
 
     # -------------------------------------------------------------------------
     # Actions

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.tools import SQL, Query
+from odoo.tools import SQL, Query, format_list
 
 from ..account import features
 from ..account.columns import search_column
@@ -242,7 +242,7 @@ class KeyAccount(models.Model):
                 if number > 1:
                     complaints = self.env._("%s open complaints", number)
                 risks.append(complaints)
-            account.risk_text = ", ".join(risks)
+            account.risk_text = format_list(self.env, risks)
 
     @api.model
     def _get_risk_flags(self):

@@ -3,7 +3,7 @@ from collections import defaultdict
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, float_round
+from odoo.tools import SQL, float_round, format_list
 
 from ...const import NO_RANK, RELATIONSHIP_LEVELS
 from ..account import bounds, features
@@ -177,7 +177,7 @@ class KeyAccountPortfolio(models.AbstractModel):
                 self.env._(
                     "You don't work in this company, or another one keeps its "
                     "accounts: choose one of %s.",
-                    ", ".join(companies.mapped("name")) or "–",
+                    format_list(self.env, companies.mapped("name"), "or") or "–",
                 )
             )
         return company

@@ -371,8 +371,16 @@ class KeyAccountRisk(models.AbstractModel):
         for number, (key, (kind, name, among)) in enumerate(lists.items()):
             field = model._fields[name]
             label = field._description_string(self.env)
+            formula = field._description_help(self.env)
             if field.type == "selection":
-                label = dict(field._description_selection(self.env))[key]
+                labels = dict(field._description_selection(self.env))
+                label = labels.pop(key)
+                # the lines of the other values are told with those
+                formula = "\n".join(
+                    line
+                    for line in formula.split("\n")
+                    if not line.startswith(tuple(labels.values()))
+                )
             figures.append(
                 {
                     "key": key,
@@ -382,7 +390,7 @@ class KeyAccountRisk(models.AbstractModel):
                     "revenue": row[2 * number + 1],
                     "unit": "accounts",
                     "is_warning": kind == "risk" and row[2 * number] > 0,
-                    "formula": field._description_help(self.env),
+                    "formula": formula,
                     "domain": list(domain & among),
                 }
             )

@@ -2,7 +2,7 @@ from odoo import api, fields, models, tools
 from odoo.exceptions import UserError, ValidationError
 
 from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
-from ..account import bounds, clock
+from ..account import bounds, clock, words
 from ..account.trial import CACHE_KEY, forget_configuration
 from .evaluation import get_status_sql
 from .measures import (
@@ -302,10 +302,12 @@ class KeyAccountRelationshipCriterion(models.Model):
                 lapsed.append(f"{name} ({day})")
         parts = []
         if lapsed:
-            parts.append(self.env._("Lapsed: %s", "; ".join(lapsed)))
+            parts.append(self.env._("Lapsed: %s", words.join_clauses(self.env, lapsed)))
         if missing:
-            parts.append(self.env._("Missing: %s", "; ".join(missing)))
-        return ". ".join(parts)
+            parts.append(
+                self.env._("Missing: %s", words.join_clauses(self.env, missing))
+            )
+        return words.join_sentences(self.env, parts)
 
     # -------------------------------------------------------------------------
     # Measuring

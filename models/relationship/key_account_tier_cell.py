@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ...const import DECISION_LEVELS
-from ..account import bounds
+from ..account import bounds, words
 
 
 class KeyAccountTierCell(models.Model):
@@ -51,6 +51,7 @@ class KeyAccountTierCell(models.Model):
                 )
 
     @api.depends("role_id", "decision_level")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         for cell in self:
             cell.display_name = cell._get_cell_name(cell.role_id, cell.decision_level)
@@ -59,8 +60,9 @@ class KeyAccountTierCell(models.Model):
     def _get_cell_name(self, role, level):
         """Return the cell in words, in the language of the environment."""
         levels = dict(self._fields["decision_level"]._description_selection(self.env))
-        parts = [role.with_env(self.env).name, levels.get(level)]
-        return ", ".join(part for part in parts if part)
+        return words.join_facts(
+            self.env, (role.with_env(self.env).name, levels.get(level))
+        )
 
     @api.model
     def _get_target_text(self, contact, role, level):

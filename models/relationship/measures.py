@@ -7,8 +7,9 @@ matter of :mod:`.evaluation`.
 
 from dateutil.relativedelta import relativedelta
 
-from odoo.tools import SQL
+from odoo.tools import SQL, format_list
 
+from ..account import words
 from ..account.books import get_invoices_sql, get_orders_sql
 
 # {value of key.account.relationship.criterion.measure: class}
@@ -53,7 +54,7 @@ class Measure:
             "minimum_count": self.env._("at least %s", criterion.minimum_count),
             "minimum_share": self.env._("at least %g %%", criterion.minimum_share),
         }
-        return ", ".join(texts[name] for name in self.parameters if name in texts)
+        return words.join_facts(self.env, map(texts.get, self.parameters))
 
     def explain_figure(self, actual):
         """Return in words what was found, and what is needed."""
@@ -332,7 +333,9 @@ class Supporters(Measure):
         if not roles:
             return text
         return self.env._(
-            "%(text)s among %(roles)s", text=text, roles=", ".join(roles.mapped("name"))
+            "%(text)s among %(roles)s",
+            text=text,
+            roles=format_list(self.env, roles.mapped("name")),
         )
 
     def get_needed(self):

@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL, formatLang
 
-from ..account import bounds
+from ..account import bounds, words
 from ..account.trial import forget_configuration
 from .metrics import METRICS
 
@@ -322,13 +322,16 @@ class KeyAccountCriterion(models.Model):
             )
         if self.scale == "bands":
             try:
-                return "; ".join(
-                    self.env._(
-                        "from %(figure)s: %(points)g",
-                        figure=self._format_figure(figure),
-                        points=points,
-                    )
-                    for figure, points in self._get_bands()
+                return words.join_clauses(
+                    self.env,
+                    [
+                        self.env._(
+                            "from %(figure)s: %(points)g",
+                            figure=self._format_figure(figure),
+                            points=points,
+                        )
+                        for figure, points in self._get_bands()
+                    ],
                 )
             except ValidationError:
                 return False

@@ -4,7 +4,7 @@ from datetime import timedelta
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import formatLang, ormcache
+from odoo.tools import format_list, formatLang, ormcache
 
 from ..account import bounds, clock
 from ..account.pause import is_paused, paused
@@ -199,7 +199,7 @@ class KeyAccountPolicy(models.Model):
         entered = method.bound and tiers.mapped(method.bound)
         if not usual or entered == usual:
             return None
-        values = ", ".join(f"{bound:g}" for bound in usual)
+        values = format_list(self.env, (f"{bound:g}" for bound in usual))
         presets = [each.usual.get(len(tiers)) for each in METHODS.values()]
         is_possible = not method.highest or max(entered, default=0) <= method.highest
         known = [*presets, DEFAULT_THRESHOLDS]
@@ -322,7 +322,7 @@ class KeyAccountPolicy(models.Model):
             texts.insert(0, self.env._("1 account placed for the first time"))
         elif placed:
             texts.insert(0, self.env._("%s accounts placed for the first time", placed))
-        return ", ".join(texts)
+        return format_list(self.env, texts)
 
     def action_preview(self, values=None):
         """Show what a run would do, and change nothing: who moves, what the tiers hold,
@@ -352,7 +352,7 @@ class KeyAccountPolicy(models.Model):
             **settings,
             policy_id=self.id,
             is_draft=bool(values or not self),
-            replaced=", ".join(replaced.exists().mapped("name")),
+            replaced=format_list(self.env, replaced.exists().mapped("name")),
         )
 
     def action_open_run(self):

@@ -4,6 +4,8 @@ from markupsafe import Markup
 
 from odoo.tools import SQL, formatLang, split_every
 
+from ..account import words
+
 # Arguments that PostgreSQL's functions take, in pairs
 MOST_PAIRS = 40
 
@@ -129,14 +131,14 @@ class Explanation:
                 "%(ways)s.",
                 missing=self._format(missing),
                 tier=tier.name,
-                ways="; ".join(enough[:3]),
+                ways=words.join_clauses(self.env, enough[:3]),
             )
         return self.env._(
             "%(missing)s more points make it %(tier)s. No criterion alone is enough, "
             "most is to be won by: %(ways)s.",
             missing=self._format(missing),
             tier=tier.name,
-            ways="; ".join(text for _gain, text in ways[:3]),
+            ways=words.join_clauses(self.env, (text for _gain, text in ways[:3])),
         )
 
     def _get_ways(self, missing):

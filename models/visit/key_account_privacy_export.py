@@ -2,7 +2,7 @@
 
 from odoo import api, models
 from odoo.exceptions import AccessError
-from odoo.tools import html2plaintext
+from odoo.tools import format_list, html2plaintext
 
 from .key_account_privacy import VISIT, Words
 
@@ -58,7 +58,7 @@ class KeyAccountPrivacy(models.AbstractModel):
                 [env._("What"), env._("Value")],
                 [
                     *zip(labels, values, strict=True),
-                    (env._("Companies"), ", ".join(companies.mapped("name"))),
+                    (env._("Companies"), format_list(env, companies.mapped("name"))),
                 ],
             )
         ]

@@ -1,7 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
+from odoo.tools import format_list
 
 from ...const import SENIORITY_NUMBERS
+from ..account import words
 
 # What is empty until customers were tiered once
 TIER_MODELS = {
@@ -92,7 +94,7 @@ class KeyAccountStart(models.AbstractModel):
         return {
             "name": "tiers",
             "title": self.env._("How to Tier"),
-            "text": policy.name
+            "text": self._get_ranking_text(policy)
             if is_done
             else self.env._(
                 "Choose how customers are ranked, and preview your pyramid before "
@@ -104,17 +106,31 @@ class KeyAccountStart(models.AbstractModel):
         }
 
     @api.model
+    def _get_ranking_text(self, policy):
+        """Return how ``policy`` ranks: its name may tell of another method."""
+        method, metric = (
+            dict(policy._fields[name]._description_selection(self.env))[policy[name]]
+            for name in ("method", "metric")
+        )
+        ranks_by_metric = not policy._get_method().figure
+        return words.join_facts(self.env, (method, ranks_by_metric and metric))
+
+    @api.model
     def _prepare_cadence(self, company, policy):
         missing = policy._get_tiers_without_cadence(company) if policy else policy
         if missing:
             text = self.env._(
-                "No line asks for visits to: %s.", ", ".join(missing.mapped("name"))
+                "No line asks for visits to: %s.",
+                format_list(self.env, missing.mapped("name")),
             )
         elif policy:
             lines = self.env["key.account.cadence"]._get_lines(company)
-            text = "; ".join(
-                f"{tier.name}: {lines._get_first(tier)._get_interval_text()}"
-                for tier in policy._get_tiers()
+            text = words.join_clauses(
+                self.env,
+                (
+                    f"{tier.name}: {lines._get_first(tier)._get_interval_text()}"
+                    for tier in policy._get_tiers()
+                ),
             )
         else:
             text = self.env._("Each tier has an interval of its own.")
@@ -144,7 +160,7 @@ class KeyAccountStart(models.AbstractModel):
         elif lacking:
             text = self.env._(
                 "Nobody has the seniority that is asked for at: %s.",
-                ", ".join(lacking.mapped("name")),
+                format_list(self.env, lacking.mapped("name")),
             )
         else:
             text = self.env._("Salespeople: %s", len(seniorities))

@@ -12,7 +12,7 @@ from ...const import (
     RELATIONSHIP_LEVELS,
     STAGE_NUMBERS,
 )
-from ..account import bounds, clock, columns
+from ..account import bounds, clock, columns, features, words
 from ..account.key_account_form import check_named
 from ..account.key_account_mixin import get_readonly_names
 from ..account.pause import is_paused
@@ -92,6 +92,10 @@ REPORT_FIELDS = {
 # Kept elsewhere, and corrected as long
 REPORT_PARTS = {"attachment_ids", "next_step_date"}
 PROMISE_FIELDS = {"next_date", "next_theme"}
+SWITCHED = {
+    features.EVIDENCE: {"relationship_level"},
+    features.BUYING_CENTER: {"target_level", "target_role_id"},
+}
 # Fields that lists are not sorted by as they stand: the methods that say it instead
 ORDERS = {
     "engagement_stage": "_get_stage_order_sql",
@@ -437,6 +441,13 @@ class KeyAccountVisit(models.Model):
             self._field_to_sql(alias, "date_planned"),
         )
 
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Nobody searches or groups by what the company doesn't use."""
+        return features.hide(
+            self.env, super().fields_get(allfields, attributes), SWITCHED
+        )
+
     @api.depends("target_contact_id.name")
     def _compute_target_name(self):
         for visit in self:
@@ -452,7 +463,7 @@ class KeyAccountVisit(models.Model):
         return record.sudo(False).has_access("read")
 
     @api.depends("name", "date_planned", "date_done")
-    @api.depends_context("key_account_visit_name_only")
+    @api.depends_context("key_account_visit_name_only", "lang")
     def _compute_display_name(self):
         # the calendar shows the date already
         if self.env.context.get("key_account_visit_name_only"):
@@ -461,8 +472,9 @@ class KeyAccountVisit(models.Model):
             return
         for visit in self:
             day = visit.date_done or visit.date_planned
-            parts = [visit.name, day and clock.format_day(self.env, day)]
-            visit.display_name = ", ".join(part for part in parts if part)
+            visit.display_name = words.join_facts(
+                self.env, (visit.name, day and clock.format_day(self.env, day))
+            )
 
     @api.depends("track")
     def _compute_mode(self):

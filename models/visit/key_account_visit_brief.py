@@ -9,7 +9,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, formatLang
 
 from ...engine import buying_center
-from ..account import clock, features
+from ..account import clock, features, words
 from ..account.key_account import DEFAULT_MONTHS
 
 # What fits on a phone: the rest is counted.
@@ -200,7 +200,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
             )
         values = {
             "to_see": to_see,
-            "gap": "; ".join(name for _key, name in gap),
+            "gap": words.join_clauses(self.env, (name for _key, name in gap)),
             "months": months,
             "contacts": [
                 self._get_contact(contact, contact == target)

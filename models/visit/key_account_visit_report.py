@@ -5,8 +5,9 @@ from datetime import timedelta
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import format_list
 
-from ..account import bounds, clock, features
+from ..account import bounds, clock, features, words
 from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
@@ -460,7 +461,7 @@ class KeyAccountVisit(models.Model):
                 self.env._(
                     "The report on %(visit)s isn't complete. Please say: %(missing)s.",
                     visit=self.name,
-                    missing=", ".join(missing),
+                    missing=format_list(self.env, missing),
                 )
             )
 
@@ -773,7 +774,9 @@ class KeyAccountVisit(models.Model):
                 {
                     "id": contact.id,
                     "name": contact.name or contact.display_name,
-                    "place": ", ".join(place) or contact.function or "",
+                    "place": words.join_facts(self.env, place)
+                    or contact.function
+                    or "",
                     "is_placed": bool(place),
                 }
             )
@@ -806,7 +809,7 @@ class KeyAccountVisit(models.Model):
 
     def _get_met_text(self):
         """Return the names of those who were met."""
-        names = ", ".join(self.contact_ids.mapped("name"))
+        names = format_list(self.env, self.contact_ids.mapped("name"))
         return names or (self.is_nobody_met and self.env._("Nobody")) or ""
 
     def _get_result_text(self):

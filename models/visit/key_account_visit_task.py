@@ -5,7 +5,7 @@ from odoo.fields import Domain
 
 from ...const import CALL_MODES
 from ...engine import cadence as engine
-from ..account import clock
+from ..account import clock, words
 
 # For visits that no cadence line asked for.
 FOLLOW_UP_DAYS = 2
@@ -238,7 +238,7 @@ class KeyAccountVisitTask(models.AbstractModel):
             "%(colleague)s promised %(customer)s a visit: %(promise)s",
             colleague=visit.user_id.name,
             customer=visit.name,
-            promise=", ".join(filter(None, promise)),
+            promise=words.join_clauses(visit.env, promise),
         )
 
     # -------------------------------------------------------------------------

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import clean_context, html2plaintext, plaintext2html
 
+from ..account import words
 from ..account.key_account_mixin import get_account_key
 
 
@@ -111,7 +112,7 @@ class MailActivity(models.Model):
         target = cells._get_target_text(
             visit.target_contact_id, visit.target_role_id, visit.target_level
         )
-        return "; ".join(text for text in (visit.summary, target) if text)
+        return words.join_clauses(cells.env, (visit.summary, target))
 
     @api.model
     def _get_visit_note(self, visit):

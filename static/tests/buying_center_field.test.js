@@ -215,7 +215,7 @@ test("stances and last meetings", async () => {
     expect(`${card(ANN)}:first .badge`).toHaveText("Champion");
     expect(`${card(ANN)}:first`).toHaveAttribute(
         "title",
-        "Ann Lee, Purchasing manager, Champion"
+        "Ann Lee\nPurchasing manager\nChampion"
     );
     expect(`${card(ANN)}:first .o_buying_center_last_met`).toHaveText("met Mar 18");
     expect(`${card(ANN)}:first .o_buying_center_last_met`).not.toHaveClass(
@@ -229,7 +229,7 @@ test("stances and last meetings", async () => {
 
     expect(card(CAT)).toHaveClass("o_stance_none");
     expect(`${card(CAT)} .badge`).toHaveCount(0);
-    expect(card(CAT)).toHaveAttribute("title", "Cat Orr, Stance unknown");
+    expect(card(CAT)).toHaveAttribute("title", "Cat Orr\nStance unknown");
     expect(`${card(CAT)} .o_buying_center_last_met`).toHaveText("never met");
     expect(`${card(CAT)} .o_buying_center_last_met`).toHaveClass("text-danger");
 

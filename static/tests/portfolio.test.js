@@ -284,7 +284,7 @@ test("pictures in the order of the questions", async () => {
     ]);
     expect(`${picture("pyramid")} canvas`).toHaveAttribute(
         "aria-label",
-        /Key account, Accounts 50 %, Revenue 80 %.*Hours –/
+        /Key account: Accounts 50 %, Revenue 80 %.*Hours –/
     );
 });
 
@@ -406,6 +406,8 @@ test("what is opened knows the period", async () => {
     data.context = {portfolio_from: "2026-01-01", portfolio_to: "2026-06-16"};
     data.period.is_window = false;
     await openPortfolio();
+    // whose pictures know of none
+    expect(".o_action").toHaveText(/; risks, growth and load are today's/);
     clickChart("pyramid", 0, 0);
     await animationFrame();
     expect.verifySteps([

@@ -112,7 +112,7 @@ describe("desktop", () => {
     test("rows, days and cards", async () => {
         await openBoard();
         expect.verifySteps([["get", false, false, false]]);
-        expect(".o_week_board_title").toHaveText(/Jun 15 – Jun 21, 2026/);
+        expect(".o_week_board_title").toHaveText(/Jun 15\s–\s21, 2026/);
         expect(queryAllTexts("tbody th .o_week_board_name")).toEqual([
             "Unassigned",
             "Kate",

@@ -422,7 +422,7 @@ class TestReceivingHours(ReceivingCommon):
         text = partner.key_account_receiving_text.replace("\u202f", " ")
         self.assertEqual(
             text,
-            "Mon–Wed, Fri 8:00 AM – 12:00 PM; closed Mar 10 – Apr 1; "
+            "Mon–Wed and Fri 8:00 AM – 12:00 PM; closed Mar 10 – Apr 1; "
             "closed Jan 1, 2027",
         )
 

@@ -394,6 +394,15 @@ class TestRisk(RiskCommon):
                     part = sum(max(r, 0) for r in found.mapped("revenue"))
                     self.assertAlmostEqual(figure["value"], 100 * part / total, 6)
 
+    def test_a_way_to_grow_explains_itself(self):
+        """Not the other one, which has a line of its own."""
+        figures = self.Risk.with_user(self.manager).get_risk(self.company.id)["figures"]
+        formulas = {figure["key"]: figure["formula"] for figure in figures}
+        for key, other in (("deepen", "Develop"), ("develop", "Deepen")):
+            self.assertTrue(formulas[key].startswith(key.capitalize()))
+            self.assertNotIn(other, formulas[key])
+            self.assertIn("Lost accounts don't count.", formulas[key])
+
     def test_of_a_salesperson_and_of_a_team(self):
         rest = self.Risk.with_user(self.manager)
         whole = rest.get_risk(self.company.id)["total"]

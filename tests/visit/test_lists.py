@@ -4,12 +4,14 @@ from lxml import etree
 
 from odoo import Command
 from odoo.tests import tagged
+from odoo.tools.safe_eval import safe_eval
 
 from ...models.account import clock
 from ..common import SALES_ALL, TODAY
 from .test_visits import PlannedVisitCommon
 
 LATE_DAY = date(2026, 2, 17)
+LIST_VIEW = "crm_key_account.key_account_view_list"
 
 
 @tagged("post_install", "-at_install")
@@ -156,6 +158,33 @@ class TestNextVisit(PlannedVisitCommon):
         self.assertEqual(self._get_late(self.boss), (2, nobody))
         self.visit.sudo().date_due = TODAY
         self.assertEqual(self._get_late(self.boss), (0, nobody))
+
+    def test_red_is_whose_visit_is_late(self):
+        """A day of one's own that is far off isn't red because a colleague is late."""
+
+        def is_red(user):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            cards = self.Card.with_user(user)
+            arch = etree.fromstring(
+                cards.get_view(self.env.ref(LIST_VIEW).id, "list")["arch"]
+            )
+            [field] = arch.xpath("//field[@name='next_visit_date']")
+            expression = field.get("decoration-danger")
+            for name in ("is_overdue", "overdue_user_id", "next_visit_user_id"):
+                self.assertTrue(arch.xpath(f"//field[@name='{name}']"))
+            [values] = self._get_card(self.partner).with_user(user).read(load=None)
+            return safe_eval(expression, values)
+
+        self.executive.sudo().date_due = TODAY
+        self.visit.sudo().date_due = date(2026, 3, 16)
+        self.assertFalse(is_red(self.boss))
+        self.assertTrue(is_red(self.rep))
+        self.executive.sudo().date_due = date(2026, 1, 1)
+        self.assertTrue(is_red(self.boss))
+        self.assertTrue(is_red(self.rep))
+        self.visit.sudo().date_due = TODAY
+        self.assertFalse(is_red(self.rep))
 
     def test_search_sort_and_group(self):
         """As each reader sees it."""
@@ -371,11 +400,12 @@ class TestLabels(PlannedVisitCommon):
 
     def test_what_a_run_says(self):
         text = self.policy._get_run_text(0, 1, 0)
-        self.assertEqual(text, "1 account moved, 0 changes proposed")
+        self.assertEqual(text, "1 account moved and 0 changes proposed")
         text = self.policy._get_run_text(1, 2, 1)
         self.assertEqual(
             text,
-            "1 account placed for the first time, 2 accounts moved, 1 change proposed",
+            "1 account placed for the first time, 2 accounts moved, and 1 change "
+            "proposed",
         )
 
 

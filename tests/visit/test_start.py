@@ -55,7 +55,10 @@ class TestStart(StartCommon):
         self._invoice()
         self.policy._run()
         self.assertEqual(self._get_done(), ["tiers", "salespeople"])
-        self.assertEqual(self._get_steps()["tiers"]["text"], "Test pareto")
+        self.assertEqual(self._get_steps()["tiers"]["text"], "Pareto (ABC), Revenue")
+        # whatever it was called before somebody chose another method
+        self.policy.write({"name": "Pareto on Revenue", "method": "pyramid"})
+        self.assertEqual(self._get_steps()["tiers"]["text"], "Pyramid, Revenue")
         self.policy.action_copy_cadence()
         self.assertEqual(self._get_done(), ["tiers", "cadence", "salespeople"])
         self.assertEqual(
@@ -316,7 +319,7 @@ class TestStart(StartCommon):
             form.name = "Ours"
         policy = form.record
         self.assertEqual(
-            policy.cadence_gap, "Key account, Ordinary account, Low-value account"
+            policy.cadence_gap, "Key account, Ordinary account, and Low-value account"
         )
         policy.action_copy_cadence()
         self.env.invalidate_all()
@@ -379,7 +382,9 @@ class TestStart(StartCommon):
         self.assertTrue(self.policy.cadence_gap)
         lines.create({**vals, "tier_id": self.tier_a.id})
         self.env.invalidate_all()
-        self.assertEqual(self.policy.cadence_gap, "Ordinary account, Low-value account")
+        self.assertEqual(
+            self.policy.cadence_gap, "Ordinary account and Low-value account"
+        )
         lines.create({**vals, "track": "contact"})
         self.env.invalidate_all()
         self.assertFalse(self.policy.cadence_gap)

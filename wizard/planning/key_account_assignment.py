@@ -10,7 +10,7 @@ from odoo.tools import SQL
 from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
 from ...engine.planner import VISIT_LOAD
-from ...models.account import clock
+from ...models.account import clock, words
 from ...models.account.key_account_shown import open_partner
 from ...models.account.outsiders import get_outsiders_sql
 from ...models.planning.key_account_agenda import MODE_LOADS
@@ -428,15 +428,12 @@ class KeyAccountAssignment(models.TransientModel):
             if planned
         }
         return {
-            user_id: ", ".join(
-                filter(
-                    None,
-                    (
-                        user_id in members
-                        and self._get_seniority_name(members[user_id]),
-                        user_id in shares and f"{shares[user_id]:.0f} %",
-                    ),
-                )
+            user_id: words.join_facts(
+                self.env,
+                (
+                    user_id in members and self._get_seniority_name(members[user_id]),
+                    user_id in shares and f"{shares[user_id]:.0f} %",
+                ),
             )
             for user_id in user_ids
         }
@@ -486,7 +483,7 @@ class KeyAccountAssignment(models.TransientModel):
             )
         else:
             texts.append(self.env._("free visits a week: %s", free))
-        text = "; ".join(text for text in texts if text)
+        text = words.join_clauses(self.env, texts)
         return text[:1].upper() + text[1:]
 
     def _get_area_text(self, row, suggestion):

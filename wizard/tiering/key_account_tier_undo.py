@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_list
 
 from ...models.account import bounds, clock
 from ...models.tiering.undo import Undo
@@ -50,7 +51,7 @@ class KeyAccountTierUndo(models.TransientModel):
             names = undo.get_kept(NAMED).mapped("display_name")
             if wizard.kept_count > NAMED:
                 names.append(self.env._("%s more", wizard.kept_count - NAMED))
-            wizard.kept_names = ", ".join(names)
+            wizard.kept_names = format_list(self.env, names)
 
     @api.depends("change_id")
     def _compute_held_until(self):

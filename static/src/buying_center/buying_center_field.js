@@ -3,6 +3,7 @@ import {deserializeDate, toLocaleDateString} from "@web/core/l10n/dates";
 import {useOwnedDialogs, useService} from "@web/core/utils/hooks";
 import {FormViewDialog} from "@web/views/view_dialogs/form_view_dialog";
 import {_t} from "@web/core/l10n/translation";
+import {formatList} from "@web/core/l10n/utils";
 import {formatPercentage} from "@web/views/fields/formatters";
 import {registry} from "@web/core/registry";
 import {standardFieldProps} from "@web/views/fields/standard_field_props";
@@ -136,10 +137,9 @@ export class BuyingCenterField extends Component {
     /** What is known of the place of a contact that stands in no cell. */
     getPlace(contact) {
         const level = this.data.levels.find(({id}) => id === contact.level);
-        return [...this.getRoles(contact), level]
-            .filter(Boolean)
-            .map(({name}) => name)
-            .join(", ");
+        return formatList(
+            [...this.getRoles(contact), level].filter(Boolean).map(({name}) => name)
+        );
     }
 
     /** The requirement of a cell; of a whole column or row if level or role is false. */
@@ -171,7 +171,7 @@ export class BuyingCenterField extends Component {
 
     getTitle(contact) {
         const stance = contact.stance ? contact.stance_name : _t("Stance unknown");
-        return [contact.name, contact.function, stance].filter(Boolean).join(", ");
+        return [contact.name, contact.function, stance].filter(Boolean).join("\n");
     }
 
     getLastMet({last_met}) {

@@ -18,6 +18,7 @@ import {
 import {Layout} from "@web/search/layout";
 import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
+import {formatList} from "@web/core/l10n/utils";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
 import {useService} from "@web/core/utils/hooks";
@@ -317,7 +318,7 @@ export class Portfolio extends Component {
                 figures,
                 label: figures
                     .map(({figure, value}) => `${figure.label}: ${value}`)
-                    .join("; "),
+                    .join("\n"),
                 table: {
                     columns: [
                         {label: _t("What")},
@@ -439,15 +440,13 @@ export class Portfolio extends Component {
         ];
         return {
             label: tiers
-                .map(({name, shares}) =>
-                    [
-                        name,
-                        ...measures.map(
-                            ([key, label]) => `${label} ${formatPercent(shares[key])}`
-                        ),
-                    ].join(", ")
-                )
-                .join("; "),
+                .map(({name, shares}) => {
+                    const figures = measures.map(
+                        ([key, label]) => `${label} ${formatPercent(shares[key])}`
+                    );
+                    return `${name}: ${formatList(figures)}`;
+                })
+                .join("\n"),
             table: {
                 columns: [
                     {label: _t("Tier")},

@@ -12,6 +12,8 @@ import {useService} from "@web/core/utils/hooks";
 import {useSetupAction} from "@web/search/action_hook";
 import {useSortable} from "@web/core/utils/sortable_owl";
 
+const {Interval} = luxon;
+
 const TRACK_ICONS = {
     visit: "fa-briefcase",
     contact: "fa-phone",
@@ -113,11 +115,12 @@ export class WeekBoard extends Component {
     get title() {
         const {start, end} = this.data;
         const [first, last] = [start, end].map(deserializeDate);
-        const format = {day: "numeric", month: "short"};
-        return `${first.toLocaleString(format)} – ${last.toLocaleString({
-            ...format,
+        // where the year stands, and what stands in between, is the language's
+        return Interval.fromDateTimes(first, last).toLocaleString({
+            day: "numeric",
+            month: "short",
             year: "numeric",
-        })}`;
+        });
     }
 
     /** On a phone: the only row, or the one that was chosen; none: the whole team. */

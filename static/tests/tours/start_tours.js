@@ -63,7 +63,7 @@ tours.add("key_account_first_hour", {
                 ".o_list_view .o_data_row:contains('Fresh Customer 0') [name=tier_id]:contains('Key account')",
         },
         {
-            trigger: `${step("tiers")}[data-done='1']`,
+            trigger: `${step("tiers")}[data-done='1']:contains('Pyramid, Revenue')`,
         },
         {
             content: "8. Nobody is senior enough for key accounts so far",

@@ -1,0 +1,34 @@
+"""How what stands beside each other is joined, in the reader's language.
+
+Names of equal rank are core's ``odoo.tools.format_list``: "A, B, and C", "A、B和C".
+Here is the rest; languages have commas of their own, as in "A; B", "A ; B", "A；B".
+"""
+
+from functools import reduce
+
+
+def join_facts(env, texts):
+    """Join what tells of one thing, as in "Key account, weekly"; empty ones are left
+    out."""
+    return _join(
+        lambda text, more: env._("%(text)s, %(more)s", text=text, more=more), texts
+    )
+
+
+def join_clauses(env, texts):
+    """Join what may have commas of its own; empty ones are left out."""
+    return _join(
+        lambda text, more: env._("%(text)s; %(more)s", text=text, more=more), texts
+    )
+
+
+def join_sentences(env, texts):
+    """Join sentences without their full stops; empty ones are left out."""
+    return _join(
+        lambda text, more: env._("%(text)s. %(more)s", text=text, more=more), texts
+    )
+
+
+def _join(join_two, texts):
+    texts = [text for text in texts if text]
+    return reduce(join_two, texts) if texts else ""
