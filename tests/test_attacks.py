@@ -864,7 +864,7 @@ class TestActivityAttacks(KeyAccountCommon):
         tasks = self.partner.activity_ids
         # the correction of a promise moves nothing either, and is told
         for values, told in (
-            ({"next_date": "2026-06-30", "next_theme": "Old ones"}, "Jun 30, Old ones"),
+            ({"next_date": "2026-06-30", "next_theme": "Old ones"}, "Jun 30; Old ones"),
             ({"next_date": False}, "Old ones"),
         ):
             logged.write(values)
