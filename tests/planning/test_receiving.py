@@ -191,7 +191,8 @@ class TestReceivingPlanner(ReceivingCommon):
             return self.cr.sql_log_count - before
 
         count(3)
-        self.assertEqual(count(3), count(30))
+        # one writes the reasons, where some differ
+        self.assertIn(count(30) - count(3), (0, 1))
 
     def test_who_does_not_use_it_pays_nothing(self):
         """Not one query more, and the same one for the earliest of each salesperson."""
