@@ -321,7 +321,7 @@ class TestThumb(ReportCommon):
         with self.assertRaisesRegex(ValidationError, "choose one"):
             self.own_visit.contact_ids = self.ann
         self.own_visit.write({"is_nobody_met": False, "contact_ids": self.ann.ids})
-        with self.assertRaisesRegex(UserError, "how it went, the next step"):
+        with self.assertRaisesRegex(UserError, "how it went and the next step"):
             self.own_visit.action_report()
 
     def test_nobody_to_thank(self):
