@@ -778,12 +778,14 @@ class TestRights(QueueCommon):
             "ka_queue", "queue_job.group_queue_job_manager", company=self.other
         )
         jobs = self._call_cron().filtered(lambda job: job.company_id == self.other)
-        mine = (
-            jobs[0].with_user(manager).with_context(allowed_company_ids=self.other.ids)
-        )
-        action = mine.open_related_action()
-        night = self.env[action["res_model"]].with_user(manager)
-        night = night.browse(action["res_id"])
+
+        def as_manager(records):
+            return records.with_user(manager).with_context(
+                allowed_company_ids=self.other.ids
+            )
+
+        action = as_manager(jobs[0]).open_related_action()
+        night = as_manager(self.env[action["res_model"]]).browse(action["res_id"])
         self.assertEqual(night.company_id, self.other)
         self.assertIn("plan visits", night.phases_left)
         with (
@@ -795,7 +797,7 @@ class TestRights(QueueCommon):
             self.assertRaises(AccessError),
             mute_logger("odoo.addons.base.models.ir_rule"),
         ):
-            self._get_night().with_user(manager).read(["error"])
+            as_manager(self._get_night()).read(["error"])
 
     def test_by_the_nights_user(self):
         """Also where somebody else had it called."""
