@@ -6,6 +6,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import format_list
 
 from ..account.attempts import CONFLICTS, Attempts
 
@@ -62,7 +63,9 @@ class KeyAccountNight(models.Model):
         }
         for night in self:
             left = [names[phase] for phase in night.phases or ()]
-            night.phases_left = ", ".join(left) or self.env._("nothing")
+            night.phases_left = (
+                format_list(self.env, left) if left else self.env._("nothing")
+            )
 
     # -------------------------------------------------------------------------
     # The job

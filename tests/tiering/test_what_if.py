@@ -515,7 +515,7 @@ class TestWhatIf(WhatIfCommon):
         result = draft._onchange_method()
         self.assertEqual(draft.tier_ids.mapped("share"), [70, 95, 100])
         self.assertIn("stays", result["warning"]["message"])
-        self.assertIn("5, 20, 100", result["warning"]["message"])
+        self.assertIn("5, 20, and 100", result["warning"]["message"])
 
     def test_thresholds_from_the_books(self):
         self.policy._run()

@@ -267,7 +267,7 @@ class TestNight(KeyAccountCommon):
         self.assertEqual(night.phases_left, "nothing")
         night.phases = ["tiering", "relationships", "planning"]
         self.assertEqual(
-            night.phases_left, "tier customers, update relationships, plan visits"
+            night.phases_left, "tier customers, update relationships, and plan visits"
         )
         with Form(night.with_user(self.env.ref("base.user_admin"))) as form:
             self.assertEqual(form.phases_left, night.phases_left)
