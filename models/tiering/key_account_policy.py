@@ -11,7 +11,7 @@ from ..account.pause import is_paused, paused
 from ..account.trial import CACHE_KEY, forget_configuration, trial
 from .measure import Measurement, count_elsewhere, get_placed
 from .methods import METHODS
-from .touched import get_touched, note_run
+from .touched import get_measured_ids, get_touched, note_run
 from .trade import Trade
 from .what_if import WhatIf, get_moves
 
@@ -769,8 +769,8 @@ class KeyAccountPolicy(models.Model):
         # How an account trades follows its documents alone, unlike margins, which
         # follow the costs of products: a run of all needs it of those that changed.
         traded = touched
-        if touched is None and (since := get_touched(self, company, today)):
-            traded = since.measured
+        if touched is None:
+            traded = get_measured_ids(self, company, today)
         trade = Trade(self, company, today, traded)
         trade.measure()
         Measurement(self, company, today, touched, trade).run()

@@ -49,6 +49,18 @@ class Touched(NamedTuple):
 def get_touched(policy, company, today):
     """Return whom to look at, see :class:`Touched`; None: everybody.
 
+    The parameters are those of :func:`get_measured_ids`.
+    """
+    measured = get_measured_ids(policy, company, today)
+    if measured is None:
+        return None
+    related = _get_related_ids(policy.env, company.sudo(), today)
+    return Touched(measured, list({*measured, *related}))
+
+
+def get_measured_ids(policy, company, today):
+    """Return the ids of the commercial partners to measure; None: everybody.
+
     :param policy: the policy in force
     :param company: the company of the run
     :param date today: the last day of this run's window
@@ -65,12 +77,12 @@ def get_touched(policy, company, today):
         return None
     env = policy.env
     env.flush_all()
-    measured = {
-        *_get_changed_ids(env, company, policy.window_months, today),
-        *_get_other_leads_ids(env, company),
-    }
-    related = measured.union(_get_related_ids(env, company, today))
-    return Touched(list(measured), list(related))
+    return list(
+        {
+            *_get_changed_ids(env, company, policy.window_months, today),
+            *_get_other_leads_ids(env, company),
+        }
+    )
 
 
 def note_run(policy, company, today, touched):
