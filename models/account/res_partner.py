@@ -7,7 +7,7 @@ from . import bounds, decisions
 from .columns import INDIRECT_OPERATORS, search_column
 from .decisions import JoinedAccount
 from .hidden import search_shown
-from .key_account import DECISIONS, JUDGEMENTS, TIER_DECISIONS
+from .key_account import DECISIONS, JUDGEMENTS
 from .key_account_engagement import VALUE_TYPES
 from .key_account_shown import open_dialog
 
@@ -234,12 +234,16 @@ class ResPartner(models.Model):
     @api.depends("parent_id")
     @api.depends_context("company")
     def _compute_decisions(self):
+        # the others, which lists show alone, have methods of their own
+        names = [
+            name
+            for name in DECISIONS
+            if self._fields[name].compute == "_compute_decisions"
+        ]
         for partner in self:
             account = partner.key_account_id
-            for name in DECISIONS.keys() - TIER_DECISIONS - MONEY_DECISIONS:
+            for name in names:
                 partner[name] = account[DECISIONS[name]]
-            if not account:
-                partner.relationship_level = LOWEST_LEVEL
 
     @api.depends("key_account_receiving_hours")
     @api.depends_context("company", "lang", "tz")
@@ -254,9 +258,7 @@ class ResPartner(models.Model):
     @api.depends("key_account_id", "parent_id")
     @api.depends_context("company", "uid")
     def _compute_key_account_wallet(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            account = partner.key_account_id & readable
+        for partner, account in self._get_readable_accounts():
             partner.key_account_wallet = account.wallet
 
     @api.model
@@ -283,12 +285,24 @@ class ResPartner(models.Model):
         user's eyes: a rep sees those of own accounts."""
         return self.key_account_id._filtered_access("read")
 
+    def _get_readable_accounts(self):
+        """Return the same of many: pairs of a customer and its account, or none."""
+        # sudo: else each customer's field would ask for the user's groups
+        known = self.sudo()
+        accounts = known.mapped("key_account_id").with_env(self.env)
+        none = accounts.browse()
+        account_by_id = {
+            account.id: account for account in accounts._filtered_access("read")
+        }
+        return [
+            (partner, account_by_id.get(row.key_account_id.id, none))
+            for partner, row in zip(self, known, strict=True)
+        ]
+
     @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_key_account_lost(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            account = partner.key_account_id & readable
+        for partner, account in self._get_readable_accounts():
             partner.key_account_is_lost = account.is_lost
             partner.key_account_lost_date = account.lost_date
 

@@ -48,9 +48,7 @@ class ResPartner(models.Model):
     @api.depends("key_account_id")
     @api.depends_context("company", "uid", "tz")
     def _compute_visit_days_overdue(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            account = partner.key_account_id & readable
+        for partner, account in self._get_readable_accounts():
             partner.visit_days_overdue = account.days_overdue
             partner.visit_overdue_user_id = account.overdue_user_id
 

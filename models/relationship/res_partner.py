@@ -35,7 +35,7 @@ class ResPartner(models.Model):
 
     relationship_level = decisions.Selection(
         RELATIONSHIP_LEVELS,
-        compute="_compute_decisions",
+        compute="_compute_relationship_level",
         compute_sudo=True,
         readonly=False,
         search="_search_relationship_level",
@@ -67,18 +67,18 @@ class ResPartner(models.Model):
     key_account_coverage = fields.Float(
         string="Coverage (%)",
         digits=(16, 0),
-        compute="_compute_relationship",
+        compute="_compute_key_account_contacts",
         search="_search_key_account_coverage",
         groups=SALES,
         help="Required contacts who were met within the tier's period.",
     )
     key_account_required_count = fields.Integer(
-        compute="_compute_key_account_required_count",
+        compute="_compute_key_account_contacts",
         groups=SALES,
     )
     key_account_is_single_threaded = fields.Boolean(
         string="Single-Threaded",
-        compute="_compute_relationship",
+        compute="_compute_key_account_contacts",
         search="_search_key_account_is_single_threaded",
         groups=SALES,
         help="Only one contact was met, or only one colleague met them, within the "
@@ -90,22 +90,28 @@ class ResPartner(models.Model):
         groups=SALES,
     )
 
-    # Apart from the others: lists read it to know whether to show the coverage.
+    # Apart from the other decisions: lists show it alone.
+    @api.depends("parent_id")
+    @api.depends_context("company")
+    def _compute_relationship_level(self):
+        for partner in self:
+            level = partner.key_account_id.relationship_level
+            partner.relationship_level = level or LOWEST_LEVEL
+
+    # Apart from the texts: lists show the figures alone.
     @api.depends("key_account_id")
     @api.depends_context("company", "uid")
-    def _compute_key_account_required_count(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            card = partner.key_account_id & readable
+    def _compute_key_account_contacts(self):
+        for partner, card in self._get_readable_accounts():
             partner.key_account_required_count = card.required_count
+            partner.key_account_coverage = card.coverage
+            partner.key_account_is_single_threaded = card.is_single_threaded
 
     @api.depends("key_account_id")
     @api.depends_context("company", "uid", "lang")
     def _compute_relationship(self):
         criteria = self.env["key.account.relationship.criterion"]
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            card = partner.key_account_id & readable
+        for partner, card in self._get_readable_accounts():
             partner.suggested_relationship_level = (
                 card.suggested_relationship_level or "transactional"
             )
@@ -113,8 +119,6 @@ class ResPartner(models.Model):
             partner.relationship_gap_text = criteria._get_gap_text(
                 card.relationship_gap
             )
-            partner.key_account_coverage = card.coverage
-            partner.key_account_is_single_threaded = card.is_single_threaded
             partner.key_account_thread_text = card._get_thread_text()
 
     def _search_relationship_level(self, operator, value):

@@ -3,7 +3,6 @@ from odoo.exceptions import AccessError, UserError
 
 from ..account import decisions
 from ..account.columns import search_column
-from ..account.key_account import DECISIONS, TIER_DECISIONS
 from ..account.key_account_shown import open_dialog
 
 # As files name them
@@ -36,7 +35,7 @@ class ResPartner(models.Model):
     )
     account_tier_locked_until = decisions.Date(
         string="Tier Locked Until",
-        compute="_compute_account_tier",
+        compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
         search=search_column("account_tier_locked_until"),
@@ -46,7 +45,7 @@ class ResPartner(models.Model):
     )
     account_tier_lock_reason = decisions.Char(
         string="Lock Reason",
-        compute="_compute_account_tier",
+        compute="_compute_decisions",
         compute_sudo=True,
         readonly=False,
         search=search_column("account_tier_lock_reason"),
@@ -124,9 +123,7 @@ class ResPartner(models.Model):
     @api.depends_context("company")
     def _compute_account_tier(self):
         for partner in self:
-            account = partner.key_account_id
-            for name in TIER_DECISIONS:
-                partner[name] = account[DECISIONS[name]]
+            partner.account_tier_id = partner.key_account_id.tier_id
 
     @api.depends("account_tier_id.color")
     @api.depends_context("company")
@@ -137,12 +134,12 @@ class ResPartner(models.Model):
     @api.depends("key_account_id", "account_tier_id")
     @api.depends_context("company", "uid")
     def _compute_key_account(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
+        shown = self._get_readable_accounts()
         # All tiers at once, as the sentence below and the badge need their names.
         # sudo: a policy may have gone to another company meanwhile.
-        (readable.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
-        for partner in self:
-            account = partner.key_account_id & readable
+        suggested = self.env["key.account"].union(*(account for _, account in shown))
+        (suggested.suggested_tier_id | self.account_tier_id).sudo().mapped("name")
+        for partner, account in shown:
             partner.key_account_currency_id = self.env.company.currency_id
             partner.key_account_revenue = account.revenue
             partner.key_account_previous_revenue = account.previous_revenue
@@ -159,9 +156,7 @@ class ResPartner(models.Model):
     @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_key_account_cumulative_share(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            account = partner.key_account_id & readable
+        for partner, account in self._get_readable_accounts():
             partner.key_account_cumulative_share = account.cumulative_share
 
     @api.depends_context("company")

@@ -42,9 +42,7 @@ class ResPartner(models.Model):
     @api.depends("key_account_id")
     @api.depends_context("company", "uid")
     def _compute_visit_dates(self):
-        readable = self.mapped("key_account_id")._filtered_access("read")
-        for partner in self:
-            account = partner.key_account_id & readable
+        for partner, account in self._get_readable_accounts():
             partner.last_visit_date = account.last_visit_date
             partner.next_visit_date = account.next_visit_date
             partner.next_visit_user_id = account.next_visit_user_id
