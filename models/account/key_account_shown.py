@@ -3,14 +3,19 @@ from contextlib import contextmanager
 from odoo import api, models
 from odoo.tools import SQL
 
+from . import features
+
 
 class KeyAccountShown(models.AbstractModel):
     """What lists offer. A field with ``is_internal=True`` is read by code alone: nobody
-    searches, groups or exports by it. Groups by a selection come in its order: levels
-    from the lowest, not by the alphabet."""
+    searches, groups or exports by it. Nor by what the company doesn't use. Groups by a
+    selection come in its order: levels from the lowest, not by the alphabet."""
 
     _name = "key.account.shown"
     _description = "What Lists Offer"
+
+    # {switch: names of the fields that go with it}
+    _switched_fields = {}
 
     @api.model
     def _valid_field_parameter(self, field, name):
@@ -24,7 +29,7 @@ class KeyAccountShown(models.AbstractModel):
                 for key in ("searchable", "groupable", "exportable"):
                     if key in description:
                         description[key] = False
-        return descriptions
+        return features.hide(self.env, descriptions, self._switched_fields)
 
     def _read_group_orderby(self, order, groupby_terms, query):
         with sorted_selections(self, groupby_terms) as terms:

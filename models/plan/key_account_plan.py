@@ -19,7 +19,6 @@ APPROVED_FIELDS = {
     "target_margin",
     "target_revenue",
 }
-SWITCHED = {features.EVIDENCE: {"aimed_level", "relationship_level"}}
 REVIEW_FIELDS = {"partner_id", "review_date", "state", "user_id"}
 AMOUNTS = (0.0, float(bounds.MAX_AMOUNT))
 
@@ -35,6 +34,7 @@ class KeyAccountPlan(models.Model):
 
     _name = "key.account.plan"
     _inherit = ["key.account.form", "mail.thread", "mail.activity.mixin"]
+    _switched_fields = {features.EVIDENCE: {"aimed_level", "relationship_level"}}
     _description = "Account Plan"
     _order = "date_from desc, id desc"
     _rec_name = "partner_id"
@@ -179,13 +179,6 @@ class KeyAccountPlan(models.Model):
         index="btree_not_null",
         ondelete="set null",
     )
-
-    @api.model
-    def fields_get(self, allfields=None, attributes=None):
-        """Nobody searches or groups by what the company doesn't use."""
-        return features.hide(
-            self.env, super().fields_get(allfields, attributes), SWITCHED
-        )
 
     # -------------------------------------------------------------------------
     # Computed fields

@@ -14,7 +14,6 @@ TRACKS = [
     ("executive", "Executive visit"),
 ]
 REFRESH_DUES = "refresh_dues"
-SWITCHED = {features.EVIDENCE: {"relationship_level"}}
 # What moves no due date of a line
 SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 # So long an executive visit is overdue before the leader is told
@@ -28,6 +27,7 @@ class KeyAccountCadence(models.Model):
 
     _name = "key.account.cadence"
     _inherit = "key.account.form"
+    _switched_fields = {features.EVIDENCE: {"relationship_level"}}
     _description = "Visit Cadence"
     _order = "sequence, id"
     _rec_names_search = ["tier_id"]
@@ -148,13 +148,6 @@ class KeyAccountCadence(models.Model):
                 "relationship_level",
                 "engagement_stage",
             )
-        )
-
-    @api.model
-    def fields_get(self, allfields=None, attributes=None):
-        """Nobody searches or groups by what the company doesn't use."""
-        return features.hide(
-            self.env, super().fields_get(allfields, attributes), SWITCHED
         )
 
     @api.constrains("interval_count", "interval_unit")

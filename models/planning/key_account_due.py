@@ -12,8 +12,6 @@ from .key_account_cadence import TRACKS
 
 _logger = logging.getLogger(__name__)
 
-SWITCHED = {features.EVIDENCE: {"relationship_level"}}
-
 
 class KeyAccountDue(models.Model):
     """When a customer, or a lead that has none, is due on a track: one row each,
@@ -26,6 +24,7 @@ class KeyAccountDue(models.Model):
 
     _name = "key.account.due"
     _inherit = ["key.account.mixin"]
+    _switched_fields = {features.EVIDENCE: {"relationship_level"}}
     _description = "Visit Due"
     _order = "date_due, id"
     # Written in SQL, a hundred thousand at once the first time.
@@ -201,13 +200,6 @@ class KeyAccountDue(models.Model):
         "(company_id, user_id, on_route, days, date_due) WHERE visit_id IS NULL"
     )
     _invalid_idx = models.Index("(company_id) WHERE reason = 'data'")
-
-    @api.model
-    def fields_get(self, allfields=None, attributes=None):
-        """Nobody searches or groups by what the company doesn't use."""
-        return features.hide(
-            self.env, super().fields_get(allfields, attributes), SWITCHED
-        )
 
     # -------------------------------------------------------------------------
     # Computes

@@ -32,6 +32,7 @@ class KeyAccount(models.Model):
     run and whenever a visit, a contact or evidence changes."""
 
     _inherit = "key.account"
+    _switched_fields = SWITCHED
 
     suggested_relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,
@@ -89,12 +90,6 @@ class KeyAccount(models.Model):
     _company_lapse_idx = models.Index(
         "(company_id, date_lapse) WHERE date_lapse IS NOT NULL"
     )
-
-    @api.model
-    def fields_get(self, allfields=None, attributes=None):
-        return features.hide(
-            self.env, super().fields_get(allfields, attributes), SWITCHED
-        )
 
     @api.depends("relationship_gap")
     @api.depends_context("lang")

@@ -92,10 +92,6 @@ REPORT_FIELDS = {
 # Kept elsewhere, and corrected as long
 REPORT_PARTS = {"attachment_ids", "next_step_date"}
 PROMISE_FIELDS = {"next_date", "next_theme"}
-SWITCHED = {
-    features.EVIDENCE: {"relationship_level"},
-    features.BUYING_CENTER: {"target_level", "target_role_id"},
-}
 # Fields that lists are not sorted by as they stand: the methods that say it instead
 ORDERS = {
     "engagement_stage": "_get_stage_order_sql",
@@ -136,6 +132,10 @@ class KeyAccountVisit(models.Model):
         "key.account.mixin",
         "mail.thread",
     ]
+    _switched_fields = {
+        features.EVIDENCE: {"relationship_level"},
+        features.BUYING_CENTER: {"target_level", "target_role_id"},
+    }
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
 
@@ -439,13 +439,6 @@ class KeyAccountVisit(models.Model):
             self._field_to_sql(alias, "state"),
             self._field_to_sql(alias, "date_done"),
             self._field_to_sql(alias, "date_planned"),
-        )
-
-    @api.model
-    def fields_get(self, allfields=None, attributes=None):
-        """Nobody searches or groups by what the company doesn't use."""
-        return features.hide(
-            self.env, super().fields_get(allfields, attributes), SWITCHED
         )
 
     @api.depends("target_contact_id.name")
