@@ -94,6 +94,7 @@ def prepare(size):
             specs[key] = {
                 "model": model,
                 "spec": screens.get_spec(theirs, model, arch, fields),
+                "order": arch.get("default_order", ""),
             }
         env.cr.commit()
     databases.execute(name, "UPDATE ir_cron SET active = FALSE")
