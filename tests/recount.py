@@ -103,7 +103,8 @@ def recount_moves(policy, before, after, today):
         old = before.get(key) or {}
         tier_id, to_id = old.get("tier_id"), row["suggested_tier_id"]
         locked = old.get("tier_locked_until")
-        result[key] = tier_id
+        # what is no account has no tier, locked or not
+        result[key] = None if row["is_excluded"] else tier_id
         if not to_id or to_id == tier_id or (locked and locked >= today):
             continue
         if not policy.auto_apply:
