@@ -367,10 +367,14 @@ export class Portfolio extends Component {
                     ],
                 })),
             },
-            hint: _t(
-                "Red: at least %s of the revenue, the limit in the settings.",
-                formatPercent(risk.limit)
-            ),
+            isEmpty: !groups.length,
+            hint:
+                groups.length === 1
+                    ? _t("One group alone makes all the revenue.")
+                    : _t(
+                          "Red: at least %s of the revenue, the limit in the settings.",
+                          formatPercent(risk.limit)
+                      ),
             getConfig: () => ({
                 type: "bar",
                 data: {
@@ -526,7 +530,7 @@ export class Portfolio extends Component {
         }));
         const label = few
             ? _t(
-                  "%(count)s of %(total)s accounts (%(share)s) make %(few)s of the revenue",
+                  "Accounts that make %(few)s of the revenue: %(count)s of %(total)s (%(share)s)",
                   {
                       count: formatInteger(few.count),
                       total: formatInteger(total.count),
@@ -672,7 +676,7 @@ export class Portfolio extends Component {
             data,
         });
         const average = _t(
-            "Dashed: the averages, %(revenue)s and %(visits)s visits, of the %(count)s accounts with revenue or a visit.",
+            "Dashed: the averages of accounts with revenue or a visit (%(count)s). Revenue: %(revenue)s; visits: %(visits)s.",
             {
                 revenue: this.formatMoney(average_revenue),
                 visits: formatNumber(average_visits),
@@ -681,7 +685,7 @@ export class Portfolio extends Component {
         );
         return {
             label: _t(
-                "%(little)s accounts with at least average revenue have fewer visits than average, %(much)s with less revenue have more",
+                "Accounts with at least average revenue and fewer visits than average: %(little)s; with less revenue and more visits: %(much)s",
                 {
                     little: formatInteger(groups.too_little.count),
                     much: formatInteger(groups.too_much.count),
@@ -693,7 +697,7 @@ export class Portfolio extends Component {
                 name,
                 count: groups[key].count,
                 item: {name, domain: groups[key].domain},
-                text: _t("%(revenue)s, %(visits)s visits", {
+                text: _t("%(revenue)s; visits: %(visits)s", {
                     revenue: this.formatMoney(groups[key].revenue),
                     visits: formatInteger(groups[key].visits),
                 }),
@@ -765,7 +769,7 @@ export class Portfolio extends Component {
                         ({dataset, dataIndex}) => {
                             const point = dataset.items?.[dataIndex];
                             return point
-                                ? _t("%(name)s: %(revenue)s, %(visits)s visits", {
+                                ? _t("%(name)s: %(revenue)s; visits: %(visits)s", {
                                       name: point.name,
                                       revenue: this.formatMoney(point.revenue),
                                       visits: formatInteger(point.visits),
@@ -784,10 +788,13 @@ export class Portfolio extends Component {
         const shown = rows.filter(({id, load}) => id || load).slice(0, SHOWN_BARS);
         const over = rows.filter(({is_over}) => is_over);
         return {
-            label: _t("%(over)s of %(total)s salespeople have more to do than time", {
-                over: formatInteger(over.length),
-                total: formatInteger(rows.filter(({id}) => id).length),
-            }),
+            label: rows.length
+                ? _t("Salespeople with more to do than time: %(over)s of %(total)s", {
+                      over: formatInteger(over.length),
+                      total: formatInteger(rows.filter(({id}) => id).length),
+                  })
+                : _t("No visits are asked for"),
+            isEmpty: !rows.length,
             hint:
                 shown.length < rows.length
                     ? _t("Drawn are the %s fullest; the table has all.", shown.length)
@@ -866,6 +873,7 @@ export class Portfolio extends Component {
                 up: formatInteger(up),
                 down: formatInteger(down),
             }),
+            isEmpty: !rows.length,
             height: Math.max(160, rows.length * 1.4 * BAR_HEIGHT + 60),
             table: {
                 columns: [

@@ -36,7 +36,7 @@ registry.category("web_tour.tours").add("key_account_portfolio", {
         },
         {
             content: "The table is still a table; the fewest that make 80 %",
-            trigger: `.o_portfolio:has(${pyramid} table) .o_portfolio_few:contains('1 of 3 accounts')`,
+            trigger: `.o_portfolio:has(${pyramid} table) .o_portfolio_few:contains('1 of 3')`,
             run: "click",
         },
         {
