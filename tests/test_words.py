@@ -20,8 +20,8 @@ UNJOINED = {
     "models/visit/key_account_visit_meeting.py",
     "models/visit/key_account_visit_report.py",
 }
-# Odoo's numeric day; months of a chart have no day.
-NUMERIC_PY = re.compile(r"\bformat_date\((?![^)]*MMM yy)")
+# Odoo's numeric day.
+NUMERIC_PY = re.compile(r"\bformat_date\(")
 NUMERIC_JS = re.compile(
     r"formatDate\b[^;]*@web/core/l10n/dates|numeric:\s*true|toFormat\("
 )

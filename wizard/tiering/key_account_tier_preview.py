@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ...models.account import words
+
 INT, FLOAT, TEXT = SQL("int"), SQL("float8"), SQL("varchar")
 MOVE_COLUMNS = {
     "partner_id": INT,
@@ -180,8 +182,9 @@ class KeyAccountTierPreview(models.TransientModel):
                     [("preview_id", "=", preview.id)], ["direction"], ["__count"]
                 )
             )
-            preview.moves_text = ", ".join(
-                f"{label}: {counts[key]}" for key, label in labels if key in counts
+            preview.moves_text = words.join_clauses(
+                self.env,
+                [f"{label}: {counts[key]}" for key, label in labels if key in counts],
             )
 
     def _get_action(self):
