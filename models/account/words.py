@@ -31,6 +31,11 @@ def join_sentences(env, texts):
     )
 
 
+def join_named(env, name, value):
+    """Return what something is, as in "Key account: weekly"."""
+    return env._("%(name)s: %(value)s", name=name, value=value)
+
+
 def format_number(env, number):
     """Return a number with the decimals that it has, as the reader's language writes
     it: "7.5", "7,5"."""

@@ -54,7 +54,7 @@ class KeyAccountTierPreview(models.TransientModel):
     tier_ids = fields.One2many("key.account.tier.preview.tier", "preview_id")
     load_ids = fields.One2many("key.account.tier.preview.load", "preview_id")
     line_count = fields.Integer(string="Accounts That Move", readonly=True)
-    moves_text = fields.Char(compute="_compute_moves_text")
+    moves_text = fields.Char(string="Who Moves", compute="_compute_moves_text")
     over_count = fields.Integer(string="Overcommitted", readonly=True)
 
     @api.model
@@ -184,7 +184,11 @@ class KeyAccountTierPreview(models.TransientModel):
             )
             preview.moves_text = words.join_clauses(
                 self.env,
-                [f"{label}: {counts[key]}" for key, label in labels if key in counts],
+                [
+                    words.join_named(self.env, label, counts[key])
+                    for key, label in labels
+                    if key in counts
+                ],
             )
 
     def _get_action(self):

@@ -50,6 +50,10 @@ function formatPercent(value) {
         : "–";
 }
 
+function nameValue(name, value) {
+    return _t("%(name)s: %(value)s", {name, value});
+}
+
 /** For axes: the table has the whole name. */
 function shorten(text) {
     return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
@@ -317,7 +321,7 @@ export class Portfolio extends Component {
             return {
                 figures,
                 label: figures
-                    .map(({figure, value}) => `${figure.label}: ${value}`)
+                    .map(({figure, value}) => nameValue(figure.label, value))
                     .join("\n"),
                 table: {
                     columns: [
@@ -448,7 +452,7 @@ export class Portfolio extends Component {
                     const figures = measures.map(
                         ([key, label]) => `${label} ${formatPercent(shares[key])}`
                     );
-                    return `${name}: ${formatList(figures)}`;
+                    return nameValue(name, formatList(figures));
                 })
                 .join("\n"),
             table: {
@@ -496,7 +500,7 @@ export class Portfolio extends Component {
                         );
                         const tier = tiers[dataIndex];
                         const share = formatPercent(tier.shares[key]);
-                        return `${label}: ${share} (${format(tier[key])})`;
+                        return nameValue(label, `${share} (${format(tier[key])})`);
                     }),
                 },
             }),
@@ -637,9 +641,12 @@ export class Portfolio extends Component {
                             }
                             const boundary = boundaries[dataIndex];
                             return boundary
-                                ? `${boundary.tier.name}: ${formatPercent(
-                                      boundary.x
-                                  )} / ${formatPercent(boundary.y)}`
+                                ? nameValue(
+                                      boundary.tier.name,
+                                      `${formatPercent(boundary.x)} / ${formatPercent(
+                                          boundary.y
+                                      )}`
+                                  )
                                 : "";
                         },
                         {filter: ({datasetIndex}) => datasetIndex < 2}
@@ -854,7 +861,7 @@ export class Portfolio extends Component {
                         y: this.getAxis("", {grid: {display: false}}),
                     },
                     plugins: this.getPlugins(({dataset, raw}) => {
-                        return `${dataset.label}: ${formatNumber(raw || 0)}`;
+                        return nameValue(dataset.label, formatNumber(raw || 0));
                     }),
                 },
             }),
