@@ -6,7 +6,7 @@ registry.category("web_tour.tours").add("key_account_portfolio", {
     steps: () => [
         {
             content: "All pictures are drawn",
-            trigger: `.o_portfolio:has(${pyramid} canvas):has([data-name=moves] canvas)`,
+            trigger: `.o_portfolio:has(${pyramid} canvas):has([data-name=effort] canvas)`,
         },
         {
             content: "The pyramid as a table",
