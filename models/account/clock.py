@@ -74,6 +74,13 @@ def format_day(env, day, weekday=False, year=False):
     return format_date(day, locale.datetime_skeletons[skeleton], locale=locale)
 
 
+def format_month(env, day):
+    """Return the month of a day with its year, as the reader's language has it: "Mar
+    2026", "Mär. 2026" or "2026年3月"."""
+    locale = babel_locale_parse(get_lang(env).code)
+    return format_date(day, locale.datetime_skeletons["yMMM"], locale=locale)
+
+
 def get_sql_timezone(company):
     """Return the time zone of a company's working hours as PostgreSQL knows it, for
     ``AT TIME ZONE``.

@@ -6,6 +6,8 @@ Here is the rest; languages have commas of their own, as in "A; B", "A ; B", "Aï
 
 from functools import reduce
 
+from odoo.tools import formatLang
+
 
 def join_facts(env, texts):
     """Join what tells of one thing, as in "Key account, weekly"; empty ones are left
@@ -27,6 +29,18 @@ def join_sentences(env, texts):
     return _join(
         lambda text, more: env._("%(text)s. %(more)s", text=text, more=more), texts
     )
+
+
+def join_named(env, name, value):
+    """Return what something is, as in "Key account: weekly"."""
+    return env._("%(name)s: %(value)s", name=name, value=value)
+
+
+def format_number(env, number):
+    """Return a number with the decimals that it has, as the reader's language writes
+    it: "7.5", "7,5"."""
+    digits = len(f"{number:g}".partition(".")[2])
+    return formatLang(env, number, digits=digits)
 
 
 def _join(join_two, texts):

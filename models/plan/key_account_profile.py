@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, models
 from odoo.fields import Domain
-from odoo.tools import SQL, format_date, format_list, formatLang, html2plaintext
+from odoo.tools import SQL, format_list, formatLang, html2plaintext
 
 from ...const import LEVEL_NUMBERS
 from ..account import clock, features, words
@@ -407,7 +407,7 @@ class KeyAccountProfile(models.AbstractModel):
             "months": [
                 {
                     "x": round(LEFT + (number + 0.5) * step, 1),
-                    "text": format_date(self.env, month, date_format="MMM yy"),
+                    "text": clock.format_month(self.env, month),
                 }
                 for number, month in enumerate(months)
             ],

@@ -186,7 +186,7 @@ class KeyAccountCadence(models.Model):
             what = words.join_facts(
                 self.env, (tracks.get(line.track), line._get_interval_text())
             )
-            line.display_name = f"{who}: {what}"
+            line.display_name = words.join_named(self.env, who, what)
 
     @api.onchange("track")
     def _onchange_track(self):

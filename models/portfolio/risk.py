@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..account import bounds, clock, features
+from ..account import bounds, clock, features, words
 from .period import Period, get_sales_sql
 
 # How many groups are named, those beyond the limit aside
@@ -264,7 +264,7 @@ class KeyAccountRisk(models.AbstractModel):
     @api.model
     def _get_beyond_figure(self, domain, concentration):
         """Return how many groups make more than the limit."""
-        limit = f"{concentration['limit']:g}"
+        limit = words.format_number(self.env, concentration["limit"])
         warned = [
             group["id"] for group in concentration["groups"] if group["is_warning"]
         ]

@@ -195,7 +195,7 @@ class Explanation:
         return Markup(
             '<div class="mb-2" title="%(dimension)s">'
             '<div class="d-flex justify-content-between gap-2">'
-            "<span>%(name)s%(figure)s</span>"
+            "<span>%(label)s</span>"
             '<span class="text-muted text-end">%(value)s</span></div>'
             '<div class="progress" style="height: 6px" role="progressbar" '
             'aria-label="%(name)s" aria-valuenow="%(width)s" aria-valuemin="0" '
@@ -205,7 +205,11 @@ class Explanation:
         ) % {
             "dimension": labels[criterion.dimension],
             "name": criterion.display_name,
-            "figure": "" if points is None else f": {criterion._format_figure(figure)}",
+            "label": criterion.display_name
+            if points is None
+            else words.join_named(
+                self.env, criterion.display_name, criterion._format_figure(figure)
+            ),
             "value": value,
             "width": f"{points or 0:.0f}",
         }

@@ -27,7 +27,7 @@ class KeyAccountChecklistItem(models.Model):
         help="Leave empty for customers of every tier, and without one.",
     )
     mode = fields.Selection(
-        selection=lambda self: self.env["key.account.visit"]._fields["mode"].selection,
+        selection="_get_modes",
         help="Leave empty for visits, calls and mails alike.",
     )
     company_id = fields.Many2one(
@@ -36,6 +36,12 @@ class KeyAccountChecklistItem(models.Model):
         ondelete="cascade",
         help="Leave empty to use the item in every company.",
     )
+
+    @api.model
+    def _get_modes(self):
+        """Return the ways of a visit, in the reader's language."""
+        mode = self.env["key.account.visit"]._fields["mode"]
+        return mode._description_selection(self.env)
 
     @api.model
     def _get_items(self, company):

@@ -128,7 +128,9 @@ class KeyAccountStart(models.AbstractModel):
             text = words.join_clauses(
                 self.env,
                 (
-                    f"{tier.name}: {lines._get_first(tier)._get_interval_text()}"
+                    words.join_named(
+                        self.env, tier.name, lines._get_first(tier)._get_interval_text()
+                    )
                     for tier in policy._get_tiers()
                 ),
             )

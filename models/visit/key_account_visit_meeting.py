@@ -12,6 +12,7 @@ from odoo.tools.intervals import Intervals
 from ...engine.receiving import ALWAYS
 from ..account import bounds, clock
 from ..account.receiving import get_receiving
+from ..account.words import format_number
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
@@ -352,7 +353,7 @@ class KeyAccountVisit(models.Model):
             "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
             "another day.",
             user=user.name,
-            hours=f"{duration / timedelta(hours=1):g}",
+            hours=format_number(self.env, duration / timedelta(hours=1)),
             day=clock.format_day(self.env, first),
         )
         if text:

@@ -472,3 +472,25 @@ test("no planning, no load", async () => {
     expect(".o_portfolio_pictures").toHaveText(/Visits aren't planned in this company/);
     expect.verifySteps(OPENED.slice(0, 1));
 });
+
+test("one account alone, and nothing asked or moved", async () => {
+    data.total.count = 1;
+    Object.assign(data.curve.few, {count: 1, count_share: 100});
+    data.effort.count = 1;
+    data.load.rows = [];
+    Object.assign(data.moves, {rows: [], up: 0});
+    await openPortfolio();
+    expect(".o_portfolio_few").toHaveText(
+        "Accounts that make 80 % of the revenue: 1 of 1 (100 %)"
+    );
+    expect(picture("effort")).toHaveText(/with revenue or a visit \(1\)/);
+    expect(picture("concentration")).toHaveText(/One group alone makes all/);
+    // Neither axes without bars nor an empty table
+    for (const name of ["load", "moves"]) {
+        expect(`${picture(name)} canvas, ${picture(name)} table`).toHaveCount(0);
+        expect(`${picture(name)} .o_portfolio_toggle`).toHaveCount(0);
+    }
+    expect(picture("load")).toHaveText(/No visits are asked for/);
+    expect(picture("moves")).toHaveText(/Moved up: 0; moved down: 0/);
+    expect.verifySteps(OPENED);
+});

@@ -234,6 +234,12 @@ class TestAssignment(KeyAccountCommon):
         line = self._open()
         self.assertEqual(line.suggested_user_id, self.rep2)
         self.assertIn("free visits a week: 5.0", line.why.lower())
+        # as the reader's language writes numbers
+        self.env["res.lang"]._activate_lang("de_DE")
+        german = self.env["key.account.assignment"].with_user(self.leader)
+        german = german.with_context(lang="de_DE", allowed_company_ids=self.company.ids)
+        german.action_open()
+        self.assertIn(": 5,0", german.search([]).why)
 
     def test_own_interval_counts_in_the_demand(self):
         self.members[self.rep2].seniority = "senior"

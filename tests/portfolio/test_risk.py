@@ -7,6 +7,7 @@ from freezegun import freeze_time
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 from odoo.tests import tagged
 
 from ..common import TODAY, KeyAccountCommon
@@ -453,6 +454,13 @@ class TestRisk(RiskCommon):
             [("id", "=", self._get_card(self.partners[8]).id)], self.company
         )
         self.assertEqual((one["hhi"], one["effective"], one["top"][1]), (1, 1, 100))
+
+    def test_limit_is_written_as_the_language_does(self):
+        self.env["res.lang"]._activate_lang("de_DE")
+        for lang, number in (("en_US", "7.5"), ("de_DE", "7,5")):
+            risk = self.env["key.account.risk"].with_context(lang=lang)
+            figure = risk._get_beyond_figure(Domain.TRUE, {"limit": 7.5, "groups": []})
+            self.assertIn(f"{number} %", figure["label"])
 
     def test_limit_of_the_settings(self):
         self.company.key_account_concentration_limit = 100

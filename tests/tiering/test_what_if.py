@@ -197,6 +197,17 @@ class TestWhatIf(WhatIfCommon):
             self.assertEqual(change.boundary, line.boundary)
             self.assertEqual(change.earlier_figure, line.earlier_figure)
 
+    def test_who_moves_in_words(self):
+        """A first placement is no move up or down, and what nobody does isn't told."""
+        preview = self._preview()
+        self.assertEqual(preview.moves_text, f"First tier: {len(FIGURES)}")
+        self.policy._run()
+        preview = self._preview(values=self._share_values(50, 90, 100))
+        counts = Counter(preview.line_ids.mapped("direction"))
+        self.assertEqual(set(counts), {"down"})
+        self.assertEqual(preview.moves_text, f"Down: {counts['down']}")
+        self.assertFalse(self._preview().moves_text)
+
     def test_visits_a_week_against_capacity(self):
         """As a recount has them: 7 days over the interval, a call a quarter."""
         self.company.sudo().key_account_planning = True

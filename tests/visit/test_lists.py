@@ -495,3 +495,22 @@ class TestDays(PlannedVisitCommon):
                 self.assertEqual(clock.format_day(env, day), text)
                 self.assertEqual(clock.format_day(env, earlier), other_year)
                 self.assertEqual(clock.format_day(env, day, weekday=True), named)
+
+
+@tagged("post_install", "-at_install")
+class TestChecklist(PlannedVisitCommon):
+    def test_ways_of_a_visit_are_those_of_visits(self):
+        """What the list of the checklist offers is in the reader's language."""
+        self.env["res.lang"]._activate_lang("fr_FR")
+        [way] = self.env["ir.model.fields.selection"].search(
+            [
+                ("field_id.model", "=", "key.account.visit"),
+                ("field_id.name", "=", "mode"),
+                ("value", "=", "on_site"),
+            ]
+        )
+        way.with_context(lang="fr_FR").name = "Chez le client"
+        for lang, label in (("en_US", "On site"), ("fr_FR", "Chez le client")):
+            items = self.env["key.account.checklist.item"].with_context(lang=lang)
+            offered = dict(items.fields_get(["mode"])["mode"]["selection"])
+            self.assertEqual(offered["on_site"], label)

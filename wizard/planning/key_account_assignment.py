@@ -5,7 +5,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, formatLang
 
 from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
@@ -475,14 +475,15 @@ class KeyAccountAssignment(models.TransientModel):
         if suggestion.is_trainee:
             texts.append(self.env._("trains at such accounts"))
         free = round(suggestion.free, 1)
+        free_text = formatLang(self.env, free, digits=1)
         if suggestion.is_full:
             texts.append(
                 self.env._("everybody is over capacity")
                 if free < 0
-                else self.env._("free visits a week: only %s", free)
+                else self.env._("free visits a week: only %s", free_text)
             )
         else:
-            texts.append(self.env._("free visits a week: %s", free))
+            texts.append(self.env._("free visits a week: %s", free_text))
         text = words.join_clauses(self.env, texts)
         return text[:1].upper() + text[1:]
 

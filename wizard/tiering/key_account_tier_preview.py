@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ...models.account import words
+
 INT, FLOAT, TEXT = SQL("int"), SQL("float8"), SQL("varchar")
 MOVE_COLUMNS = {
     "partner_id": INT,
@@ -52,8 +54,7 @@ class KeyAccountTierPreview(models.TransientModel):
     tier_ids = fields.One2many("key.account.tier.preview.tier", "preview_id")
     load_ids = fields.One2many("key.account.tier.preview.load", "preview_id")
     line_count = fields.Integer(string="Accounts That Move", readonly=True)
-    up_count = fields.Integer(string="Up", readonly=True)
-    down_count = fields.Integer(string="Down", readonly=True)
+    moves_text = fields.Char(string="Who Moves", compute="_compute_moves_text")
     over_count = fields.Integer(string="Overcommitted", readonly=True)
 
     @api.model
@@ -160,20 +161,35 @@ class KeyAccountTierPreview(models.TransientModel):
                 }
 
     def _count(self):
-        lines = self.env["key.account.tier.preview.line"]._read_group(
-            [("preview_id", "=", self.id)], ["direction"], ["__count"]
-        )
-        counts = dict(lines)
+        lines = self.env["key.account.tier.preview.line"]
         self.write(
             {
-                "line_count": sum(counts.values()),
-                "up_count": counts.get("up", 0),
-                "down_count": counts.get("down", 0),
+                "line_count": lines.search_count([("preview_id", "=", self.id)]),
                 "over_count": len(
                     self.load_ids.filtered(lambda load: load.is_over and load.user_id)
                 ),
             }
         )
+
+    @api.depends("line_ids.direction")
+    def _compute_moves_text(self):
+        """How many move in which direction; what nobody does isn't told."""
+        lines = self.env["key.account.tier.preview.line"]
+        labels = lines._fields["direction"]._description_selection(self.env)
+        for preview in self:
+            counts = dict(
+                lines._read_group(
+                    [("preview_id", "=", preview.id)], ["direction"], ["__count"]
+                )
+            )
+            preview.moves_text = words.join_clauses(
+                self.env,
+                [
+                    words.join_named(self.env, label, counts[key])
+                    for key, label in labels
+                    if key in counts
+                ],
+            )
 
     def _get_action(self):
         context = {"dialog_size": "extra-large"}

@@ -39,7 +39,8 @@ export function getPictureColor(index, opacity = 1) {
  * - `table`: `{columns: [{label, isNumber}], rows: [{id, cells, item, className,
  *   hint, warned}]}`; the first cell names the row, with the hint below, the one numbered
  *   `warned` is in red;
- * - `hint`, a line below, and `height` in pixels.
+ * - `hint`, a line below, and `height` in pixels;
+ * - `isEmpty`: nothing to draw or to list, what stands above says it all.
  */
 export class Picture extends Component {
     static template = "crm_key_account.PortfolioPicture";

@@ -50,6 +50,10 @@ function formatPercent(value) {
         : "–";
 }
 
+function nameValue(name, value) {
+    return _t("%(name)s: %(value)s", {name, value});
+}
+
 /** For axes: the table has the whole name. */
 function shorten(text) {
     return text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text;
@@ -317,7 +321,7 @@ export class Portfolio extends Component {
             return {
                 figures,
                 label: figures
-                    .map(({figure, value}) => `${figure.label}: ${value}`)
+                    .map(({figure, value}) => nameValue(figure.label, value))
                     .join("\n"),
                 table: {
                     columns: [
@@ -367,10 +371,14 @@ export class Portfolio extends Component {
                     ],
                 })),
             },
-            hint: _t(
-                "Red: at least %s of the revenue, the limit in the settings.",
-                formatPercent(risk.limit)
-            ),
+            isEmpty: !groups.length,
+            hint:
+                groups.length === 1
+                    ? _t("One group alone makes all the revenue.")
+                    : _t(
+                          "Red: at least %s of the revenue, the limit in the settings.",
+                          formatPercent(risk.limit)
+                      ),
             getConfig: () => ({
                 type: "bar",
                 data: {
@@ -444,7 +452,7 @@ export class Portfolio extends Component {
                     const figures = measures.map(
                         ([key, label]) => `${label} ${formatPercent(shares[key])}`
                     );
-                    return `${name}: ${formatList(figures)}`;
+                    return nameValue(name, formatList(figures));
                 })
                 .join("\n"),
             table: {
@@ -492,7 +500,7 @@ export class Portfolio extends Component {
                         );
                         const tier = tiers[dataIndex];
                         const share = formatPercent(tier.shares[key]);
-                        return `${label}: ${share} (${format(tier[key])})`;
+                        return nameValue(label, `${share} (${format(tier[key])})`);
                     }),
                 },
             }),
@@ -526,7 +534,7 @@ export class Portfolio extends Component {
         }));
         const label = few
             ? _t(
-                  "%(count)s of %(total)s accounts (%(share)s) make %(few)s of the revenue",
+                  "Accounts that make %(few)s of the revenue: %(count)s of %(total)s (%(share)s)",
                   {
                       count: formatInteger(few.count),
                       total: formatInteger(total.count),
@@ -633,9 +641,12 @@ export class Portfolio extends Component {
                             }
                             const boundary = boundaries[dataIndex];
                             return boundary
-                                ? `${boundary.tier.name}: ${formatPercent(
-                                      boundary.x
-                                  )} / ${formatPercent(boundary.y)}`
+                                ? nameValue(
+                                      boundary.tier.name,
+                                      `${formatPercent(boundary.x)} / ${formatPercent(
+                                          boundary.y
+                                      )}`
+                                  )
                                 : "";
                         },
                         {filter: ({datasetIndex}) => datasetIndex < 2}
@@ -672,7 +683,7 @@ export class Portfolio extends Component {
             data,
         });
         const average = _t(
-            "Dashed: the averages, %(revenue)s and %(visits)s visits, of the %(count)s accounts with revenue or a visit.",
+            "Dashed: the averages of accounts with revenue or a visit (%(count)s). Revenue: %(revenue)s; visits: %(visits)s.",
             {
                 revenue: this.formatMoney(average_revenue),
                 visits: formatNumber(average_visits),
@@ -681,7 +692,7 @@ export class Portfolio extends Component {
         );
         return {
             label: _t(
-                "%(little)s accounts with at least average revenue have fewer visits than average, %(much)s with less revenue have more",
+                "Accounts with at least average revenue and fewer visits than average: %(little)s; with less revenue and more visits: %(much)s",
                 {
                     little: formatInteger(groups.too_little.count),
                     much: formatInteger(groups.too_much.count),
@@ -693,7 +704,7 @@ export class Portfolio extends Component {
                 name,
                 count: groups[key].count,
                 item: {name, domain: groups[key].domain},
-                text: _t("%(revenue)s, %(visits)s visits", {
+                text: _t("%(revenue)s; visits: %(visits)s", {
                     revenue: this.formatMoney(groups[key].revenue),
                     visits: formatInteger(groups[key].visits),
                 }),
@@ -765,7 +776,7 @@ export class Portfolio extends Component {
                         ({dataset, dataIndex}) => {
                             const point = dataset.items?.[dataIndex];
                             return point
-                                ? _t("%(name)s: %(revenue)s, %(visits)s visits", {
+                                ? _t("%(name)s: %(revenue)s; visits: %(visits)s", {
                                       name: point.name,
                                       revenue: this.formatMoney(point.revenue),
                                       visits: formatInteger(point.visits),
@@ -784,10 +795,13 @@ export class Portfolio extends Component {
         const shown = rows.filter(({id, load}) => id || load).slice(0, SHOWN_BARS);
         const over = rows.filter(({is_over}) => is_over);
         return {
-            label: _t("%(over)s of %(total)s salespeople have more to do than time", {
-                over: formatInteger(over.length),
-                total: formatInteger(rows.filter(({id}) => id).length),
-            }),
+            label: rows.length
+                ? _t("Salespeople with more to do than time: %(over)s of %(total)s", {
+                      over: formatInteger(over.length),
+                      total: formatInteger(rows.filter(({id}) => id).length),
+                  })
+                : _t("No visits are asked for"),
+            isEmpty: !rows.length,
             hint:
                 shown.length < rows.length
                     ? _t("Drawn are the %s fullest; the table has all.", shown.length)
@@ -847,7 +861,7 @@ export class Portfolio extends Component {
                         y: this.getAxis("", {grid: {display: false}}),
                     },
                     plugins: this.getPlugins(({dataset, raw}) => {
-                        return `${dataset.label}: ${formatNumber(raw || 0)}`;
+                        return nameValue(dataset.label, formatNumber(raw || 0));
                     }),
                 },
             }),
@@ -866,6 +880,7 @@ export class Portfolio extends Component {
                 up: formatInteger(up),
                 down: formatInteger(down),
             }),
+            isEmpty: !rows.length,
             height: Math.max(160, rows.length * 1.4 * BAR_HEIGHT + 60),
             table: {
                 columns: [

@@ -6,7 +6,7 @@ registry.category("web_tour.tours").add("key_account_portfolio", {
     steps: () => [
         {
             content: "All pictures are drawn",
-            trigger: `.o_portfolio:has(${pyramid} canvas):has([data-name=moves] canvas)`,
+            trigger: `.o_portfolio:has(${pyramid} canvas):has([data-name=effort] canvas)`,
         },
         {
             content: "The pyramid as a table",
@@ -36,7 +36,7 @@ registry.category("web_tour.tours").add("key_account_portfolio", {
         },
         {
             content: "The table is still a table; the fewest that make 80 %",
-            trigger: `.o_portfolio:has(${pyramid} table) .o_portfolio_few:contains('1 of 3 accounts')`,
+            trigger: `.o_portfolio:has(${pyramid} table) .o_portfolio_few:contains('1 of 3')`,
             run: "click",
         },
         {
