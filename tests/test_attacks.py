@@ -570,6 +570,39 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertEqual(activity.key_account_role, "visit")
         self.assertEqual(activity.key_account_visit_id, self.visit)
 
+    def test_nothing_is_made_by_mail(self):
+        """Every internal user may call Odoo's mail gateway, which makes documents as
+        superuser, with values of the caller's."""
+        mail = (
+            "From: a@example.com\nTo: b@example.com\nMessage-Id: <{}@example.com>\n"
+            "Date: Wed, 18 Mar 2026 09:00:00 +0000\nSubject: Done\n\nDone\n"
+        )
+        values = {
+            "partner_id": self.partner.id,
+            "company_id": self.company.id,
+            "user_id": self.rep.id,
+            "state": "done",
+            "date_done": "2026-03-17",
+        }
+        threads = [
+            name
+            for name, model in self.env.items()
+            if name.startswith("key.account.") and not model._abstract
+            if "message_ids" in model
+        ]
+        self.assertIn("key.account.visit", threads)
+        internal = self._create_user("ka_mail_internal", "base.group_user")
+        for user in (internal, self.rep):
+            for model in threads:
+                gateway = self.env[model].with_user(user)
+                with (
+                    self.subTest(user=user.login, model=model),
+                    self.assertRaisesRegex(UserError, "none is made by mail"),
+                ):
+                    gateway.message_process(
+                        model, mail.format(f"{model}-{user.id}"), custom_values=values
+                    )
+
     def test_the_customers_chatter_tells_nothing(self):
         self.visit.with_user(self.rep).action_done("Fine")
         bodies = " ".join(self.partner.message_ids.mapped("body"))

@@ -34,7 +34,7 @@ class KeyAccountPlan(models.Model):
     """
 
     _name = "key.account.plan"
-    _inherit = ["key.account.form", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["key.account.form", "key.account.thread", "mail.activity.mixin"]
     _description = "Account Plan"
     _order = "date_from desc, id desc"
     _rec_name = "partner_id"

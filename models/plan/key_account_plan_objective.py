@@ -11,7 +11,7 @@ class KeyAccountPlanObjective(models.Model):
     done for it are its activities."""
 
     _name = "key.account.plan.objective"
-    _inherit = ["key.account.plan.line", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["key.account.plan.line", "key.account.thread", "mail.activity.mixin"]
     _description = "Objective of an Account Plan"
     _order = "sequence, id"
 

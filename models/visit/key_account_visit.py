@@ -134,7 +134,7 @@ class KeyAccountVisit(models.Model):
         "key.account.visit.file",
         "key.account.form",
         "key.account.mixin",
-        "mail.thread",
+        "key.account.thread",
     ]
     _description = "Customer Visit"
     _order = "date_planned desc, id desc"
