@@ -570,6 +570,39 @@ class TestActivityAttacks(KeyAccountCommon):
         self.assertEqual(activity.key_account_role, "visit")
         self.assertEqual(activity.key_account_visit_id, self.visit)
 
+    def test_nothing_is_made_by_mail(self):
+        """Every internal user may call Odoo's mail gateway, which makes documents as
+        superuser, with values of the caller's."""
+        mail = (
+            "From: a@example.com\nTo: b@example.com\nMessage-Id: <{}@example.com>\n"
+            "Date: Wed, 18 Mar 2026 09:00:00 +0000\nSubject: Done\n\nDone\n"
+        )
+        values = {
+            "partner_id": self.partner.id,
+            "company_id": self.company.id,
+            "user_id": self.rep.id,
+            "state": "done",
+            "date_done": "2026-03-17",
+        }
+        threads = [
+            name
+            for name, model in self.env.items()
+            if name.startswith("key.account.") and not model._abstract
+            if "message_ids" in model
+        ]
+        self.assertIn("key.account.visit", threads)
+        internal = self._create_user("ka_mail_internal", "base.group_user")
+        for user in (internal, self.rep):
+            for model in threads:
+                gateway = self.env[model].with_user(user)
+                with (
+                    self.subTest(user=user.login, model=model),
+                    self.assertRaisesRegex(UserError, "none is made by mail"),
+                ):
+                    gateway.message_process(
+                        model, mail.format(f"{model}-{user.id}"), custom_values=values
+                    )
+
     def test_the_customers_chatter_tells_nothing(self):
         self.visit.with_user(self.rep).action_done("Fine")
         bodies = " ".join(self.partner.message_ids.mapped("body"))
@@ -1076,3 +1109,69 @@ class TestRefusals(KeyAccountCommon):
                     told = str(error)
                 for text in ("Kestrel", "Merlin", "Osprey"):
                     self.assertNotIn(text, told)
+
+    def test_saving_shows_nothing_of_ours(self):
+        """What a client saves is read back at once, computed fields as they were
+        named: another company's decisions would be those of one's own customer."""
+        self._set_tier(self.account, self.tier_a)
+        self.tier_a.name = "Osprey"
+        card = self._get_card(self.account)
+        own = self._create_partner("Own", user_id=self.stranger.id)
+        hidden = {
+            "key.account": card,
+            "key.account.tier": self.tier_a,
+            "key.account.visit": self.visit,
+        }
+        values = {"name": "Own", "user_id": self.stranger.id}
+        records = {
+            "calendar.event": {
+                **values,
+                "start": "2030-01-07 09:00:00",
+                "stop": "2030-01-07 10:00:00",
+            },
+            "crm.lead": {**values, "company_id": self.other_company.id},
+            "mail.activity": {
+                "res_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "res_id": own.id,
+                "user_id": self.stranger.id,
+            },
+            "res.partner": values,
+            "res.users": {"name": "Own", "login": "ka_own"},
+        }
+        decisions = ("account_tier_id", "relationship_level", "account_value_type")
+        for name, vals in records.items():
+            model = self.env[name]
+            record = self.stranger if name == "res.users" else model.create(vals)
+            shown = [field for field in decisions if field in model._fields]
+            for field in model._fields.values():
+                if field.comodel_name not in hidden:
+                    continue
+                value = hidden[field.comodel_name].id
+                if field.type != "many2one":
+                    value = [Command.link(value)]
+                spec = {
+                    each: {"fields": {"display_name": {}}}
+                    if model._fields[each].relational
+                    else {}
+                    for each in (field.name, *shown)
+                }
+                for saved, saved_vals in ((record, {}), (record.browse(), vals)):
+                    with self.subTest(field=str(field), new=not saved):
+                        told = self._save(
+                            saved, {**saved_vals, field.name: value}, spec
+                        )
+                        for text in ("Kestrel", "Osprey"):
+                            self.assertNotIn(text, told)
+        contact = {"child_ids": [Command.create({**values, "key_account_id": card.id})]}
+        spec = {"child_ids": {"fields": {"account_tier_id": {}, "key_account_id": {}}}}
+        self._check_refused(
+            lambda: self._as_stranger(own).web_save(contact, spec), "Kestrel", "Osprey"
+        )
+
+    def _save(self, records, values, spec):
+        """Return what a stranger is told who saves a form."""
+        try:
+            with self.env.cr.savepoint():
+                return str(self._as_stranger(records).web_save(values, spec))
+        except AccessError as error:
+            return str(error)

@@ -210,6 +210,20 @@ class TestRights(RightsCommon):
             with self.assertRaises(AccessError):
                 self.own.with_user(self.internal).read([name])
 
+    def test_nobody_reads_who_got_a_digest(self):
+        """Users are there for everybody, of all companies."""
+        self.rep.key_account_digest_date = TODAY
+        for user in (self.foreigner, self.manager, self.rep):
+            rep = self.rep.with_user(user)
+            for call in (
+                lambda rep=rep: rep.read(["key_account_digest_date"]),
+                lambda rep=rep: rep.search_count(
+                    [("key_account_digest_date", "!=", False)]
+                ),
+            ):
+                with self.subTest(user=user.login), self.assertRaises(AccessError):
+                    call()
+
     def test_partner_form_opens_outside_sales(self):
         Partner = self.env["res.partner"].with_user(self.internal)
         arch = Partner.get_view(view_type="form")["arch"]

@@ -8,6 +8,7 @@ from . import key_account_churn_reason
 from . import key_account_engagement
 from . import key_account_loss
 from . import key_account_mixin
+from . import key_account_thread
 from . import res_company
 from . import res_config_settings
 from . import res_partner

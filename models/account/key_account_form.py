@@ -116,7 +116,8 @@ class KeyAccountForm(models.AbstractModel):
 
 class KeyAccountNamed(models.AbstractModel):
     """Forms of Odoo's own that have fields for records of ours: Odoo shows the name of
-    whatever a form names, and what is computed of it, to anybody."""
+    whatever a form names, and what is computed of it, to anybody. It does so for what
+    is saved there, too: what isn't stored stays as it was named until it is read."""
 
     _name = "key.account.named"
     _description = "Form That Names Key Accounts"
@@ -130,3 +131,12 @@ class KeyAccountNamed(models.AbstractModel):
     def onchange(self, values, field_names, fields_spec):
         check_named(self, [values], ours_alone=True)
         return super().onchange(values, field_names, fields_spec)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        check_named(self.browse(), vals_list, ours_alone=True)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        check_named(self, [vals], ours_alone=True)
+        return super().write(vals)

@@ -33,7 +33,7 @@ class KeyAccountPlan(models.Model):
     """
 
     _name = "key.account.plan"
-    _inherit = ["key.account.form", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["key.account.form", "key.account.thread", "mail.activity.mixin"]
     _switched_fields = {features.EVIDENCE: {"aimed_level", "relationship_level"}}
     _description = "Account Plan"
     _order = "date_from desc, id desc"
@@ -376,17 +376,29 @@ class KeyAccountPlan(models.Model):
     @api.constrains("user_id", "company_id")
     def _check_user(self):
         for plan in self.filtered("user_id"):
-            user = plan.user_id.sudo()
-            in_sales = user.has_group("sales_team.group_sale_salesman")
-            if not in_sales or plan.company_id not in user.company_ids:
+            if not plan._can_work_on(plan.user_id):
                 raise ValidationError(
                     self.env._(
                         "%(user)s doesn't work in sales of %(company)s: choose another "
                         "owner of the plan.",
-                        user=user.name,
+                        user=plan.user_id.sudo().name,
                         company=plan.company_id.name,
                     )
                 )
+
+    def _can_work_on(self, user):
+        """Return whether the plan would be there for ``user``, as its owner or one of
+        its team."""
+        user = user.sudo()
+        return (
+            user.has_group("sales_team.group_sale_salesman")
+            and self.company_id in user.company_ids
+        )
+
+    def _can_be_read_by(self, user):
+        plan = self.with_user(user)
+        plan = plan.with_context(allowed_company_ids=self.company_id.ids)
+        return plan.has_access("read")
 
     # -------------------------------------------------------------------------
     # CRUD
@@ -438,7 +450,9 @@ class KeyAccountPlan(models.Model):
 
     @api.model
     def _prepare_values(self, vals):
-        """Return ``vals`` for the company that keeps the accounts of the one named."""
+        """Return ``vals`` for the company that keeps the accounts of the one named,
+        the team first: whoever is to reach an objective may be new in it."""
+        vals = dict(sorted(vals.items(), key=lambda item: item[0] != "member_ids"))
         if not vals.get("company_id"):
             return vals
         company = self.env["res.company"].browse(vals["company_id"])

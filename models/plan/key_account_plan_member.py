@@ -31,13 +31,12 @@ class KeyAccountPlanMember(models.Model):
     @api.constrains("user_id", "plan_id")
     def _check_user(self):
         for member in self:
-            user = member.user_id.sudo()
-            if user.share or member.plan_id.company_id not in user.company_ids:
+            if not member.plan_id._can_work_on(member.user_id):
                 raise ValidationError(
                     self.env._(
-                        "%(user)s doesn't work for %(company)s: choose another "
+                        "%(user)s doesn't work in sales of %(company)s: choose another "
                         "colleague for the team.",
-                        user=user.name,
+                        user=member.user_id.sudo().name,
                         company=member.plan_id.company_id.name,
                     )
                 )

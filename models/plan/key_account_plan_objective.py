@@ -11,7 +11,7 @@ class KeyAccountPlanObjective(models.Model):
     done for it are its activities."""
 
     _name = "key.account.plan.objective"
-    _inherit = ["key.account.plan.line", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["key.account.plan.line", "key.account.thread", "mail.activity.mixin"]
     _description = "Objective of an Account Plan"
     _order = "sequence, id"
 
@@ -55,15 +55,22 @@ class KeyAccountPlanObjective(models.Model):
     @api.constrains("user_id", "plan_id")
     def _check_user(self):
         for objective in self.filtered("user_id"):
-            user = objective.user_id.sudo()
-            company = objective.plan_id.company_id
-            if user.share or company not in user.company_ids:
+            plan, user = objective.plan_id, objective.user_id
+            if not plan._can_work_on(user):
                 raise ValidationError(
                     self.env._(
-                        "%(user)s doesn't work for %(company)s: choose somebody else "
-                        "for the objective.",
-                        user=user.name,
-                        company=company.name,
+                        "%(user)s doesn't work in sales of %(company)s: choose "
+                        "somebody else for the objective.",
+                        user=user.sudo().name,
+                        company=plan.company_id.name,
+                    )
+                )
+            if not plan._can_be_read_by(user):
+                raise ValidationError(
+                    self.env._(
+                        "%s can't read this plan: add them to its team first, or "
+                        "choose somebody else for the objective.",
+                        user.sudo().name,
                     )
                 )
 

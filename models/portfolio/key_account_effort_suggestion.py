@@ -411,8 +411,11 @@ class KeyAccountEffortSuggestion(models.Model):
     @api.model
     def _get_users(self, company):
         """Return the salespeople of whom the user may know how their hours are used:
-        oneself, for those who see their own documents only."""
+        oneself, for those who see their own documents only; nobody in a company that
+        keeps the accounts of one's branch."""
         user = self.env.user
+        if company not in self.env.companies:
+            return user.browse()
         if not self.env.su and not user.has_group(
             "sales_team.group_sale_salesman_all_leads"
         ):

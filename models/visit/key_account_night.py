@@ -29,7 +29,7 @@ class KeyAccountNight(models.Model):
     """
 
     _name = "key.account.night"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["key.account.thread", "mail.activity.mixin"]
     _description = "Nightly Run of a Company"
     _rec_name = "company_id"
     _order = "company_id"

@@ -130,7 +130,7 @@ class KeyAccountVisit(models.Model):
         "key.account.visit.file",
         "key.account.form",
         "key.account.mixin",
-        "mail.thread",
+        "key.account.thread",
     ]
     _switched_fields = {
         features.EVIDENCE: {"relationship_level"},

@@ -14,7 +14,8 @@ class ResUsers(models.Model):
     key_account_digest_date = fields.Date(
         readonly=True,
         copy=False,
-        groups="sales_team.group_sale_salesman",
+        # colleagues are read in every company: who gets digests there is nobody's
+        groups=fields.NO_ACCESS,
         help="Day of the last visit digest, in the user's time zone.",
     )
 
@@ -38,7 +39,7 @@ class ResUsers(models.Model):
         whose digest wasn't sent yet."""
         self.ensure_one()
         now = datetime.now(clock.get_timezone(self.company_id, self))
-        sent = self.key_account_digest_date
+        sent = self.sudo().key_account_digest_date
         return now.hour >= DIGEST_HOUR and (not sent or sent < now.date())
 
     def _get_failed_digest_notes(self):
@@ -104,7 +105,7 @@ class ResUsers(models.Model):
             order="date_planned, id",
         )
         # Also without visits: what is planned later in the day is not worth a mail.
-        self.key_account_digest_date = today
+        self.sudo().key_account_digest_date = today
         if visits and self.email:
             reader = self.with_context(lang=self.lang).env
             # written as the reasons beside: since when it is overdue, else the day

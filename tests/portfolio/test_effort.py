@@ -446,6 +446,26 @@ class TestEffortSuggestion(EffortCommon):
             for operation in ("create", "write", "unlink"):
                 self.assertFalse(self.Suggestion.with_user(user).has_access(operation))
 
+    def test_whoever_works_in_a_branch_alone_changes_nothing(self):
+        """The company keeps the accounts of its branches, and shows them to those who
+        work there."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.assertEqual(branch._get_key_account_home(), self.company)
+        self._reckon()
+        rows = self.Suggestion.search([])
+        self.assertTrue(rows)
+        # as of another day: made anew when somebody looks
+        rows.date = TODAY - timedelta(days=1)
+        there = self._create_user("ka_branch_manager", SALES_ADMIN, branch)
+        suggestions = self.Suggestion.with_user(there).with_context(
+            allowed_company_ids=branch.ids
+        )
+        suggestions.action_open()
+        suggestions.action_reckon()
+        self.assertEqual(self.Suggestion.search([]), rows)
+
     def test_opened_the_first_time_on_a_day(self):
         suggestions = self.Suggestion.with_user(self.leader)
         action = suggestions.action_open()
