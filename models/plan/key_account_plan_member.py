@@ -5,7 +5,8 @@ from ..account import bounds
 
 
 class KeyAccountPlanMember(models.Model):
-    """A colleague who works on a plan, reads it, and writes to it."""
+    """A colleague who works for the account: whoever of them works in sales reads the
+    plan and writes to it; a fitter or an engineer is named there all the same."""
 
     _name = "key.account.plan.member"
     _inherit = "key.account.plan.line"
@@ -31,12 +32,13 @@ class KeyAccountPlanMember(models.Model):
     @api.constrains("user_id", "plan_id")
     def _check_user(self):
         for member in self:
-            if not member.plan_id._can_work_on(member.user_id):
+            user = member.user_id.sudo()
+            if user.share or member.plan_id.company_id not in user.company_ids:
                 raise ValidationError(
                     self.env._(
-                        "%(user)s doesn't work in sales of %(company)s: choose another "
+                        "%(user)s doesn't work for %(company)s: choose another "
                         "colleague for the team.",
-                        user=member.user_id.sudo().name,
+                        user=user.name,
                         company=member.plan_id.company_id.name,
                     )
                 )
