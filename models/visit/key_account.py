@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import clock, columns, features
+from ..account.differing import write_differing
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 
 
@@ -259,8 +260,6 @@ class KeyAccount(models.Model):
             ["partner_id", "company_id", "state", "track", "date_done"]
         )
         self.flush_model()
-        # Apart from writing: PostgreSQL, which expects most rows to differ, would join
-        # all accounts with themselves.
         rows = self.env.execute_query(
             SQL(
                 """
@@ -274,22 +273,7 @@ class KeyAccount(models.Model):
                 marked=self._get_marked_sql(),
             )
         )
-        if not rows:
-            return
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE key_account card
-                   SET visit_count = marked.visit_count,
-                       effort_mismatch = marked.effort_mismatch
-                  FROM unnest(%s::int[], %s::int[], %s::varchar[])
-                       AS marked (id, visit_count, effort_mismatch)
-                 WHERE card.id = marked.id
-                """,
-                *(list(column) for column in zip(*rows, strict=True)),
-            )
-        )
-        self.invalidate_model(["visit_count", "effort_mismatch"])
+        write_differing(self, ["visit_count", "effort_mismatch"], rows)
 
     @api.model
     def _get_effort_sql(self, company, today, touched=None):
