@@ -402,6 +402,21 @@ class TestGenerator(KeyAccountCommon):
         lead.account_tier_id = self.tier_a
         return lead
 
+    def test_lead_of_no_company(self):
+        """It shows when its customer was visited by the company one works in, also
+        where a transaction serves two."""
+        other = self._create_company("Other")
+        partner = self._create_partner("Acme")
+        for company, day in ((self.company, TODAY), (other, date(2026, 1, 5))):
+            self.Card._provide(partner.ids, company).last_visit_date = day
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "partner_id": partner.id, "team_id": False}
+        )
+        lead.write({"company_id": False, "user_id": False})
+        lead = lead.with_context(allowed_company_ids=(self.company | other).ids)
+        self.assertEqual(lead.last_visit_date, TODAY)
+        self.assertEqual(lead.with_company(other).last_visit_date, date(2026, 1, 5))
+
     def test_lead_without_customer(self):
         lead = self._create_lead()
         visit = self.Visit._generate().filtered("lead_id")
