@@ -218,9 +218,9 @@ class KeyAccount(models.Model):
 
     @api.depends("partner_id")
     def _compute_display_name(self):
-        for card in self:
-            # sudo: whoever may read the card may read whose it is
-            card.display_name = card.partner_id.sudo().display_name
+        for account in self:
+            # sudo: whoever may read the account may read whose it is
+            account.display_name = account.partner_id.sudo().display_name
 
     @api.depends("judgements")
     @api.depends_context("lang")
@@ -553,8 +553,10 @@ class KeyAccount(models.Model):
     # -------------------------------------------------------------------------
 
     def _copy_salesperson(self):
-        for user, cards in self.grouped(lambda card: card.partner_id.user_id).items():
-            cards.user_id = user
+        for user, accounts in self.grouped(
+            lambda account: account.partner_id.user_id
+        ).items():
+            accounts.user_id = user
 
     def _merge_into(self, target):
         """Keep one row per company of customers that are about to be merged. What

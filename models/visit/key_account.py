@@ -56,17 +56,18 @@ class KeyAccount(models.Model):
     )
     @api.depends_context("uid")
     def _compute_next_visit(self):
-        for card in self:
-            executive = card.executive_visit_user_id
-            if card.executive_visit_date and executive == self.env.user:
-                card.next_visit_date = card.executive_visit_date
-                card.next_visit_user_id = executive
-            elif card.regular_visit_date:
-                card.next_visit_date = card.regular_visit_date
-                card.next_visit_user_id = False
+        for account in self:
+            executive = account.executive_visit_user_id
+            executive_date = account.executive_visit_date
+            if executive_date and executive == self.env.user:
+                account.next_visit_date = executive_date
+                account.next_visit_user_id = executive
+            elif account.regular_visit_date:
+                account.next_visit_date = account.regular_visit_date
+                account.next_visit_user_id = False
             else:
-                card.next_visit_date = card.executive_visit_date
-                card.next_visit_user_id = card.executive_visit_date and executive
+                account.next_visit_date = executive_date
+                account.next_visit_user_id = executive_date and executive
 
     def _get_next_visit_date_sql(self, alias, _name):
         regular, executive, user = (
@@ -179,13 +180,13 @@ class KeyAccount(models.Model):
                 "date_planned",
             ]
         )
-        columns = [
+        names = [
             "last_visit_date",
             "regular_visit_date",
             "executive_visit_date",
             "executive_visit_user_id",
         ]
-        self.flush_model(columns)
+        self.flush_model(names)
         statements = [self._get_visit_dates_sql(partner_ids)]
         if visited:
             self.env["res.partner"].flush_model(["user_id"])
@@ -193,7 +194,7 @@ class KeyAccount(models.Model):
                 self._get_ensure_sql(ids, company) for company, ids in visited.items()
             ]
         self.env.cr.execute(SQL("; ").join(statements))
-        self.invalidate_model([*columns, "next_visit_date", "next_visit_user_id"])
+        self.invalidate_model([*names, "next_visit_date", "next_visit_user_id"])
         self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(
             ["is_visit_overdue", "last_visit_date", "next_visit_date"]
