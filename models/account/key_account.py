@@ -2,7 +2,12 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL, split_every
 
-from ...const import BATCH_SIZE, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ...const import (
+    BATCH_SIZE,
+    ENGAGEMENT_STAGES,
+    LOWEST_LEVEL,
+    RELATIONSHIP_LEVELS,
+)
 from . import bounds, clock
 from .attempts import do_each
 from .engagement_stages import update_engagement_stages
@@ -124,7 +129,7 @@ class KeyAccount(models.Model):
         RELATIONSHIP_LEVELS,
         required=True,
         readonly=True,
-        default="transactional",
+        default=LOWEST_LEVEL,
     )
     value_type = fields.Selection(
         VALUE_TYPES,
@@ -319,7 +324,7 @@ class KeyAccount(models.Model):
         for values in decisions.values():
             if "relationship_level" in values:
                 values["relationship_level"] = (
-                    values["relationship_level"] or "transactional"
+                    values["relationship_level"] or LOWEST_LEVEL
                 )
         none = self.new({"company_id": company.id})
         accounts = self._get_accounts(decisions, company)
