@@ -26,31 +26,6 @@ class TestGenerator(KeyAccountCommon):
         cls.partner = cls._create_partner("Customer")
         cls._set_tier(cls.partner, cls.tier_a)
 
-    @classmethod
-    def _create_cadence(cls, tier, count, unit, track="visit", **values):
-        return cls.env["key.account.cadence"].create(
-            {
-                "tier_id": tier.id,
-                "interval_count": count,
-                "interval_unit": unit,
-                "track": track,
-                "company_id": cls.company.id,
-                **values,
-            }
-        )
-
-    def _create_done(self, partner, day, **values):
-        return self.Visit.create(
-            {
-                "partner_id": partner.id,
-                "state": "done",
-                "date_done": day,
-                "date_planned": day,
-                "company_id": self.company.id,
-                **values,
-            }
-        )
-
     # --- due dates --------------------------------------------------------------
 
     def test_next_visit_after_the_last_one(self):
