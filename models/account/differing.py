@@ -1,6 +1,11 @@
-"""What a query found to differ, written at once."""
+"""Rows that differ from what a query says: compared by columns, and written."""
 
 from odoo.tools import SQL
+
+
+def get_columns_sql(alias, names):
+    """Return the columns of a table or query, one after the other."""
+    return SQL(", ").join(SQL.identifier(alias, name) for name in names)
 
 
 def write_differing(model, names, rows):

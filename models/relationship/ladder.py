@@ -6,6 +6,7 @@ from collections import Counter
 from odoo.tools import SQL
 
 from ...const import LEVEL_NUMBERS, LOWEST_LEVEL, RELATIONSHIP_LEVELS
+from ..account.differing import get_columns_sql
 from ..account.outsiders import get_outsiders_sql
 from .evaluation import get_measured_sql
 
@@ -111,7 +112,7 @@ def _get_accounts_sql(env, company, scope, counts, silent):
         levels=_get_levels_sql(),
         outsiders=get_outsiders_sql(env, company),
         scope=scope,
-        names=SQL(", ").join(SQL.identifier("card", name) for name in silent),
+        names=get_columns_sql("card", silent),
         silent=SQL(", ").join(silent.values()),
     )
 
