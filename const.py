@@ -10,6 +10,8 @@ RELATIONSHIP_LEVELS = [
 LEVEL_NUMBERS = {
     level: number for number, (level, _) in enumerate(RELATIONSHIP_LEVELS, start=1)
 }
+# Where every account begins
+LOWEST_LEVEL = RELATIONSHIP_LEVELS[0][0]
 # Salespeople move their accounts up to here; what lies above is proposed.
 HIGHEST_FREE_LEVEL = LEVEL_NUMBERS["preferred_supplier"]
 

@@ -65,6 +65,7 @@ class KeyAccountRelationshipStatus(models.Model):
         )
 
     @api.depends("actual", "criterion_id")
+    @api.depends_context("lang")
     def _compute_finding(self):
         for status in self:
             # sudo: a branch is asked by the criteria of its parent

@@ -165,6 +165,31 @@ class KeyAccountCommon(TransactionCase):
         moves.action_post()
         return moves
 
+    @classmethod
+    def _create_cadence(cls, tier, count, unit, track="visit", **values):
+        return cls.env["key.account.cadence"].create(
+            {
+                "tier_id": tier.id,
+                "interval_count": count,
+                "interval_unit": unit,
+                "track": track,
+                "company_id": cls.company.id,
+                **values,
+            }
+        )
+
+    def _create_done(self, partner, day, **values):
+        return self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "state": "done",
+                "date_done": day,
+                "date_planned": day,
+                "company_id": self.company.id,
+                **values,
+            }
+        )
+
     def _get_card(self, partner, company=None):
         company = company or self.company
         return self.Card.with_context(allowed_company_ids=company.ids).search(

@@ -720,8 +720,8 @@ class Sequence(RuleBasedStateMachine):
     @step(rows=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=3))
     def load_tiers(self, rows):
         accounts, tiers = self.get_accounts(), self.get_tiers()
-        # Each once: of one that is named twice, the first tier already asks for a visit,
-        # which the recount, at the end of the step, doesn't hear of.
+        # Each once: of one that is named twice, the first tier already asks for a
+        # visit, which the recount, at the end of the step, doesn't hear of.
         tier_by_account = {
             str(self.pick(accounts, account).id): str(self.pick(tiers, tier).id)
             for account, tier in rows

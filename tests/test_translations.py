@@ -28,7 +28,9 @@ class TestTranslations(TransactionCase):
         self._check(polib.pofile(self.folder / f"{ADDON}.pot"))
 
     def test_translations(self):
-        for path in self.folder.glob("*.po"):
+        paths = list(self.folder.glob("*.po"))
+        self.assertTrue(paths)
+        for path in paths:
             with self.subTest(path.name):
                 catalogue = polib.pofile(path)
                 self._check(catalogue)

@@ -5,6 +5,7 @@ from odoo.tools import SQL
 from ...const import STAGE_NUMBERS
 from . import clock
 from .books import get_orders_sql
+from .differing import write_differing
 
 
 def update_engagement_stages(env, company, partner_ids=None):
@@ -19,8 +20,6 @@ def update_engagement_stages(env, company, partner_ids=None):
     env.flush_all()
     if partner_ids is None:
         _update_leads(env, company)
-    # Apart from writing: PostgreSQL, which expects most rows to differ, would join all
-    # accounts with themselves.
     rows = env.execute_query(
         SQL(
             """
@@ -49,23 +48,12 @@ def update_engagement_stages(env, company, partner_ids=None):
             partner_ids=list(partner_ids or []),
         )
     )
-    if not rows:
-        return []
-    ids, changed, stages = (list(column) for column in zip(*rows, strict=True))
-    env.cr.execute(
-        SQL(
-            """
-            UPDATE key_account card
-               SET engagement_stage = changed.stage
-              FROM unnest(%s::int[], %s::varchar[]) AS changed (id, stage)
-             WHERE card.id = changed.id
-            """,
-            ids,
-            stages,
-        )
+    write_differing(
+        env["key.account"],
+        ["engagement_stage"],
+        [(account_id, stage) for account_id, _, stage in rows],
     )
-    env["key.account"].invalidate_model(["engagement_stage"], flush=False)
-    return changed
+    return [partner_id for _, partner_id, _ in rows]
 
 
 def _get_documents_sql(env, company, partner_ids):

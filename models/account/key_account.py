@@ -2,7 +2,12 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL, split_every
 
-from ...const import BATCH_SIZE, ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ...const import (
+    BATCH_SIZE,
+    ENGAGEMENT_STAGES,
+    LOWEST_LEVEL,
+    RELATIONSHIP_LEVELS,
+)
 from . import bounds, clock
 from .attempts import do_each
 from .engagement_stages import update_engagement_stages
@@ -124,7 +129,7 @@ class KeyAccount(models.Model):
         RELATIONSHIP_LEVELS,
         required=True,
         readonly=True,
-        default="transactional",
+        default=LOWEST_LEVEL,
     )
     value_type = fields.Selection(
         VALUE_TYPES,
@@ -218,9 +223,9 @@ class KeyAccount(models.Model):
 
     @api.depends("partner_id")
     def _compute_display_name(self):
-        for card in self:
-            # sudo: whoever may read the card may read whose it is
-            card.display_name = card.partner_id.sudo().display_name
+        for account in self:
+            # sudo: whoever may read the account may read whose it is
+            account.display_name = account.partner_id.sudo().display_name
 
     @api.depends("judgements")
     @api.depends_context("lang")
@@ -319,7 +324,7 @@ class KeyAccount(models.Model):
         for values in decisions.values():
             if "relationship_level" in values:
                 values["relationship_level"] = (
-                    values["relationship_level"] or "transactional"
+                    values["relationship_level"] or LOWEST_LEVEL
                 )
         none = self.new({"company_id": company.id})
         accounts = self._get_accounts(decisions, company)
@@ -553,8 +558,10 @@ class KeyAccount(models.Model):
     # -------------------------------------------------------------------------
 
     def _copy_salesperson(self):
-        for user, cards in self.grouped(lambda card: card.partner_id.user_id).items():
-            cards.user_id = user
+        for user, accounts in self.grouped(
+            lambda account: account.partner_id.user_id
+        ).items():
+            accounts.user_id = user
 
     def _merge_into(self, target):
         """Keep one row per company of customers that are about to be merged. What

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ...const import LOWEST_LEVEL
 from . import bounds, decisions
 from .columns import INDIRECT_OPERATORS, search_column
 from .decisions import JoinedAccount
@@ -27,7 +28,6 @@ GUARDED_FIELDS = {
 }
 # What is shown to those alone who see the account's figures.
 MONEY_DECISIONS = {"key_account_wallet"}
-LOWEST_LEVEL = "transactional"
 
 
 class ResPartner(models.Model):

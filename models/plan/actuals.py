@@ -3,9 +3,10 @@ tiering run counts (:mod:`..tiering.measure`)."""
 
 from odoo.tools import SQL
 
+from ...const import NO_AMOUNT
 from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
-from ..tiering.measure import NO_AMOUNT, Measurement
+from ..tiering.measure import Measurement
 
 # What the lines are read from, past the ORM
 SOURCES = (

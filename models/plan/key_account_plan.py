@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, clean_context
 
-from ...const import RELATIONSHIP_LEVELS
+from ...const import LOWEST_LEVEL, RELATIONSHIP_LEVELS
 from ..account import bounds, clock, features, words
 from ..account.key_account_mixin import get_readonly_names
 from .actuals import get_actuals, get_bought_categories
@@ -242,7 +242,7 @@ class KeyAccountPlan(models.Model):
             levels = {row.partner_id.id: row.relationship_level for row in accounts}
             for plan in plans.filtered("partner_id"):
                 plan.relationship_level = levels.get(
-                    plan.partner_id._origin.id, RELATIONSHIP_LEVELS[0][0]
+                    plan.partner_id._origin.id, LOWEST_LEVEL
                 )
 
     @api.depends(

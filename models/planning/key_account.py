@@ -51,8 +51,10 @@ class KeyAccount(models.Model):
 
     @api.depends("due_ids.date_due")
     def _compute_next_due_date(self):
-        for card in self:
-            card.next_due_date = min(card.due_ids.mapped("date_due"), default=False)
+        for account in self:
+            account.next_due_date = min(
+                account.due_ids.mapped("date_due"), default=False
+            )
 
     def _get_next_due_date_sql(self, alias, _name):
         return SQL(
@@ -83,9 +85,11 @@ class KeyAccount(models.Model):
             )
         )
         late = {account_id: told for account_id, *told in rows}
-        for card in self:
-            card.is_overdue = card.id in late
-            card.days_overdue, card.overdue_user_id = late.get(card.id, (0, False))
+        for account in self:
+            account.is_overdue = account.id in late
+            account.days_overdue, account.overdue_user_id = late.get(
+                account.id, (0, False)
+            )
 
     def _search_is_overdue(self, operator, value):
         if operator != "in":

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
-from ...const import ENGAGEMENT_STAGES, RELATIONSHIP_LEVELS
+from ...const import ENGAGEMENT_STAGES, LOWEST_LEVEL, RELATIONSHIP_LEVELS
 from ...engine import cadence as engine
 from ..account import bounds, features, words
 from ..account.pause import is_paused, paused
@@ -320,7 +320,7 @@ class KeyAccountCadence(models.Model):
         line for its tier: any line of the track says how the visit is made.
         """
         lines = self.filtered(lambda line: line.track == track)
-        level = level or "transactional"
+        level = level or LOWEST_LEVEL
         stage = stage or "target"
         matching = lines.filtered(
             lambda line: (

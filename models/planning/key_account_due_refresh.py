@@ -2,6 +2,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS
+from ..account.differing import get_columns_sql
 
 # What a change writes; the rest of a row tells whose it is.
 WRITTEN_COLUMNS = (
@@ -143,12 +144,6 @@ class KeyAccountDue(models.Model):
         :param SQL kind: condition on the rows of ``wanted``
         :param SQL key: the unique index of the rows
         """
-
-        def get_columns(table):
-            return SQL(", ").join(
-                SQL.identifier(table, name) for name in WRITTEN_COLUMNS
-            )
-
         return SQL(
             """
             INSERT INTO key_account_due AS due
@@ -167,9 +162,9 @@ class KeyAccountDue(models.Model):
             RETURNING due.id
             """,
             columns=SQL(", ").join(map(SQL.identifier, WRITTEN_COLUMNS)),
-            wanted=get_columns("wanted"),
-            due=get_columns("due"),
-            excluded=get_columns("excluded"),
+            wanted=get_columns_sql("wanted", WRITTEN_COLUMNS),
+            due=get_columns_sql("due", WRITTEN_COLUMNS),
+            excluded=get_columns_sql("excluded", WRITTEN_COLUMNS),
             changes=SQL(", ").join(
                 SQL("%(name)s = EXCLUDED.%(name)s", name=SQL.identifier(name))
                 for name in WRITTEN_COLUMNS

@@ -10,6 +10,7 @@ from ...const import NO_RANK, STAGE_NUMBERS
 from ...engine import cadence as engine
 from ...engine import planner
 from ..account import clock
+from ..account.differing import write_differing
 from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
 from .key_account_agenda import MODE_LOADS
@@ -529,8 +530,6 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 SQL("(%s, %s::date, %s)", user_id or 0, day, fits)
                 for day, fits in agenda.get_free_days(planner.VISIT_LOAD).items()
             ]
-        # Apart from writing: PostgreSQL, which expects most rows to differ, would join
-        # all with themselves.
         rows = self.env.execute_query(
             SQL(
                 """
@@ -549,20 +548,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 plans=list(plans),
             )
         )
-        if not rows:
-            return
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE key_account_due due
-                   SET reason = reasons.reason
-                  FROM unnest(%s::int[], %s::varchar[]) AS reasons (id, reason)
-                 WHERE due.id = reasons.id
-                """,
-                *(list(column) for column in zip(*rows, strict=True)),
-            )
-        )
-        self.env["key.account.due"].invalidate_model(["reason"], flush=False)
+        write_differing(self.env["key.account.due"], ["reason"], rows)
 
     @api.model
     def _get_windows_sql(self, company, tracks):

@@ -4,7 +4,7 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
-from ...const import BATCH_SIZE
+from ...const import BATCH_SIZE, LOWEST_LEVEL
 from ...engine import planner
 from ..account import clock
 from ..account.attempts import do_each
@@ -166,7 +166,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
     @api.model
     def _get_change_reason(self, visit, row):
         """Return in words what changed since the visit was planned."""
-        old_level = visit.relationship_level or "transactional"
+        old_level = visit.relationship_level or LOWEST_LEVEL
         old_stage = visit.engagement_stage or "target"
         none = self.env._("none")
         if row["relationship_level"] != old_level:

@@ -11,7 +11,8 @@ class KeyAccountPolicy(models.Model):
         help="Tiers of which no line of the cadence asks for visits.",
     )
 
-    @api.depends("active", "company_id", "tier_ids")
+    @api.depends("active", "company_id", "tier_ids.name")
+    @api.depends_context("lang")
     def _compute_cadence_gap(self):
         self.cadence_gap = False
         for policy in self.filtered("active"):

@@ -6,6 +6,7 @@ from odoo.tools import SQL, split_every
 from ...const import BATCH_SIZE
 from ...engine import figures
 from ..account import clock
+from ..account.differing import get_columns_sql
 from .key_account_cadence import TRACKS
 
 ASKED_COLUMNS = (
@@ -154,9 +155,7 @@ class KeyAccountTarget(models.Model):
              WHERE due.company_id = %(company)s
              ORDER BY due.track DESC, due.partner_id, due.lead_id
             """,
-            columns=SQL(", ").join(
-                SQL.identifier("due", name) for name in ASKED_COLUMNS
-            ),
+            columns=get_columns_sql("due", ASKED_COLUMNS),
             company=company.id,
         )
 

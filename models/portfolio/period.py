@@ -7,10 +7,11 @@ from dateutil.relativedelta import relativedelta
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ...const import NO_AMOUNT
 from ...engine.planner import VISIT_LOAD
 from ..account import bounds, clock
 from ..planning.key_account_agenda import MODE_LOADS
-from ..tiering.measure import NO_AMOUNT, Measurement
+from ..tiering.measure import Measurement
 
 # Of a company without a policy
 WINDOW_MONTHS = 12

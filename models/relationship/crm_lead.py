@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 
-from ...const import RELATIONSHIP_LEVELS
-from ..account.res_partner import LOWEST_LEVEL
+from ...const import LOWEST_LEVEL, RELATIONSHIP_LEVELS
 
 
 class CrmLead(models.Model):

@@ -95,8 +95,10 @@ class KeyAccount(models.Model):
     @api.depends_context("lang")
     def _compute_relationship_gap_text(self):
         criteria = self.env["key.account.relationship.criterion"]
-        for card in self:
-            card.relationship_gap_text = criteria._get_gap_text(card.relationship_gap)
+        for account in self:
+            account.relationship_gap_text = criteria._get_gap_text(
+                account.relationship_gap
+            )
 
     # -------------------------------------------------------------------------
     # Actions
@@ -108,20 +110,22 @@ class KeyAccount(models.Model):
         self.check_access("read")
         differing = self.filtered("relationship_direction")
         given = self.browse()
-        for (company, level, reason), cards in differing.grouped(
-            lambda card: (
-                card.company_id,
-                card.suggested_relationship_level,
-                card._get_accept_reason(),
+        for (company, level, reason), accounts in differing.grouped(
+            lambda account: (
+                account.company_id,
+                account.suggested_relationship_level,
+                account._get_accept_reason(),
             )
         ).items():
-            accounts = cards.partner_id.with_company(company)
-            free = accounts.filtered(lambda p, level=level: p._can_set_level(level))
+            customers = accounts.partner_id.with_company(company)
+            free = customers.filtered(lambda p, level=level: p._can_set_level(level))
             if free:
                 free.with_context(key_account_reason=reason).relationship_level = level
-                given |= cards.filtered(lambda card, free=free: card.partner_id in free)
-            if accounts - free:
-                (accounts - free)._propose_level(level, reason)
+                given |= accounts.filtered(
+                    lambda account, free=free: account.partner_id in free
+                )
+            if customers - free:
+                (customers - free)._propose_level(level, reason)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",

@@ -96,6 +96,7 @@ class KeyAccountRelationshipChange(models.Model):
             change.gap_text = criteria._get_gap_text(change.gap)
 
     @api.depends("partner_id", "to_level")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         levels = dict(self._fields["to_level"]._description_selection(self.env))
         for change in self:

@@ -5,7 +5,8 @@ from collections import Counter
 
 from odoo.tools import SQL
 
-from ...const import LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ...const import LEVEL_NUMBERS, LOWEST_LEVEL, RELATIONSHIP_LEVELS
+from ..account.differing import get_columns_sql
 from ..account.outsiders import get_outsiders_sql
 from .evaluation import get_measured_sql
 
@@ -13,15 +14,15 @@ from .evaluation import get_measured_sql
 def get_silent_ladder(criteria):
     """Return {column: SQL} of the ladder where no evidence is known and nobody has
     decided: the same for all such accounts of the company with these criteria."""
-    next_level = LEVEL_NUMBERS["transactional"] + 1
+    next_level = LEVEL_NUMBERS[LOWEST_LEVEL] + 1
     gap = [
         {"id": criterion.id, "state": "missing", "date": None}
         for criterion in criteria.sorted(lambda c: (c.level_number, c.sequence, c.id))
         if criterion.level_number <= next_level
     ]
     return {
-        "relationship_level": SQL("'transactional'"),
-        "suggested_relationship_level": SQL("'transactional'"),
+        "relationship_level": SQL("%s", LOWEST_LEVEL),
+        "suggested_relationship_level": SQL("%s", LOWEST_LEVEL),
         "relationship_direction": SQL("NULL::varchar"),
         "relationship_gap": SQL("%s::jsonb", json.dumps(gap) if gap else None),
         "is_evidence_fallen": SQL("FALSE"),
@@ -111,7 +112,7 @@ def _get_accounts_sql(env, company, scope, counts, silent):
         levels=_get_levels_sql(),
         outsiders=get_outsiders_sql(env, company),
         scope=scope,
-        names=SQL(", ").join(SQL.identifier("card", name) for name in silent),
+        names=get_columns_sql("card", silent),
         silent=SQL(", ").join(silent.values()),
     )
 

@@ -2,11 +2,15 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
-from ...const import HIGHEST_FREE_LEVEL, LEVEL_NUMBERS, RELATIONSHIP_LEVELS
+from ...const import (
+    HIGHEST_FREE_LEVEL,
+    LEVEL_NUMBERS,
+    LOWEST_LEVEL,
+    RELATIONSHIP_LEVELS,
+)
 from ..account import decisions, features
 from ..account.columns import INDIRECT_OPERATORS, search_column
 from ..account.key_account_shown import open_dialog
-from ..account.res_partner import LOWEST_LEVEL
 
 SALES = "sales_team.group_sale_salesman"
 SWITCHED = {
@@ -113,7 +117,7 @@ class ResPartner(models.Model):
         criteria = self.env["key.account.relationship.criterion"]
         for partner, card in self._get_readable_accounts():
             partner.suggested_relationship_level = (
-                card.suggested_relationship_level or "transactional"
+                card.suggested_relationship_level or LOWEST_LEVEL
             )
             partner.relationship_direction = card.relationship_direction
             partner.relationship_gap_text = criteria._get_gap_text(
@@ -147,7 +151,7 @@ class ResPartner(models.Model):
         domain = self._get_account_domain(
             Domain("suggested_relationship_level", "in", value)
         )
-        if "transactional" in value:
+        if LOWEST_LEVEL in value:
             # those that were never evaluated
             domain |= ~self._get_account_domain(
                 Domain("suggested_relationship_level", "!=", False)
@@ -344,7 +348,7 @@ class ResPartner(models.Model):
                     "partner_id": card.partner_id.id,
                     "company_id": card.company_id.id,
                     "from_level": card.relationship_level,
-                    "to_level": "transactional",
+                    "to_level": LOWEST_LEVEL,
                     "state": "applied",
                     "reason": self.env._(
                         "Now a contact of %s",
@@ -356,7 +360,7 @@ class ResPartner(models.Model):
                 for card in cards.search(
                     [
                         ("partner_id", "in", contacts.ids),
-                        ("relationship_level", "!=", "transactional"),
+                        ("relationship_level", "!=", LOWEST_LEVEL),
                     ]
                 )
             ]

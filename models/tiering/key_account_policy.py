@@ -1,4 +1,5 @@
 import logging
+from collections import Counter
 from datetime import timedelta
 
 from odoo import Command, api, fields, models
@@ -140,13 +141,15 @@ class KeyAccountPolicy(models.Model):
             policy.tier_bound = method and method.bound
 
     def _compute_pending_count(self):
+        counts = Counter()
+        for tier, count in self.env["key.account.tier.change"]._read_group(
+            [("state", "=", "proposed"), ("to_tier_id.policy_id", "in", self.ids)],
+            ["to_tier_id"],
+            ["__count"],
+        ):
+            counts[tier.policy_id.id] += count
         for policy in self:
-            policy.pending_count = self.env["key.account.tier.change"].search_count(
-                [
-                    ("state", "=", "proposed"),
-                    ("to_tier_id.policy_id", "=", policy.id),
-                ]
-            )
+            policy.pending_count = counts[policy._origin.id]
 
     # -------------------------------------------------------------------------
     # Constraints

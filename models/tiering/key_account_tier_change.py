@@ -198,6 +198,7 @@ class KeyAccountTierChange(models.Model):
             )
 
     @api.depends("partner_id", "to_tier_id")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         for change in self:
             # sudo: whoever may read the change may read whose it is

@@ -15,6 +15,7 @@ from ..account.books import (
     get_invoices_sql,
     get_orders_sql,
 )
+from ..account.differing import get_columns_sql
 from ..account.outsiders import get_outsiders_sql
 from ..account.trial import is_trial
 from .trade import COLUMNS as TRADE_COLUMNS
@@ -571,8 +572,8 @@ class Measurement:
                 today=self.today,
                 placed=self._get_placed_tier_sql(),
                 differs=self._get_differs_sql(),
-                measured=_prefix("measure", COLUMNS),
-                excluded=_prefix("excluded", COLUMNS),
+                measured=get_columns_sql("measure", COLUMNS),
+                excluded=get_columns_sql("excluded", COLUMNS),
             )
         )
         rowcount = self.env.cr.rowcount
@@ -630,8 +631,8 @@ class Measurement:
         change: else the row is neither locked nor written."""
         differs = SQL(
             "(%s) IS DISTINCT FROM (%s)",
-            _prefix("measure", COLUMNS),
-            _prefix("old", COLUMNS),
+            get_columns_sql("measure", COLUMNS),
+            get_columns_sql("old", COLUMNS),
         )
         if self.touched is None:
             return differs
@@ -646,8 +647,8 @@ class Measurement:
             END
             """,
             exact=self.exact_ranks,
-            measured=_prefix("measure", lasting),
-            old=_prefix("old", lasting),
+            measured=get_columns_sql("measure", lasting),
+            old=get_columns_sql("old", lasting),
             differs=differs,
         )
 
@@ -666,10 +667,6 @@ class Measurement:
             """,
             self.today,
         )
-
-
-def _prefix(alias, names):
-    return SQL(", ").join(SQL.identifier(alias, name) for name in names)
 
 
 def _get_bounded_sql(name):

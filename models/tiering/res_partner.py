@@ -132,7 +132,7 @@ class ResPartner(models.Model):
             partner.account_tier_color = partner.account_tier_id.color
 
     @api.depends("key_account_id", "account_tier_id")
-    @api.depends_context("company", "uid")
+    @api.depends_context("company", "lang", "uid")
     def _compute_key_account(self):
         shown = self._get_readable_accounts()
         # All tiers at once, as the sentence below and the badge need their names.

@@ -14,6 +14,7 @@ from ..account.books import (
     get_orders_sql,
     keep_invoices,
 )
+from ..account.differing import get_columns_sql
 
 # {column of key.account: its type, with the decimals that are kept}
 COLUMNS = {
@@ -110,8 +111,8 @@ class Trade:
                    AND (%(values)s) IS DISTINCT FROM (%(written)s)
                 """,
                 names=names,
-                values=_prefix("trade"),
-                written=_prefix("key_account"),
+                values=get_columns_sql("trade", COLUMNS),
+                written=get_columns_sql("key_account", COLUMNS),
                 measured=get_kept_sql("account"),
                 join=SQL("LEFT JOIN" if self.ids is None else "JOIN"),
                 company=self.company.id,
@@ -450,7 +451,3 @@ def has_payments(env, books):
         )
     )
     return is_paid
-
-
-def _prefix(alias):
-    return SQL(", ").join(SQL.identifier(alias, name) for name in COLUMNS)

@@ -24,7 +24,7 @@ class CrmLead(models.Model):
     )
 
     @api.depends("partner_id.commercial_partner_id", "company_id")
-    @api.depends_context("uid")
+    @api.depends_context("company", "uid")
     def _compute_visit_dates(self):
         # The rules of accounts and visits apply: a rep sees the dates of own
         # accounts and leads.

@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import clock, columns, features
+from ..account.differing import write_differing
 from ..account.key_account import DEFAULT_MONTHS, EFFORT_MONTHS
 
 
@@ -55,17 +56,18 @@ class KeyAccount(models.Model):
     )
     @api.depends_context("uid")
     def _compute_next_visit(self):
-        for card in self:
-            executive = card.executive_visit_user_id
-            if card.executive_visit_date and executive == self.env.user:
-                card.next_visit_date = card.executive_visit_date
-                card.next_visit_user_id = executive
-            elif card.regular_visit_date:
-                card.next_visit_date = card.regular_visit_date
-                card.next_visit_user_id = False
+        for account in self:
+            executive = account.executive_visit_user_id
+            executive_date = account.executive_visit_date
+            if executive_date and executive == self.env.user:
+                account.next_visit_date = executive_date
+                account.next_visit_user_id = executive
+            elif account.regular_visit_date:
+                account.next_visit_date = account.regular_visit_date
+                account.next_visit_user_id = False
             else:
-                card.next_visit_date = card.executive_visit_date
-                card.next_visit_user_id = card.executive_visit_date and executive
+                account.next_visit_date = executive_date
+                account.next_visit_user_id = executive_date and executive
 
     def _get_next_visit_date_sql(self, alias, _name):
         regular, executive, user = (
@@ -178,13 +180,13 @@ class KeyAccount(models.Model):
                 "date_planned",
             ]
         )
-        columns = [
+        names = [
             "last_visit_date",
             "regular_visit_date",
             "executive_visit_date",
             "executive_visit_user_id",
         ]
-        self.flush_model(columns)
+        self.flush_model(names)
         statements = [self._get_visit_dates_sql(partner_ids)]
         if visited:
             self.env["res.partner"].flush_model(["user_id"])
@@ -192,7 +194,7 @@ class KeyAccount(models.Model):
                 self._get_ensure_sql(ids, company) for company, ids in visited.items()
             ]
         self.env.cr.execute(SQL("; ").join(statements))
-        self.invalidate_model([*columns, "next_visit_date", "next_visit_user_id"])
+        self.invalidate_model([*names, "next_visit_date", "next_visit_user_id"])
         self.env["res.partner"]._forget_key_accounts()
         self.env["crm.lead"].invalidate_model(
             ["is_visit_overdue", "last_visit_date", "next_visit_date"]
@@ -259,8 +261,6 @@ class KeyAccount(models.Model):
             ["partner_id", "company_id", "state", "track", "date_done"]
         )
         self.flush_model()
-        # Apart from writing: PostgreSQL, which expects most rows to differ, would join
-        # all accounts with themselves.
         rows = self.env.execute_query(
             SQL(
                 """
@@ -274,22 +274,7 @@ class KeyAccount(models.Model):
                 marked=self._get_marked_sql(),
             )
         )
-        if not rows:
-            return
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE key_account card
-                   SET visit_count = marked.visit_count,
-                       effort_mismatch = marked.effort_mismatch
-                  FROM unnest(%s::int[], %s::int[], %s::varchar[])
-                       AS marked (id, visit_count, effort_mismatch)
-                 WHERE card.id = marked.id
-                """,
-                *(list(column) for column in zip(*rows, strict=True)),
-            )
-        )
-        self.invalidate_model(["visit_count", "effort_mismatch"])
+        write_differing(self, ["visit_count", "effort_mismatch"], rows)
 
     @api.model
     def _get_effort_sql(self, company, today, touched=None):

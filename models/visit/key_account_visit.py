@@ -911,18 +911,18 @@ class KeyAccountVisit(models.Model):
 
     def _copy_tier(self):
         """Note the customer's tier on visits that a person planned or logged."""
-        cards = self.env["key.account"].sudo()
+        accounts = self.env["key.account"].sudo()
         stages = {
-            (card.partner_id, card.company_id): card.engagement_stage
-            for card in cards.search([("partner_id", "in", self.partner_id.ids)])
+            (account.partner_id, account.company_id): account.engagement_stage
+            for account in accounts.search([("partner_id", "in", self.partner_id.ids)])
         }
-        for visit in self.sudo().filtered(lambda visit: not visit.tier_id):
-            account = visit.partner_id.with_company(visit.company_id)
+
+        def get_values(visit):
+            partner = visit.partner_id.with_company(visit.company_id)
+            tier = partner.account_tier_id or visit.lead_id.account_tier_id
             vals = {
-                "tier_id": (
-                    account.account_tier_id or visit.lead_id.account_tier_id
-                ).id,
-                "relationship_level": account.relationship_level,
+                "tier_id": tier.id,
+                "relationship_level": partner.relationship_level,
             }
             if visit.state == "planned":
                 vals["engagement_stage"] = (
@@ -931,7 +931,12 @@ class KeyAccountVisit(models.Model):
                     or (not visit.partner_id and visit.lead_id.engagement_stage)
                     or "target"
                 )
-            visit.write(vals)
+            return tuple(vals.items())
+
+        without = self.sudo().filtered(lambda visit: not visit.tier_id)
+        # a file brings hundreds of few kinds
+        for vals, visits in without.grouped(get_values).items():
+            visits.write(dict(vals))
 
     def _copy_team(self):
         """Note the salesperson's team on visits that a person planned or logged: who

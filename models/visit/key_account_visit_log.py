@@ -7,9 +7,9 @@ from odoo.exceptions import ConcurrencyError, UserError
 from odoo.fields import Command, Domain
 from odoo.tools import mute_logger
 
+from ...const import CALL_MODES
 from ..account import clock
 from .key_account_visit import REPORT_FIELDS
-from .key_account_visit_task import CALL_MODES
 
 # Set by *Log Visit*: how the customer was met says what was done, not which visit the
 # dialog opened with

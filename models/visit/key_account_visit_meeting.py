@@ -157,13 +157,7 @@ class KeyAccountVisit(models.Model):
         user = bounds.to_record(self.env["res.users"], user_id)
         board._check_day(day, user, self.company_id)
         board._check_works_in_sales(user)
-        vals = {}
-        if day != self.date_planned:
-            vals["date_planned"] = day
-        if user != self.user_id:
-            vals["user_id"] = user.id
-        if vals:
-            self.write(vals)
+        self._move_to(day, user)
         return True
 
     def action_undo_move(self, date, user_id, is_fixed=False):
@@ -181,13 +175,7 @@ class KeyAccountVisit(models.Model):
         user = bounds.to_record(self.env["res.users"], user_id)
         if not day:
             raise UserError(self.env._("Choose the day of the visit."))
-        vals = {}
-        if day != self.date_planned:
-            vals["date_planned"] = day
-        if user != self.user_id:
-            vals["user_id"] = user.id
-        if vals:
-            self.write(vals)
+        self._move_to(day, user)
         if not is_fixed and not self.calendar_event_id:
             # sudo: planning alone writes it
             self.sudo().is_date_fixed = False
@@ -256,6 +244,16 @@ class KeyAccountVisit(models.Model):
     # -------------------------------------------------------------------------
     # Visits and meetings
     # -------------------------------------------------------------------------
+
+    def _move_to(self, day, user):
+        """Write day and salesperson where they differ: each is a person's word."""
+        vals = {}
+        if day != self.date_planned:
+            vals["date_planned"] = day
+        if user != self.user_id:
+            vals["user_id"] = user.id
+        if vals:
+            self.write(vals)
 
     def _create_meeting(self):
         if not self.user_id:

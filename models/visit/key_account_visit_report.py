@@ -7,8 +7,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import format_list
 
+from ...const import CALL_MODES
 from ..account import bounds, clock, features, words
-from .key_account_visit_task import CALL_MODES
 
 CORRECTION_DAYS = 7
 QUADRANTS = {

@@ -1,6 +1,6 @@
 from odoo import models
 
-from ..account.res_partner import LOWEST_LEVEL
+from ...const import LOWEST_LEVEL
 
 
 class ResPartner(models.Model):

@@ -29,29 +29,6 @@ class LeavingCommon(KeyAccountCommon):
         cls.partner = cls._create_partner("Customer")
         cls._set_tier(cls.partner, cls.tier_a)
 
-    @classmethod
-    def _create_cadence(cls, tier, count, unit, track="visit"):
-        return cls.env["key.account.cadence"].create(
-            {
-                "tier_id": tier.id,
-                "interval_count": count,
-                "interval_unit": unit,
-                "track": track,
-                "company_id": cls.company.id,
-            }
-        )
-
-    def _create_done(self, partner, day, **values):
-        return self.Visit.create(
-            {
-                "partner_id": partner.id,
-                "state": "done",
-                "date_done": day,
-                "date_planned": day,
-                **values,
-            }
-        )
-
     def _open_wizard(self, partner=None, user=None, **values):
         wizard = self.env["key.account.loss.set"].with_user(user or self.rep)
         return wizard.create(

@@ -47,6 +47,28 @@ class TestTiering(KeyAccountCommon):
             [card.cumulative_share for card in cards], [50, 75, 90, 95, 98, 100]
         )
 
+    def test_each_reads_tiers_in_the_own_language(self):
+        """Also where a transaction serves two readers."""
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.tier_a.with_context(lang="fr_FR").name = "Clé"
+        partner = self._create_partner("Acme")
+        self._create_invoices([(partner, 1000, TODAY)])
+        self.policy._run(TODAY)
+        self._set_tier(partner, self.tier_b)
+        self._set_tier(partner, self.tier_a)
+        change = self.env["key.account.tier.change"].search(
+            [("partner_id", "=", partner.id), ("to_tier_id", "=", self.tier_a.id)]
+        )
+        self._set_tier(partner, self.tier_b)
+        for record, name in (
+            (change, "display_name"),
+            (partner, "key_account_explanation"),
+            (self.policy, "cadence_gap"),
+        ):
+            with self.subTest(field=name):
+                self.assertNotIn("Clé", record[name])
+                self.assertIn("Clé", record.with_context(lang="fr_FR")[name])
+
     def test_search_by_cumulative_share(self):
         """As filters do that were saved while it was stored."""
         self._invoice(500, 250, 150, 50, 30, 20)

@@ -574,8 +574,10 @@ class TestMovingMeetings(MeetingCommon):
                 }
             )
             event.start += timedelta(days=1)
+            self.assertEqual(event.start, datetime(2026, 3, 19, 9))
             event.action_archive()
             event.unlink()
+            self.assertFalse(event.exists())
 
 
 @tagged("post_install", "-at_install")

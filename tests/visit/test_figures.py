@@ -657,7 +657,9 @@ class TestReport(FiguresCommon):
         self._create_target(account, 1)
         visit = self._visit(account, "2026-03-03")
         self.env.flush_all()
-        for row in self.Report.search([("partner_id", "=", account.id)]):
+        rows = self.Report.search([("partner_id", "=", account.id)])
+        self.assertLessEqual({"target", "done"}, set(rows.mapped("kind")))
+        for row in rows:
             action = row.with_user(self.rep).action_open()
             expected = visit if row.kind == "done" else account
             self.assertEqual(action["res_model"], expected._name)

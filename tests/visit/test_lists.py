@@ -381,6 +381,7 @@ class TestLabels(PlannedVisitCommon):
                 ("model", "=", "ir.actions.act_window"),
             ]
         )
+        looked_at = 0
         for action in Action.browse(names.mapped("res_id")):
             model = self.env.get(action.res_model)
             if (
@@ -393,10 +394,12 @@ class TestLabels(PlannedVisitCommon):
                 or "list" not in action.view_mode.split(",")
             ):
                 continue
+            looked_at += 1
             with self.subTest(action=action.name):
                 arch = model.get_view(view_type="list")["arch"]
                 opens = etree.fromstring(arch).get("action")
                 self.assertTrue(opens or "form" in action.view_mode.split(","))
+        self.assertTrue(looked_at)
 
     def test_what_a_run_says(self):
         text = self.policy._get_run_text(0, 1, 0)

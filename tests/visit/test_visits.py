@@ -26,31 +26,6 @@ class TestGenerator(KeyAccountCommon):
         cls.partner = cls._create_partner("Customer")
         cls._set_tier(cls.partner, cls.tier_a)
 
-    @classmethod
-    def _create_cadence(cls, tier, count, unit, track="visit", **values):
-        return cls.env["key.account.cadence"].create(
-            {
-                "tier_id": tier.id,
-                "interval_count": count,
-                "interval_unit": unit,
-                "track": track,
-                "company_id": cls.company.id,
-                **values,
-            }
-        )
-
-    def _create_done(self, partner, day, **values):
-        return self.Visit.create(
-            {
-                "partner_id": partner.id,
-                "state": "done",
-                "date_done": day,
-                "date_planned": day,
-                "company_id": self.company.id,
-                **values,
-            }
-        )
-
     # --- due dates --------------------------------------------------------------
 
     def test_next_visit_after_the_last_one(self):
@@ -401,6 +376,21 @@ class TestGenerator(KeyAccountCommon):
         self.policy._run(TODAY)
         lead.account_tier_id = self.tier_a
         return lead
+
+    def test_lead_of_no_company(self):
+        """It shows when its customer was visited by the company one works in, also
+        where a transaction serves two."""
+        other = self._create_company("Other")
+        partner = self._create_partner("Acme")
+        for company, day in ((self.company, TODAY), (other, date(2026, 1, 5))):
+            self.Card._provide(partner.ids, company).last_visit_date = day
+        lead = self.env["crm.lead"].create(
+            {"name": "Deal", "partner_id": partner.id, "team_id": False}
+        )
+        lead.write({"company_id": False, "user_id": False})
+        lead = lead.with_context(allowed_company_ids=(self.company | other).ids)
+        self.assertEqual(lead.last_visit_date, TODAY)
+        self.assertEqual(lead.with_company(other).last_visit_date, date(2026, 1, 5))
 
     def test_lead_without_customer(self):
         lead = self._create_lead()

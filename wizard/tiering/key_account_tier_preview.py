@@ -376,6 +376,7 @@ class KeyAccountTierPreviewLoad(models.TransientModel):
     )
 
     @api.depends("team_id", "user_id", "is_team")
+    @api.depends_context("lang")
     def _compute_name(self):
         for load in self:
             who = load.team_id if load.is_team else load.user_id

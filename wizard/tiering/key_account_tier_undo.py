@@ -43,6 +43,7 @@ class KeyAccountTierUndo(models.TransientModel):
     )
 
     @api.depends("change_id")
+    @api.depends_context("lang")
     def _compute_counts(self):
         self.moved_count, self.kept_count, self.kept_names = 0, 0, False
         for wizard in self.filtered("change_id"):
