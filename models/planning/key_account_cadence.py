@@ -39,6 +39,8 @@ class KeyAccountCadence(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
+        # else they would hold for every company then
+        ondelete="cascade",
         help="Leave empty to use the line in every company.",
     )
     tier_id = fields.Many2one(

@@ -34,6 +34,8 @@ class KeyAccountRelationshipCriterion(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
+        # else they would hold for every company then
+        ondelete="cascade",
         help="Leave empty to ask for it in every company. A company's criteria hold "
         "for its branches too.",
     )

@@ -44,6 +44,8 @@ class KeyAccountPolicy(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
+        # else they would hold for every company then
+        ondelete="cascade",
         help="Also holds for the company's branches that have no policy of their own. "
         "Leave empty to share the policy among the companies that have none.",
     )

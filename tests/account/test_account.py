@@ -46,6 +46,25 @@ class TestAccount(KeyAccountCommon):
 
     # --- showing -------------------------------------------------------------------
 
+    def test_a_company_goes_with_its_settings(self):
+        """They don't begin to hold for every company; the accounts go as well."""
+        company = self.env["res.company"].create({"name": "Gone"})
+        policy = self.policy.copy({"company_id": company.id, "active": False})
+        tier = policy.tier_ids[0]
+        account = self.Card._provide(self.three.ids, company)
+        account.tier_id = tier
+        line = self._create_cadence(tier, 1, "week", company_id=company.id)
+        criterion = self.env["key.account.relationship.criterion"].create(
+            {
+                "company_id": company.id,
+                "level": "partner",
+                "name": "Joint plan",
+            }
+        )
+        settings = (policy, tier, line, criterion, account)
+        company.unlink()
+        self.assertFalse([record for record in settings if record.exists()])
+
     def test_contacts_show_their_account(self):
         for name in DECISIONS:
             self.assertEqual(self.contact[name], self.one[name], name)
