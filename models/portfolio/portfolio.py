@@ -172,12 +172,18 @@ class KeyAccountPortfolio(models.AbstractModel):
         if not company:
             home = self.env.company._get_key_account_home()
             return home if home in companies else companies[:1]
+        if not companies:
+            raise UserError(
+                self.env._(
+                    "Another company keeps the accounts: ask to work there as well."
+                )
+            )
         if company not in companies:
             raise UserError(
                 self.env._(
                     "You don't work in this company, or another one keeps its "
                     "accounts: choose one of %s.",
-                    format_list(self.env, companies.mapped("name"), "or") or "–",
+                    format_list(self.env, companies.mapped("name"), "or"),
                 )
             )
         return company

@@ -625,6 +625,8 @@ class TestPortfolio(PortfolioCommon):
         data = self._get(there)
         self.assertEqual(data["state"], "elsewhere")
         self.assertEqual(data["home"], self.company.name)
+        with self.assertRaisesRegex(UserError, "ask to work there as well"):
+            self._get(there, company_id=branch.id)
 
     # --- states and bad input -------------------------------------------------------
 
