@@ -8,7 +8,7 @@ class KeyAccountThread(models.AbstractModel):
 
     _name = "key.account.thread"
     _inherit = "mail.thread"
-    _description = "Chatter of Key Accounts"
+    _description = "Key Account Chatter"
 
     @api.private
     @api.model
