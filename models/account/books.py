@@ -59,16 +59,14 @@ def get_invoices_sql(invoices=None):
     )
 
 
-def get_firms_sql():
-    """Return a query for ``id`` and ``firm_id`` of all invoices, as of
-    :func:`get_invoices_sql`: in one pass, where those of a few accounts aren't found by
-    an index."""
+def get_reversals_sql():
+    """Return a query for ``id`` and ``partner_id`` of what reverses an invoice: whose it
+    is, as of :data:`FIRM`."""
     return SQL(
         """
-        SELECT move.id, firm.commercial_partner_id AS firm_id
+        SELECT move.id, %s AS partner_id
           FROM account_move move
-          LEFT JOIN account_move origin ON origin.id = move.reversed_entry_id
-          JOIN res_partner firm ON firm.id = %s
+          JOIN account_move origin ON origin.id = move.reversed_entry_id
          WHERE move.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
         """,
         FIRM,

@@ -10,10 +10,10 @@ from ..account import clock, features
 from ..account.books import (
     find_invoices,
     find_kept,
-    get_firms_sql,
     get_found_sql,
     get_invoices_sql,
     get_orders_sql,
+    get_reversals_sql,
 )
 from ..account.differing import get_columns_sql
 from ..account.outsiders import get_outsiders_sql
@@ -320,10 +320,30 @@ class Measurement:
 
         :param found: as :meth:`_find_invoices` returns it
         """
-        moves = get_firms_sql()
+        report = self.env["account.invoice.report"]
+        # With the contact's firm as the invoice has it: else all invoices had to be
+        # joined once more.
+        query = SQL(
+            "%s, move.commercial_partner_id AS firm_id %s %s",
+            report._select(),
+            report._from(),
+            report._where(),
+        )
+        firms = SQL(
+            """
+            LEFT JOIN (%s) AS reversal ON reversal.id = report.move_id
+            JOIN res_partner firm
+              ON firm.id = COALESCE(reversal.partner_id, report.firm_id)
+            """,
+            get_reversals_sql(),
+        )
+        firm_id = SQL("firm.commercial_partner_id")
         among_moves = among_items = SQL("TRUE")
         if found is not None:
-            moves = get_found_sql(found)
+            firms = SQL(
+                "JOIN (%s) AS found ON found.id = report.move_id", get_found_sql(found)
+            )
+            firm_id = SQL("found.firm_id")
             # As numbers: PostgreSQL would look at all lines to find those of a query.
             among_moves = SQL("move_id = ANY(%s)", found[0])
             among_items = SQL(
@@ -335,7 +355,7 @@ class Measurement:
             )
         return SQL(
             """
-            SELECT move.firm_id, report.invoice_date AS day,
+            SELECT %(firm_id)s AS firm_id, report.invoice_date AS day,
                    report.price_subtotal AS revenue,
                    CASE WHEN sold.item_id IS NULL THEN report.price_margin
                         ELSE report.price_subtotal
@@ -344,7 +364,7 @@ class Measurement:
                    CASE WHEN COALESCE(sold.cost, report.inventory_value, 0) = 0
                         THEN report.price_subtotal ELSE 0 END AS uncosted_revenue
               FROM (%(report)s) AS report
-              JOIN (%(moves)s) AS move ON move.id = report.move_id
+              %(firms)s
               LEFT JOIN uom_uom unit ON unit.id = report.product_uom_id
               LEFT JOIN (
                     -- of one unit of reference, in the currency of the company
@@ -363,10 +383,12 @@ class Measurement:
                    ) AS sold ON sold.item_id = report.id
              WHERE report.company_id = ANY(%(books)s)
                AND report.state = 'posted'
+               AND report.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
                AND %(among_moves)s
             """,
-            report=self.env["account.invoice.report"]._table_query,
-            moves=moves,
+            report=query,
+            firms=firms,
+            firm_id=firm_id,
             among_moves=among_moves,
             among_items=among_items,
             books=self.books,
