@@ -79,6 +79,7 @@ class TestWords(TransactionCase):
             "%(text)s, %(more)s": "%(text)s，%(more)s",
             "%(text)s; %(more)s": "%(text)s；%(more)s",
             "%(text)s. %(more)s": "%(text)s。%(more)s",
+            "%(text)s %(more)s": "%(text)s%(more)s",
             "%(name)s: %(value)s": "%(name)s：%(value)s",
             "Lapsed: %s": "已失效：%s",
             "Missing: %s": "缺少：%s",
@@ -102,20 +103,25 @@ class TestWords(TransactionCase):
             for lang, joined, gaps, run in (
                 (
                     "en_US",
-                    ("a, b", "a; b", "a. b", "a: b"),
+                    ("a, b", "a; b", "a. b", "a b", "a: b"),
                     "Lapsed: Criterion 0 (Mar 19). Missing: Criterion 1; Criterion 2",
                     "0 accounts moved and 0 changes proposed",
                 ),
                 (
                     "zh_CN",
-                    ("a，b", "a；b", "a。b", "a：b"),
+                    ("a，b", "a；b", "a。b", "ab", "a：b"),
                     "已失效：Criterion 0 (3月19日)。缺少：Criterion 1；Criterion 2",
                     "0 accounts moved和0 changes proposed",
                 ),
             ):
                 env = self.env(context={**self.env.context, "lang": lang})
                 self.assertEqual(words.join_named(env, "a", "b"), joined[-1])
-                joins = (words.join_facts, words.join_clauses, words.join_sentences)
+                joins = (
+                    words.join_facts,
+                    words.join_clauses,
+                    words.join_sentences,
+                    words.join_said,
+                )
                 for join, text in zip(joins, joined[:-1], strict=True):
                     self.assertEqual(join(env, ["a", False, "b", ""]), text)
                     self.assertEqual(join(env, []), "")

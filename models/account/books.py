@@ -60,8 +60,8 @@ def get_invoices_sql(invoices=None):
 
 
 def get_reversals_sql():
-    """Return a query for ``id`` and ``partner_id`` of what reverses an invoice: whose it
-    is, as of :data:`FIRM`."""
+    """Return a query for ``id`` of what reverses an invoice, and ``partner_id``, whose
+    it is by :data:`FIRM`."""
     return SQL(
         """
         SELECT move.id, %s AS partner_id

@@ -31,6 +31,14 @@ def join_sentences(env, texts):
     )
 
 
+def join_said(env, texts):
+    """Join sentences that have their full stops, as in "It is done. Nothing is left.";
+    empty ones are left out."""
+    return _join(
+        lambda text, more: env._("%(text)s %(more)s", text=text, more=more), texts
+    )
+
+
 def join_named(env, name, value):
     """Return what something is, as in "Key account: weekly"."""
     return env._("%(name)s: %(value)s", name=name, value=value)

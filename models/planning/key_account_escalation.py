@@ -151,9 +151,11 @@ class KeyAccountEscalation(models.AbstractModel):
         reason = record._fields.get("reason")
         if reason and record.reason:
             reasons = dict(reason._description_selection(self.env))
-            due = f"{due} {reasons[record.reason]}."
+            said = self.env._("%s.", reasons[record.reason])
+            due = words.join_said(self.env, (due, said))
         if not visits:
-            return Markup("<p>%s %s</p>") % (due, self.env._("Never visited."))
+            never = self.env._("Never visited.")
+            return Markup("<p>%s</p>") % words.join_said(self.env, (due, never))
         items = Markup().join(
             Markup("<li>%s: %s</li>")
             % (

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ...const import QUIET_DAYS, RELATIONSHIP_LEVELS
-from ..account import clock, features
+from ..account import clock, features, words
 from .coverage import get_coverage_sql, update_coverage
 from .ladder import get_silent_ladder, update_levels
 
@@ -158,7 +158,9 @@ class KeyAccount(models.Model):
                     len(proposed),
                 )
             )
-        return " ".join(texts) or self.env._("Nothing to accept: refresh the page.")
+        if not texts:
+            return self.env._("Nothing to accept: refresh the page.")
+        return words.join_said(self.env, texts)
 
     def _get_accept_reason(self):
         if self.relationship_direction == "demotion" and self.relationship_gap_text:

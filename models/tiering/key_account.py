@@ -6,6 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, formatLang
 
 from ...const import LOGGED_IDS
+from ..account import words
 from .scorecard import Explanation
 
 _logger = logging.getLogger(__name__)
@@ -186,10 +187,10 @@ class KeyAccount(models.Model):
     def _compute_explanation(self):
         explanations = self._get_score_explanations()
         for account in self:
-            text = account._get_rank_text()
+            texts = [account._get_rank_text()]
             if account.rank and account in explanations:
-                text += " " + explanations[account].get_lift()
-            account.explanation = text.strip()
+                texts.append(explanations[account].get_lift())
+            account.explanation = words.join_said(self.env, texts)
 
     def _get_rank_text(self):
         """Return the place of the account in one sentence."""

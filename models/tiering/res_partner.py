@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..account import decisions
+from ..account import decisions, words
 from ..account.columns import search_column
 from ..account.key_account_shown import open_dialog
 
@@ -177,17 +177,21 @@ class ResPartner(models.Model):
             return self.env._(
                 "One of our own: a company or a colleague of ours is no account."
             )
-        text = card._get_rank_text()
+        texts = [card._get_rank_text()]
         if card.has_invalid_amounts:
-            text += " " + self.env._(
-                "Its invoices, orders or leads add up to what is no amount, which "
-                "counts as zero: correct them."
+            texts.append(
+                self.env._(
+                    "Its invoices, orders or leads add up to what is no amount, which "
+                    "counts as zero: correct them."
+                )
             )
         if card.suggested_tier_id and card.suggested_tier_id != self.account_tier_id:
-            text += " " + self.env._(
-                "The figures alone suggest %s.", card.suggested_tier_id.sudo().name
+            texts.append(
+                self.env._(
+                    "The figures alone suggest %s.", card.suggested_tier_id.sudo().name
+                )
             )
-        return text
+        return words.join_said(self.env, texts)
 
     def _check_can_set_tier(self):
         if not self.env.su and not self.env.user.has_group(

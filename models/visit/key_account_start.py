@@ -342,7 +342,7 @@ class KeyAccountStart(models.AbstractModel):
             )
         if waiting:
             more = self.env._("Due and waiting in the backlog: %s.", waiting)
-            text = f"{text} {more}"
+            text = words.join_said(self.env, (text, more))
         return text
 
     @api.model

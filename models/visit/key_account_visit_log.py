@@ -8,7 +8,7 @@ from odoo.fields import Command, Domain
 from odoo.tools import mute_logger
 
 from ...const import CALL_MODES
-from ..account import clock
+from ..account import clock, words
 from .key_account_visit import REPORT_FIELDS
 
 # Set by *Log Visit*: how the customer was met says what was done, not which visit the
@@ -239,4 +239,4 @@ class KeyAccountVisit(models.Model):
             left = self.env._("The call on %s stays planned.", day)
         else:
             left = self.env._("The visit on %s stays planned.", day)
-        return f"{message} {left}"
+        return words.join_said(self.env, (message, left))

@@ -10,9 +10,8 @@ from odoo.tools import clean_context, format_time, groupby
 from odoo.tools.intervals import Intervals
 
 from ...engine.receiving import ALWAYS
-from ..account import bounds, clock
+from ..account import bounds, clock, words
 from ..account.receiving import get_receiving
-from ..account.words import format_number
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
@@ -86,13 +85,13 @@ class KeyAccountVisit(models.Model):
     @api.depends_context("lang", "tz")
     def _compute_receiving(self):
         hours = self._get_receiving_hours()
-        words = {
+        texts = {
             text: self.env["key.account"]._get_receiving_words(text)
             for text in set(hours.values())
         }
         for visit in self:
             text = hours.get(visit)
-            visit.receiving_text = text and words[text]
+            visit.receiving_text = text and texts[text]
             visit.is_not_received = bool(
                 text
                 and visit.state == "planned"
@@ -351,17 +350,18 @@ class KeyAccountVisit(models.Model):
             "%(user)s has no time for a meeting of %(hours)s h on %(day)s: choose "
             "another day.",
             user=user.name,
-            hours=format_number(self.env, duration / timedelta(hours=1)),
+            hours=words.format_number(self.env, duration / timedelta(hours=1)),
             day=clock.format_day(self.env, first),
         )
         if text:
-            problem = f"{problem} {self._get_receiving_note(text)}"
+            note = self._get_receiving_note(text)
+            problem = words.join_said(self.env, (problem, note))
         raise UserError(problem)
 
     @api.model
     def _get_receiving_note(self, text):
-        words = self.env["key.account"]._get_receiving_words(text)
-        return self.env._("They receive: %s.", words)
+        hours = self.env["key.account"]._get_receiving_words(text)
+        return self.env._("They receive: %s.", hours)
 
     @api.model
     def _get_moments(self, day, minutes, tz):

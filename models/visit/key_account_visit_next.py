@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ...engine import cadence as engine
-from ..account import clock
+from ..account import clock, words
 from ..account.key_account_mixin import get_account_key
 from .key_account_visit_log import LOGGED
 
@@ -138,7 +138,8 @@ class KeyAccountVisit(models.Model):
             following = self.env._("No next call is planned.")
         else:
             following = self.env._("No next visit is planned.")
-        params["message"] = " ".join(filter(None, [message, warning, following]))
+        said = (message, warning, following)
+        params["message"] = words.join_said(self.env, said)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
