@@ -347,10 +347,17 @@ class ResPartner(models.Model):
         column = DECISIONS[name]
         value = SQL.identifier(table, column, to_flush=columns[column])
         if name in MONEY_DECISIONS:
+            # Each by its number: those of IN, in a list of columns, PostgreSQL looks
+            # through for each row as soon as they don't fit into its memory.
             value = SQL(
-                "CASE WHEN %s IN %s THEN %s END",
+                """
+                CASE WHEN EXISTS (
+                    SELECT FROM %s AS readable WHERE readable.id = %s) THEN %s END
+                """,
+                self._search_accounts(Domain.TRUE).subselect(
+                    SQL.identifier("key_account", "id")
+                ),
                 SQL.identifier(table, "id"),
-                self._search_accounts(Domain.TRUE).subselect(),
                 value,
             )
         if not is_joined:

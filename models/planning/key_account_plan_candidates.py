@@ -277,11 +277,12 @@ class KeyAccountPlanCandidates(models.AbstractModel):
     @api.model
     def _get_limited_sql(self):
         """Return the condition on a row ``due`` that its customer receives on some days
-        only. Few do, or none: PostgreSQL looks them up once."""
+        only."""
         return SQL(
             """
-            (due.account_id IN (SELECT id FROM key_account
-                                 WHERE receiving_hours IS NOT NULL)) IS TRUE
+            EXISTS (SELECT FROM key_account limited
+                     WHERE limited.id = due.account_id
+                       AND limited.receiving_hours IS NOT NULL)
             """
         )
 

@@ -428,10 +428,12 @@ def get_trade_sql(company, touched=None):
         SELECT partner_id, %(names)s FROM key_account_trade
          UNION ALL
         SELECT partner_id, %(names)s
-          FROM key_account
+          FROM key_account account
          WHERE company_id = %(company)s
            AND is_account
-           AND partner_id NOT IN (SELECT partner_id FROM key_account_trade)
+           AND NOT EXISTS (
+               SELECT FROM key_account_trade
+                WHERE partner_id = account.partner_id)
         """,
         names=names,
         company=company.id,
