@@ -151,7 +151,7 @@ class KeyAccountEscalation(models.AbstractModel):
         reason = record._fields.get("reason")
         if reason and record.reason:
             reasons = dict(reason._description_selection(self.env))
-            said = self.env._("%s.", reasons[record.reason])
+            said = self.env._("%(text)s.", text=reasons[record.reason])
             due = words.join_said(self.env, (due, said))
         if not visits:
             never = self.env._("Never visited.")
