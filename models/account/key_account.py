@@ -112,7 +112,9 @@ class KeyAccount(models.Model):
         readonly=True,
         ondelete="restrict",
     )
-    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
+    tier_color = fields.Integer(
+        is_internal=True, related="tier_id.color", aggregator=None
+    )
     tier_since = bounds.Date(readonly=True)
     tier_locked_until = bounds.Date(
         readonly=True,

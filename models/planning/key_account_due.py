@@ -98,7 +98,9 @@ class KeyAccountDue(models.Model):
         readonly=True,
         ondelete="cascade",
     )
-    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
+    tier_color = fields.Integer(
+        is_internal=True, related="tier_id.color", aggregator=None
+    )
     relationship_level = fields.Selection(RELATIONSHIP_LEVELS, readonly=True)
     engagement_stage = fields.Selection(ENGAGEMENT_STAGES, readonly=True)
     track = fields.Selection(TRACKS, required=True, readonly=True)

@@ -231,16 +231,49 @@ class KeyAccount(models.Model):
         that one customer's new invoice doesn't change the row of every other one."""
         shares = {}
         if self.ids:
-            rows = self.env.execute_query(
-                SQL(
-                    "SELECT id, cumulated FROM (%s) AS accounts WHERE id = ANY(%s)",
-                    self._get_cumulated_sql(self.company_id),
-                    self.ids,
-                )
-            )
-            shares = dict(rows)
+            shares = dict(self.env.execute_query(self._get_cumulative_shares_sql()))
         for account in self:
             account.cumulative_share = shares.get(account._origin.id, 0)
+
+    def _get_cumulative_shares_sql(self):
+        """Return a query of these accounts: id, and the cumulative share.
+
+        All accounts of the companies are added up by the figures of these: that takes
+        no sorting of all of them, as :meth:`_get_cumulated_sql` does for a search.
+        """
+        return SQL(
+            """
+            WITH accounts AS NOT MATERIALIZED (%(figures)s
+            ), asked AS (
+                SELECT id, company_id, figure
+                  FROM accounts
+                 WHERE is_account AND figure IS NOT NULL AND id = ANY(%(ids)s)
+            ), bounds AS (
+                SELECT company_id, array_agg(DISTINCT figure ORDER BY figure) AS figures
+                  FROM asked
+                 GROUP BY company_id
+            ), sums AS (
+                -- those with the figure of the place, or more than it and less than
+                -- that of the next
+                SELECT company_id, width_bucket(figure, figures) AS place,
+                       SUM(GREATEST(figure, 0)) AS figure
+                  FROM accounts
+                  JOIN bounds USING (company_id)
+                 WHERE is_account
+                 GROUP BY company_id, place
+            )
+            SELECT asked.id,
+                   ROUND(100 * SUM(sums.figure) FILTER (
+                             WHERE place >= width_bucket(asked.figure, figures))
+                         / NULLIF(SUM(sums.figure), 0), 4)
+              FROM asked
+              JOIN bounds USING (company_id)
+              JOIN sums USING (company_id)
+             GROUP BY asked.id
+            """,
+            figures=self._get_ranked_sql(self.company_id),
+            ids=self.ids,
+        )
 
     def _search_cumulative_share(self, operator, value):
         try:
@@ -263,6 +296,24 @@ class KeyAccount(models.Model):
         """Return a query of all rows of these companies: id, and the share of all
         accounts up to this one in the figure that the policy ranks by; NULL for those
         that are no accounts."""
+        return SQL(
+            """
+            SELECT id,
+                   CASE WHEN is_account
+                        THEN ROUND(100 * SUM(GREATEST(figure, 0)) OVER best
+                                   / NULLIF(SUM(GREATEST(figure, 0)) OVER everybody, 0),
+                                   4)
+                   END AS cumulated
+              FROM (%s) AS accounts
+            WINDOW everybody AS (PARTITION BY company_id, is_account),
+                   best AS (PARTITION BY company_id, is_account ORDER BY figure DESC)
+            """,
+            self._get_ranked_sql(companies),
+        )
+
+    def _get_ranked_sql(self, companies):
+        """Return a query of all rows of these companies: ``id``, ``company_id``,
+        ``is_account`` and the ``figure`` that the policy ranks by."""
         metrics = {
             company.id: self.env["key.account.policy"]._get_for_company(company).metric
             for company in companies.sudo()
@@ -277,19 +328,10 @@ class KeyAccount(models.Model):
         )
         return SQL(
             """
-            SELECT id,
-                   CASE WHEN is_account
-                        THEN ROUND(100 * SUM(GREATEST(figure, 0)) OVER best
-                                   / NULLIF(SUM(GREATEST(figure, 0)) OVER everybody, 0),
-                                   4)
-                   END AS cumulated
-              FROM (SELECT id, company_id, is_account,
-                           (CASE company_id %s ELSE revenue END)::numeric AS figure
-                      FROM key_account
-                     WHERE company_id = ANY(%s)
-                   ) AS accounts
-            WINDOW everybody AS (PARTITION BY company_id, is_account),
-                   best AS (PARTITION BY company_id, is_account ORDER BY figure DESC)
+            SELECT id, company_id, is_account,
+                   (CASE company_id %s ELSE revenue END)::numeric AS figure
+              FROM key_account
+             WHERE company_id = ANY(%s)
             """,
             figure or SQL("WHEN NULL THEN NULL"),
             companies.ids,

@@ -183,7 +183,9 @@ class KeyAccountVisit(models.Model):
         ondelete="restrict",
         help="Tier of the customer when the visit was planned.",
     )
-    tier_color = fields.Integer(is_internal=True, related="tier_id.color")
+    tier_color = fields.Integer(
+        is_internal=True, related="tier_id.color", aggregator=None
+    )
     relationship_level = fields.Selection(
         RELATIONSHIP_LEVELS,
         readonly=True,
