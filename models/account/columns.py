@@ -2,6 +2,7 @@
 
 from odoo import fields
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 # Where a search method doesn't know them, core makes the opposites of the others, and
 # refuses the rest with a sentence.
@@ -19,6 +20,37 @@ def search_column(name):
         return Domain(name, operator, value)
 
     return search
+
+
+def is_among(path, query, column):
+    """Return the domain of those whose ``path`` is among the numbers of a query.
+
+    PostgreSQL looks through all numbers of ``IN`` for each row where it stands behind
+    an OR or a NOT and they are more than fit into its memory; asked for one, as here,
+    it looks it up.
+
+    :param str path: a field, or one of the record that a field refers to
+    :param query: :class:`odoo.tools.Query`, or SQL in parentheses
+    :param str column: of the query
+    """
+
+    def to_sql(model, alias, outer):
+        *fields_before, name = path.split(".")
+        for each in fields_before:
+            comodel = model.env[model._fields[each].comodel_name]
+            alias = outer.left_join(alias, each, comodel._table, "id", each)
+            model = comodel
+        numbers = query
+        if not isinstance(query, SQL):
+            numbers = query.subselect(SQL.identifier(query.table, column))
+        return SQL(
+            "EXISTS (SELECT FROM %s AS among WHERE among.%s = %s)",
+            numbers,
+            SQL.identifier(column),
+            model._field_to_sql(alias, name, outer),
+        )
+
+    return Domain.custom(to_sql=to_sql)
 
 
 class Column:

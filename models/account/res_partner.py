@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 from ...const import LOWEST_LEVEL
 from . import bounds, decisions
-from .columns import INDIRECT_OPERATORS, search_column
+from .columns import INDIRECT_OPERATORS, is_among, search_column
 from .decisions import JoinedAccount
 from .hidden import search_shown
 from .key_account import DECISIONS, JUDGEMENTS
@@ -383,24 +383,23 @@ class ResPartner(models.Model):
             return NotImplemented
         return Domain("key_account_lost_date", "!=", False)
 
-    def _search_account_date(self, field, operator, value):
+    def _search_account_date(self, field, operator, value, **path):
+        """Search by a date of the account; ``path`` as of
+        :meth:`_get_account_domain`."""
         if operator in INDIRECT_OPERATORS:
             return NotImplemented
         if operator == "in" and False in value:
-            dated = self._search_accounts(Domain(field, "!=", False))
-            unset = Domain(
-                "commercial_partner_id", "not in", dated.subselect("partner_id")
-            )
-            rest = [day for day in value if day]
-            return unset | Domain(
-                "commercial_partner_id",
-                "in",
-                self._search_accounts(Domain(field, "in", rest)).subselect(
-                    "partner_id"
-                ),
-            )
-        cards = self._search_accounts(Domain(field, operator, value))
-        return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
+            dated = self._get_account_domain(Domain(field, "!=", False), **path)
+            rest = Domain(field, "in", [day for day in value if day])
+            return ~dated | self._get_account_domain(rest, **path)
+        return self._get_account_domain(Domain(field, operator, value), **path)
+
+    def _get_account_domain(self, domain, path="commercial_partner_id"):
+        """Return the domain on customers whose account in this company fits.
+
+        :param str path: what leads there from what is searched
+        """
+        return is_among(path, self._search_accounts(domain), "partner_id")
 
     def _search_accounts(self, domain):
         """Return a query for the accounts of this company.

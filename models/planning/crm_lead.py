@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..account.columns import is_among
 from ..account.pause import collect, collected
 
 # What moves a due date, or changes who is responsible
@@ -49,16 +50,14 @@ class CrmLead(models.Model):
         if operator != "in":
             return NotImplemented
         alone = Domain.OR(
-            Domain(
+            is_among(
                 "id",
-                "in",
-                self.env[model]
-                ._search(
+                self.env[model]._search(
                     Domain("partner_id", "=", False)
                     & Domain("lead_id", "!=", False)
                     & Domain("is_overdue", "=", True)
-                )
-                .subselect("lead_id"),
+                ),
+                "lead_id",
             )
             for model in ("key.account.due", "key.account.visit")
         )
@@ -73,12 +72,12 @@ class CrmLead(models.Model):
                     *([False] if home == here else []),
                 ],
             )
-            & Domain(
+            & is_among(
                 "partner_id.commercial_partner_id",
-                "in",
                 accounts._search(
                     [("company_id", "=", home.id), ("is_overdue", "=", True)]
-                ).subselect("partner_id"),
+                ),
+                "partner_id",
             )
             for home in self.env.companies._get_key_account_keepers()
         )

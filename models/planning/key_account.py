@@ -1,5 +1,4 @@
 from odoo import api, fields, models
-from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import columns
@@ -96,9 +95,7 @@ class KeyAccount(models.Model):
             return NotImplemented
         self.env["key.account.visit"].flush_model()
         self.env["key.account.due"].flush_model()
-        return Domain(
-            "id", "in", SQL("(SELECT id FROM %s AS overdue)", self._get_overdue_sql())
-        )
+        return columns.is_among("id", self._get_overdue_sql(), "id")
 
     @api.model
     def _get_overdue_sql(self):

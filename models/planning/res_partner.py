@@ -1,8 +1,7 @@
 from odoo import api, fields, models
-from odoo.fields import Domain
 
 from ..account import bounds, decisions
-from ..account.columns import search_column
+from ..account.columns import is_among, search_column
 
 # What moves a due date, or changes who is responsible
 DUE_FIELDS = {"active", "company_id", "is_company", "parent_id", "user_id"}
@@ -68,7 +67,7 @@ class ResPartner(models.Model):
         accounts = self.env["key.account"]._search(
             [("company_id", "=", home.id), ("is_overdue", "=", True)]
         )
-        return Domain("commercial_partner_id", "in", accounts.subselect("partner_id"))
+        return is_among("commercial_partner_id", accounts, "partner_id")
 
     # -------------------------------------------------------------------------
     # Business

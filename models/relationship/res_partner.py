@@ -170,11 +170,6 @@ class ResPartner(models.Model):
             return NotImplemented
         return self._get_account_domain(Domain("is_single_threaded", "=", True))
 
-    def _get_account_domain(self, domain):
-        """Return the domain on customers whose account in this company fits."""
-        cards = self._search_accounts(domain)
-        return Domain("commercial_partner_id", "in", cards.subselect("partner_id"))
-
     def _can_set_level(self, level, from_level=None):
         """Return whether the user may move the account to ``level`` without asking."""
         if self.env.su or self.env.user.has_group("sales_team.group_sale_manager"):

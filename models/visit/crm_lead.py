@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from ..account.columns import INDIRECT_OPERATORS
+from ..account.columns import INDIRECT_OPERATORS, is_among
 
 
 class CrmLead(models.Model):
@@ -82,14 +82,14 @@ class CrmLead(models.Model):
             if operator == "in" and False in value
             else visits & Domain(visit_field, operator, value)
         )
-        alone = Domain("partner_id", "=", False)
+        alone = is_among("id", leads, "lead_id")
         if operator == "in" and False in value:
-            alone &= Domain("id", "not in", leads.subselect("lead_id"))
-        else:
-            alone &= Domain("id", "in", leads.subselect("lead_id"))
-        return alone | (
-            Domain("partner_id", "!=", False)
-            & Domain(f"partner_id.{field}", operator, value)
+            alone = ~alone
+        by_account = self.env["res.partner"]._search_account_date(
+            field, operator, value, path="partner_id.commercial_partner_id"
+        )
+        return (Domain("partner_id", "=", False) & alone) | (
+            Domain("partner_id", "!=", False) & by_account
         )
 
     # -------------------------------------------------------------------------
