@@ -21,7 +21,10 @@ class KeyAccountTierCell(models.Model):
         index=True,
         ondelete="cascade",
     )
-    company_id = fields.Many2one(related="tier_id.company_id", store=True)
+    # With its company, as what it belongs to goes.
+    company_id = fields.Many2one(
+        related="tier_id.company_id", store=True, ondelete="cascade"
+    )
     sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     role_id = fields.Many2one(
         "key.account.buying.role",

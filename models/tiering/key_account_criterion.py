@@ -29,7 +29,10 @@ class KeyAccountCriterion(models.Model):
     policy_id = fields.Many2one(
         "key.account.policy", required=True, index=True, ondelete="cascade"
     )
-    company_id = fields.Many2one(related="policy_id.company_id", store=True)
+    # With its company, as what it belongs to goes.
+    company_id = fields.Many2one(
+        related="policy_id.company_id", store=True, ondelete="cascade"
+    )
     sequence = bounds.Integer(default=10, bounds=bounds.SEQUENCES)
     dimension = fields.Selection(
         [

@@ -21,7 +21,10 @@ class KeyAccountTier(models.Model):
         index=True,
         ondelete="cascade",
     )
-    company_id = fields.Many2one(related="policy_id.company_id", store=True)
+    # With its company, as what it belongs to goes.
+    company_id = fields.Many2one(
+        related="policy_id.company_id", store=True, ondelete="cascade"
+    )
     policy_bound = fields.Char(related="policy_id.tier_bound")
     name = bounds.Char(required=True, translate=True)
     code = bounds.Char(
