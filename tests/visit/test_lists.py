@@ -3,6 +3,7 @@ from datetime import date
 from lxml import etree
 
 from odoo import Command
+from odoo.fields import Domain
 from odoo.tests import tagged
 from odoo.tools.safe_eval import safe_eval
 
@@ -87,6 +88,68 @@ class TestOverdue(PlannedVisitCommon):
             [("id", "in", cards.ids)], [], ["days_overdue:max"]
         )
         self.assertEqual(groups[0]["days_overdue:max"], 29)
+
+    def test_denied_and_chosen(self):
+        """What isn't so, or is one of two, is found as lists show it: of customers,
+        their contacts, and leads with and without a customer."""
+        visited = date(2026, 1, 5)
+        contact = self._create_partner(
+            "Contact", parent_id=self.partner.id, is_company=False
+        )
+        never = self._create_partner("Never visited")
+        self._get_card(self.partner).last_visit_date = visited
+        self.Card._provide(never.ids, self.company)
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": "Of somebody", "company_id": self.company.id, **values}
+                for values in (
+                    {"partner_id": contact.id},
+                    {"partner_id": never.id},
+                    {},
+                    {},
+                )
+            ]
+        )
+        self.Visit.create({"lead_id": leads[2].id, "date_planned": "2026-03-16"})
+        self.env.flush_all()
+        cards = self.Card.search([("company_id", "=", self.company.id)])
+        for records, names, overdue in (
+            (
+                self.partner | contact | never,
+                ("last_visit_date", "next_visit_date"),
+                "is_visit_overdue",
+            ),
+            (leads, ("last_visit_date", "next_visit_date"), "is_visit_overdue"),
+            (cards, ("last_visit_date", "next_visit_date"), "is_overdue"),
+        ):
+            records = records.with_context(allowed_company_ids=self.company.ids)
+            among = Domain("id", "in", records.ids)
+            for name in names:
+                self.assertEqual(len(set(map(bool, records.mapped(name)))), 2, name)
+                days = set(records.mapped(name))
+                day = max(filter(None, days))
+                early = {each for each in days if each and each < day}
+                empty = Domain(name, "=", False)
+                for domain, values in (
+                    (empty, {False}),
+                    (~empty, days - {False}),
+                    (Domain(name, "<", day), early),
+                    (~Domain(name, "<", day), days - early),
+                    (~Domain(name, ">=", day), early | {False}),
+                    (Domain(name, "in", [False, day]), {False, day}),
+                    (empty | Domain(name, ">=", day), {False, day}),
+                ):
+                    with self.subTest(model=records._name, domain=str(domain)):
+                        self.assertEqual(
+                            set(records.search(among & domain)),
+                            {record for record in records if record[name] in values},
+                        )
+            late = records.filtered(overdue)
+            self.assertTrue(late)
+            self.assertTrue(records - late)
+            for value, shown in ((True, late), (False, records - late)):
+                found = records.search(among & Domain(overdue, "=", value))
+                self.assertEqual(set(found), set(shown), records._name)
 
 
 @tagged("post_install", "-at_install")
