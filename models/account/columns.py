@@ -38,8 +38,10 @@ def is_among(path, query, column):
         *fields_before, name = path.split(".")
         for each in fields_before:
             comodel = model.env[model._fields[each].comodel_name]
-            alias = outer.left_join(alias, each, comodel._table, "id", each)
-            model = comodel
+            found = outer.make_alias(alias, each)
+            same = (model._field_to_sql(alias, each), SQL.identifier(found, "id"))
+            outer.add_join("LEFT JOIN", found, comodel._table, SQL("%s = %s", *same))
+            model, alias = comodel, found
         numbers = query
         if not isinstance(query, SQL):
             numbers = query.subselect(SQL.identifier(query.table, column))
