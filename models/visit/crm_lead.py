@@ -77,14 +77,17 @@ class CrmLead(models.Model):
             "next_visit_date": ("planned", "date_planned"),
         }[field]
         visits = Domain("partner_id", "=", False) & Domain("state", "=", state)
-        leads = self.env["key.account.visit"]._search(
-            visits & Domain("lead_id", "!=", False)
-            if operator == "in" and False in value
-            else visits & Domain(visit_field, operator, value)
-        )
-        alone = is_among("id", leads, "lead_id")
+        visits &= Domain("lead_id", "!=", False)
+
+        def is_visited(domain):
+            leads = self.env["key.account.visit"]._search(visits & domain)
+            return is_among("id", leads, "lead_id")
+
         if operator == "in" and False in value:
-            alone = ~alone
+            rest = Domain(visit_field, "in", [day for day in value if day])
+            alone = ~is_visited(Domain.TRUE) | is_visited(rest)
+        else:
+            alone = is_visited(Domain(visit_field, operator, value))
         by_account = self.env["res.partner"]._search_account_date(
             field, operator, value, path="partner_id.commercial_partner_id"
         )

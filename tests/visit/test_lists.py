@@ -146,6 +146,7 @@ class TestOverdue(PlannedVisitCommon):
                     (~Domain(name, "<", day), days - early),
                     (~Domain(name, ">=", day), early | {False}),
                     (Domain(name, "in", [False, day]), {False, day}),
+                    (Domain(name, "in", [False, *early]), {False, *early}),
                     (empty | Domain(name, ">=", day), {False, day}),
                 ):
                     with self.subTest(model=records._name, domain=str(domain)):
