@@ -6,6 +6,12 @@ from odoo.fields import Domain
 
 from ..account.columns import INDIRECT_OPERATORS, is_among
 
+# Which other visits deny that the last one, or the next one, fits a condition
+BEYOND = {
+    "done": {"=": ">", "<": ">=", "<=": ">"},
+    "planned": {"=": "<", ">": "<=", ">=": "<"},
+}
+
 
 class CrmLead(models.Model):
     _inherit = "crm.lead"
@@ -83,11 +89,19 @@ class CrmLead(models.Model):
             leads = self.env["key.account.visit"]._search(visits & domain)
             return is_among("id", leads, "lead_id")
 
-        if operator == "in" and False in value:
-            rest = Domain(visit_field, "in", [day for day in value if day])
-            alone = ~is_visited(Domain.TRUE) | is_visited(rest)
+        def is_dated(operator, day):
+            # of several visits the last one counts, of planned ones the first
+            found = is_visited(Domain(visit_field, operator, day))
+            if operator in BEYOND[state]:
+                found &= ~is_visited(Domain(visit_field, BEYOND[state][operator], day))
+            return found
+
+        if operator == "in":
+            alone = Domain.OR(is_dated("=", day) for day in value if day)
+            if False in value:
+                alone |= ~is_visited(Domain.TRUE)
         else:
-            alone = is_visited(Domain(visit_field, operator, value))
+            alone = is_dated(operator, value)
         by_account = self.env["res.partner"]._search_account_date(
             field, operator, value, path="partner_id.commercial_partner_id"
         )

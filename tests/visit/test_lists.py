@@ -111,6 +111,15 @@ class TestOverdue(PlannedVisitCommon):
             ]
         )
         self.Visit.create({"lead_id": leads[2].id, "date_planned": "2026-03-16"})
+        # of two planned the first one is the next
+        self.Visit.create(
+            {
+                "lead_id": leads[2].id,
+                "track": "executive",
+                "user_id": self.rep2.id,
+                "date_planned": "2026-04-20",
+            }
+        )
         # beside a join of core's, and what isn't written yet
         leads[3].partner_id = contact
         visited_leads = Domain("last_visit_date", "!=", False)
