@@ -27,7 +27,7 @@ from odoo.tools import mute_logger
 from ..models.account import features
 from ..models.visit.key_account_night import PHASES
 from .invariants import INVARIANTS
-from .recount import recount_figures, recount_moves, recount_tiers
+from .recount import recount_figures, recount_held, recount_moves, recount_tiers
 
 # These hold once a night is done; the plain recount asks for the first one.
 NIGHTLY = {
@@ -1239,7 +1239,8 @@ class Sequence(RuleBasedStateMachine):
         found = {key: after[key]["suggested_tier_id"] for key in figures}
         if found != suggested:
             raise Fault("suggested tiers differ from the recount", (found, suggested))
-        tiers = recount_moves(policy, before, after, self.today)
+        held = recount_held(policy, self.company, self.today)
+        tiers = recount_moves(policy, before, after, self.today, held)
         found = {key: after[key]["tier_id"] for key in tiers}
         if found != tiers:
             raise Fault("tiers differ from the recount", (found, tiers))

@@ -4,6 +4,9 @@ from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
+# For how long runs leave what was undone, if the minimum tenure is shorter
+LEAST_HELD_DAYS = 30
+
 
 def recount_figures(env, policy, company, today):
     """Return {customer's id: what the policy ranks by} of all accounts.
@@ -84,11 +87,30 @@ def recount_tiers(policy, figures):
     return result
 
 
-def recount_moves(policy, before, after, today):
+def recount_held(policy, company, today):
+    """Return the moves that runs leave undone, as (customer's id, the tier it has, the
+    one it would get): until somebody changes the policy, and for a month at least."""
+    changed = max(
+        record.write_date
+        for records in (policy, policy.tier_ids, policy.criterion_ids)
+        for record in records
+    )
+    days = max(policy.min_tenure_days, LEAST_HELD_DAYS)
+    return {
+        (change.partner_id.id, change.to_tier_id.id or None, change.from_tier_id.id)
+        for change in policy.env["key.account.tier.change"].search(
+            [("company_id", "=", company.id), ("undone_at", "!=", False)]
+        )
+        if change.undone_at >= changed and change.date > today - timedelta(days=days)
+    }
+
+
+def recount_moves(policy, before, after, today, held=()):
     """Return {customer's id: the tier in force after a run}.
 
     :param dict before: {customer's id: its account} before the run
     :param dict after: the same, with what the run measured
+    :param held: moves that somebody undid, see :func:`recount_held`
     """
     tiers = [*policy._get_tiers()]
     places = {tier.id: place for place, tier in enumerate(tiers)}
@@ -107,7 +129,7 @@ def recount_moves(policy, before, after, today):
         result[key] = None if row["is_excluded"] else tier_id
         if not to_id or to_id == tier_id or (locked and locked >= today):
             continue
-        if not policy.auto_apply:
+        if not policy.auto_apply or (key, tier_id, to_id) in held:
             continue
         here, there = places.get(tier_id), suggested[key]
         since = old.get("tier_since")
