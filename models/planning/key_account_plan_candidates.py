@@ -539,8 +539,10 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 %(windows)s, %(reasons)s
                 SELECT id, reason
                   FROM reasons
-                 WHERE old_reason IS DISTINCT FROM reason
-                   AND id != ALL(%(plans)s)
+                  -- != ALL would be taken to leave nothing, to be looped over
+                 WHERE NOT EXISTS (SELECT FROM UNNEST(%(plans)s::int[]) AS plan (id)
+                                    WHERE plan.id = reasons.id)
+                   AND old_reason IS DISTINCT FROM reason
                 """,
                 users=SQL(", ").join(users),
                 free=SQL(", ").join(free),
