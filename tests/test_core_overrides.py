@@ -1,8 +1,10 @@
 import inspect
 from datetime import date
+from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import AccessError
+from odoo.sql_db import Cursor
 from odoo.tests import tagged
 
 from ..models.account.decisions import JoinedAccount
@@ -25,7 +27,7 @@ OVERRIDDEN = {
         "write",
     },
     "crm.lead2opportunity.partner": {"_convert_and_allocate"},
-    "crm.team": {"_action_assign_leads"},
+    "crm.team": {"_action_assign_leads", "_allocate_leads_deduplicate"},
     "key.account.activity.mixin": {
         "_read_group_groupby",
         "_read_group_orderby",
@@ -445,6 +447,117 @@ class TestCoreOverrides(KeyAccountCommon):
         rows = dues.search([("lead_id", "in", leads.ids)])
         self.assertEqual(rows.lead_id, leads)
         self.assertEqual(rows.user_id, self.rep)
+
+    def test_visited_leads_that_are_converted_together(self):
+        """What is planned there goes along, at once."""
+        leads = self.env["crm.lead"].create(
+            [
+                {
+                    "name": f"Lead {index}",
+                    "type": "lead",
+                    "company_id": self.company.id,
+                    "user_id": self.rep.id,
+                }
+                for index in range(3)
+            ]
+        )
+        visits = self.env["key.account.visit"].create(
+            [
+                {
+                    "lead_id": lead.id,
+                    "company_id": self.company.id,
+                    "user_id": self.rep.id,
+                    "date_planned": date(2030, 1, 7),
+                }
+                for lead in leads[:2]
+            ]
+        )
+        follow = self.env["key.account.visit.follow"]
+        handed = []
+        hand_over = type(follow)._hand_over_leads
+
+        def note(self, leads, previous_users):
+            handed.append(leads)
+            return hand_over(self, leads, previous_users)
+
+        self.patch(type(follow), "_hand_over_leads", note)
+        self.env["crm.lead2opportunity.partner.mass"].with_context(
+            active_model="crm.lead", active_ids=leads.ids
+        ).create(
+            {
+                "action": "exist",
+                "deduplicate": False,
+                "force_assignment": True,
+                "user_ids": [Command.set(self.rep2.ids)],
+            }
+        ).action_mass_convert()
+        self.assertEqual(leads.user_id, self.rep2)
+        self.assertEqual(handed, [leads[:2]])
+        self.assertEqual(visits.user_id, self.rep2)
+        self.assertEqual(visits.activity_id.user_id, self.rep2)
+
+    def test_teams_that_get_leads_with_duplicates(self):
+        """Core merges and assigns them one by one: what is asked of ours doesn't become
+        more with the leads, unless something is planned there."""
+        team = self.env["crm.team"].create(
+            {
+                "name": "Assigned",
+                "company_id": self.company.id,
+                "use_leads": True,
+                "crm_team_member_ids": [
+                    Command.create({"user_id": user.id, "assignment_max": 600})
+                    for user in self.rep | self.rep2
+                ],
+            }
+        )
+        visits = self.env["key.account.visit"]
+        execute = Cursor.execute
+        asked = []
+
+        def note(cr, query, *args, **kwargs):
+            if "key_account" in str(getattr(query, "code", query)):
+                asked.append(query)
+            return execute(cr, query, *args, **kwargs)
+
+        def assign(number):
+            team.assignment_domain = repr([("name", "=", f"One of {number}")])
+            leads = self.env["crm.lead"].create(
+                [
+                    {
+                        "name": f"One of {number}",
+                        "type": "lead",
+                        "company_id": self.company.id,
+                        "email_from": f"{index // 2}@{number}.example.com",
+                        "team_id": False,
+                        "user_id": False,
+                    }
+                    for index in range(2 * number)
+                ]
+            )
+            visit = visits.create(
+                {
+                    "lead_id": leads[-1].id,
+                    "company_id": self.company.id,
+                    "user_id": self.rep.id,
+                    "date_planned": date(2030, 1, 7),
+                }
+            )
+            self.env.flush_all()
+            self.env.invalidate_all()
+            asked.clear()
+            with patch.object(Cursor, "execute", note):
+                team._action_assign_leads()
+                self.env.flush_all()
+            left = leads.exists()
+            self.assertEqual(len(left), number)
+            self.assertEqual(left.team_id, team)
+            self.assertIn(visit.lead_id, left)
+            return len(asked)
+
+        assign(1)
+        few = assign(3)
+        self.assertTrue(few)
+        self.assertLessEqual(assign(15), few + 2)
 
     def test_activities_end_in_write_and_unlink(self):
         """Done archives, cancelled deletes, by the methods that visits follow."""

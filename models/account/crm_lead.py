@@ -146,3 +146,9 @@ class CrmLead(models.Model):
         if "user_id" not in vals:
             return {}
         return {lead.id: lead.user_id.id for lead in self}
+
+    def _filter_to_change(self, vals, name):
+        """Return the leads of which ``vals`` changes the many-to-one ``name``."""
+        if name not in vals:
+            return self.browse()
+        return self.filtered(lambda lead: lead[name].id != (vals[name] or False))

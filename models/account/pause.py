@@ -27,8 +27,8 @@ def is_paused(env, step):
 
 @contextmanager
 def collected(env, step, do):
-    """Within it, :func:`collect` takes the ids of what waits; in the end ``do`` is
-    called with all of them, once.
+    """Within it, :func:`collect` takes what waits; in the end ``do`` is called once,
+    with {id: what was said of it first}.
 
     :param str step: the name of what waits
     """
@@ -36,22 +36,23 @@ def collected(env, step, do):
     if key in env.cr.cache:  # the outer one does it
         yield
         return
-    ids = env.cr.cache[key] = set()
+    waiting = env.cr.cache[key] = {}
     try:
         yield
     finally:
         env.cr.cache.pop(key, None)
-    if ids:
-        do(ids)
+    if waiting:
+        do(waiting)
 
 
-def collect(env, step, ids):
-    """Let what follows for ``ids`` wait.
+def collect(env, step, values):
+    """Let what follows wait.
 
+    :param dict values: by id, what is to be known of it in the end
     :return: whether it waits; False: nobody collects
     """
     waiting = env.cr.cache.get(f"key_account_collected_{step}")
     if waiting is None:
         return False
-    waiting.update(ids)
+    waiting.update({**values, **waiting})
     return True

@@ -139,15 +139,20 @@ class CrmLead(models.Model):
         if not names:
             return self.browse()
         # where it follows once for many, nobody asks for each
-        all_count = names != {"user_id"} or collect(self.env, "lead_dues", [])
-        return self.filtered(
-            lambda lead: (
-                not lead.partner_id and (all_count or lead.sudo().has_key_account_dues)
-            )
-        )
+        all_count = names != {"user_id"} or collect(self.env, "lead_dues", {})
+        leads = self if all_count else self._filter_awaited()
+        return leads.filtered(lambda lead: not lead.partner_id)
+
+    def _filter_visited(self):
+        """Return the leads that visits or targets name, whoever may read these."""
+        return self.filtered(lambda lead: lead.sudo().has_key_account_visits)
+
+    def _filter_awaited(self):
+        """Return the leads at which something is due, whoever may read that."""
+        return self.filtered(lambda lead: lead.sudo().has_key_account_dues)
 
     @contextmanager
-    def _with_key_account_dues_at_once(self):
+    def _changing_one_by_one(self):
         """Within it, leads may change one by one: what is due there follows once."""
 
         def refresh(ids):
@@ -159,7 +164,7 @@ class CrmLead(models.Model):
     def _refresh_key_account_dues(self):
         """Refresh what is due at these leads: those that nothing is asked for, and
         wasn't, are many."""
-        if collect(self.env, "lead_dues", self.ids):
+        if collect(self.env, "lead_dues", dict.fromkeys(self.ids)):
             return
         leads = self.sudo().filtered(
             lambda lead: lead.account_tier_id or lead.has_key_account_dues

@@ -6,6 +6,8 @@ the steps of the rooms, in this order. Nothing of ours runs on an empty set. Wha
 rely on is tested by ``tests/test_core_overrides.py``.
 """
 
+from itertools import chain
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 
@@ -290,16 +292,14 @@ class CrmLead(models.Model):
         previous_users = self._get_previous_users(vals)
         moved = self._filter_to_other_company(vals)
         due = self._filter_due(vals)
-        if "partner_id" in vals:
-            self.env["key.account"]._touch(self.partner_id)
+        left = self._filter_to_change(vals, "partner_id")
+        to_company = self._filter_to_change(vals, "company_id")
+        self.env["key.account"]._touch(left.partner_id)
         res = super().write(vals)
-        if vals.get("partner_id") or vals.get("company_id"):
-            # known for all that are read together
-            visited = self.filtered(lambda lead: lead.sudo().has_key_account_visits)
-            if vals.get("partner_id"):
-                follow._follow_lead_customer(visited)
-            if vals.get("company_id"):
-                follow._follow_lead_company(visited)
+        if vals.get("partner_id"):
+            follow._follow_lead_customer(left._filter_visited())
+        if vals.get("company_id"):
+            follow._follow_lead_company(to_company._filter_visited())
         moved._follow_company()
         self._follow_salesperson(previous_users)
         if {"stage_id", "probability"} & vals.keys():
@@ -326,7 +326,7 @@ class CrmLead(models.Model):
 
     def _handle_salesmen_assignment(self, user_ids=False, team_id=False):
         """Core gives each salesperson a part of the leads."""
-        with self._with_key_account_dues_at_once():
+        with self._changing_one_by_one():
             return super()._handle_salesmen_assignment(
                 user_ids=user_ids, team_id=team_id
             )
@@ -334,9 +334,12 @@ class CrmLead(models.Model):
     def _merge_dependences(self, opportunities):
         """Core asks here for what the remaining lead takes over, before it deletes the
         others, and their visits and due dates with them."""
-        dues = self.env["key.account.due"].sudo()
-        dues._merge(opportunities, self)
-        self.env["key.account.visit.follow"].sudo()._merge_leads(self, opportunities)
+        merged = self | opportunities
+        if merged._filter_visited() or merged._filter_awaited():
+            dues = self.env["key.account.due"].sudo()
+            dues._merge(opportunities, self)
+            follow = self.env["key.account.visit.follow"].sudo()
+            follow._merge_leads(self, opportunities)
         res = super()._merge_dependences(opportunities)
         self._refresh_key_account_dues()
         return res
@@ -347,10 +350,20 @@ class CrmTeam(models.Model):
 
     def _action_assign_leads(self, force_quota=False, creation_delta_days=7):
         """Core gives leads to teams and salespersons one by one."""
-        with self.env["crm.lead"]._with_key_account_dues_at_once():
+        with self.env["crm.lead"]._changing_one_by_one():
             return super()._action_assign_leads(
                 force_quota=force_quota, creation_delta_days=creation_delta_days
             )
+
+    def _allocate_leads_deduplicate(self, leads, duplicates_cache=None):
+        """Core merges the duplicates of one lead after the other's: what hangs on them
+        is asked for all of them at once."""
+        for lead in leads:
+            ids = (dup._ids for dup in (duplicates_cache or {}).values())
+            lead.with_prefetch(chain.from_iterable(ids))._filter_visited()
+        return super()._allocate_leads_deduplicate(
+            leads, duplicates_cache=duplicates_cache
+        )
 
 
 class CrmLead2opportunityPartner(models.TransientModel):
@@ -358,7 +371,7 @@ class CrmLead2opportunityPartner(models.TransientModel):
 
     def _convert_and_allocate(self, leads, user_ids, team_id=False):
         """Core converts and gives leads to salespersons one by one."""
-        with self.env["crm.lead"]._with_key_account_dues_at_once():
+        with self.env["crm.lead"]._changing_one_by_one():
             return super()._convert_and_allocate(leads, user_ids, team_id=team_id)
 
 

@@ -1,10 +1,12 @@
 from collections import defaultdict
+from contextlib import contextmanager
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..account.columns import INDIRECT_OPERATORS, is_among
+from ..account.pause import collect, collected
 
 # Which other visits deny that the last one, or the next one, fits a condition
 BEYOND = {
@@ -142,21 +144,35 @@ class CrmLead(models.Model):
     # Business
     # -------------------------------------------------------------------------
 
+    @contextmanager
+    def _changing_one_by_one(self):
+        """Visits are handed over once, too."""
+
+        def hand_over(previous_users):
+            leads = self.env["crm.lead"].browse(previous_users).exists()
+            leads._follow_salesperson(previous_users)
+
+        with (
+            super()._changing_one_by_one(),
+            collected(self.env, "lead_users", hand_over),
+        ):
+            yield
+
     def _follow_salesperson(self, previous_users):
         """Hand the planned visits of the leads over whose salesperson isn't the
         previous one.
 
         :param dict previous_users: the salesperson's id before, by lead id
         """
-        changed = self.filtered(
-            lambda lead: (
-                lead.user_id.id != previous_users.get(lead.id, lead.user_id.id)
-                and lead.sudo().has_key_account_visits
-            )
+        if not previous_users or collect(self.env, "lead_users", previous_users):
+            return
+        # whether they are visited is known for all that are read together
+        visited = self._filter_visited().filtered(
+            lambda lead: lead.user_id.id != previous_users[lead.id]
         )
-        if changed:
+        if visited:
             self.env["key.account.visit.follow"].sudo()._hand_over_leads(
-                changed, previous_users
+                visited, previous_users
             )
 
     def _filter_to_other_company(self, vals):
@@ -187,9 +203,9 @@ class CrmLead(models.Model):
 
         :raise UserError: if a lead without a customer was visited
         """
-        visits = (
-            self.env["key.account.visit"].sudo().search([("lead_id", "in", self.ids)])
-        )
+        visits = self.env["key.account.visit"].sudo()
+        if named := self._filter_visited():
+            visits = visits.search([("lead_id", "in", named.ids)])
         # These belong to the customer, and stay there.
         visits.filtered("partner_id").lead_id = False
         visited = visits.filtered(
