@@ -90,6 +90,12 @@ class KeyAccountTarget(models.Model):
         "(company_id, month, track, lead_id) WHERE partner_id IS NULL",
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        targets = super().create(vals_list)
+        self.env["crm.lead"]._forget_key_account_records()
+        return targets
+
     @api.model
     def _freeze(self, company, today=None):
         """Note how many visits the cadence asks for in the current month, once a month.
@@ -130,7 +136,6 @@ class KeyAccountTarget(models.Model):
         made = targets.browse()
         for batch in split_every(BATCH_SIZE, vals_list):
             made |= targets.create(batch)
-        self.env["crm.lead"]._forget_key_account_records()
         return made
 
     @api.model

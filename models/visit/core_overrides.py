@@ -340,6 +340,7 @@ class CrmLead(models.Model):
             dues._merge(opportunities, self)
             follow = self.env["key.account.visit.follow"].sudo()
             follow._merge_leads(self, opportunities)
+            self._forget_key_account_records()
         res = super()._merge_dependences(opportunities)
         self._refresh_key_account_dues()
         return res
