@@ -99,6 +99,7 @@ class KeyAccount(models.Model):
         "res.users",
         string="Salesperson",
         readonly=True,
+        index=True,
         ondelete="set null",
     )
     is_account = fields.Boolean(
