@@ -77,12 +77,14 @@ class KeyAccountProposal(models.Model):
                    change.company_id, change.partner_user_id, change.from_tier_id,
                    change.to_tier_id, NULL::varchar AS from_level,
                    NULL::varchar AS to_level,
-                   CASE WHEN target.sequence > source.sequence THEN 'demotion'
+                   -- of another policy, but in the same place: neither
+                   CASE WHEN target.place > source.place THEN 'demotion'
+                        WHEN target.place = source.place THEN NULL
                         ELSE 'promotion' END AS direction,
                    NULL::int AS proposed_user_id, change.date
               FROM key_account_tier_change change
-              LEFT JOIN key_account_tier source ON source.id = change.from_tier_id
-              LEFT JOIN key_account_tier target ON target.id = change.to_tier_id
+              LEFT JOIN (%(places)s) AS source ON source.id = change.from_tier_id
+              LEFT JOIN (%(places)s) AS target ON target.id = change.to_tier_id
              WHERE change.state = 'proposed'
              UNION ALL
             SELECT 2 * id::bigint + 1, 'level', id, 'key.account.relationship.change',
@@ -90,7 +92,8 @@ class KeyAccountProposal(models.Model):
                    to_level, direction, proposed_user_id, date
               FROM key_account_relationship_change
              WHERE state = 'proposed'
-            """
+            """,
+            places=self.env["key.account.tier"]._get_places_sql(),
         )
 
     @api.depends("change_id", "kind")

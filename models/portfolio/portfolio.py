@@ -656,12 +656,18 @@ class KeyAccountPortfolio(models.AbstractModel):
             )
         )
         tiers = self.env["key.account.tier"].sudo()
+        place_by_id = {
+            None: NO_RANK,
+            **dict(self.env.execute_query(tiers._get_places_sql())),
+        }
         rows = []
         counts = defaultdict(int)
         for from_id, to_id, count in found:
             before, after = tiers.browse(from_id), tiers.browse(to_id)
-            places = [tier.sequence if tier else NO_RANK for tier in (before, after)]
+            places = [place_by_id[from_id], place_by_id[to_id]]
             direction = "up" if places[1] < places[0] else "down"
+            if places[0] == places[1]:
+                direction = "same"
             counts[direction] += count
             moved = Domain("period_from_tier_id", "=", before.id)
             moved &= Domain("period_to_tier_id", "=", after.id)
@@ -675,7 +681,10 @@ class KeyAccountPortfolio(models.AbstractModel):
                     "order": places,
                 }
             )
-        rows.sort(key=lambda row: (row["direction"] != "up", row.pop("order")))
+        directions = ["up", "down", "same"]
+        rows.sort(
+            key=lambda row: (directions.index(row["direction"]), row.pop("order"))
+        )
         changes = Domain("company_id", "=", company.id)
         changes &= Domain("state", "=", "applied")
         changes &= Domain("date", ">=", fields.Date.to_string(period.first))

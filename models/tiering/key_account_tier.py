@@ -1,6 +1,7 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ...const import SENIORITIES
 from ..account import bounds
@@ -169,6 +170,25 @@ class KeyAccountTier(models.Model):
 
     def _check_policies(self):
         self.policy_id._check_tiers_unless_deferred()
+
+    @api.model
+    def _get_places_sql(self):
+        """Return a query for ``id`` and ``place`` of all tiers: the lower, the better.
+
+        By it tiers of two policies are compared, whose sequences say nothing of each
+        other. What isn't used any more lies between the places of what is.
+        """
+        self.flush_model(["active", "policy_id", "sequence"])
+        return SQL(
+            """
+            SELECT id,
+                   2 * COUNT(*) FILTER (WHERE active) OVER (
+                           PARTITION BY policy_id ORDER BY sequence, id
+                           ROWS UNBOUNDED PRECEDING)
+                   + (active IS NOT TRUE)::int AS place
+              FROM key_account_tier
+            """
+        )
 
     def _filtered_in_use(self):
         """Return the tiers that customers, the history or the cadence refer to."""

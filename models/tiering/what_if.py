@@ -119,15 +119,15 @@ class WhatIf:
 
     def _get_places_sql(self):
         """Return rows (tier id, its place in its policy, its name) for a VALUES list:
-        names and places may be those of a form that isn't saved."""
-        places = [SQL("(NULL::int, NULL::int, NULL::varchar)")]
-        policies = self.policy.with_context(active_test=False).search([])
-        for policy in policies:
-            places += [
-                SQL("(%s, %s, %s)", tier.id, place, tier.name)
-                for place, tier in enumerate(policy._get_tiers(), start=1)
-            ]
-        return SQL(", ").join(places)
+        names and places may be those of a form that isn't saved. Accounts may be in
+        tiers that aren't used any more."""
+        tiers = self.env["key.account.tier"].with_context(active_test=False).search([])
+        places = dict(self.env.execute_query(tiers._get_places_sql()))
+        rows = [SQL("(NULL::int, NULL::int, NULL::varchar)")]
+        rows += [
+            SQL("(%s, %s, %s)", each.id, places[each.id], each.name) for each in tiers
+        ]
+        return SQL(", ").join(rows)
 
     def _get_moves_json(self):
         """Return the accounts that have another tier than before the run, in JSON: as
@@ -191,7 +191,7 @@ class WhatIf:
                         SELECT %(company)s AS company_id, %(currency)s AS currency_id,
                                places.name,
                                -- the policy's own first, no tier last
-                               CASE WHEN pyramid.tier_id = ANY(%(tiers)s)
+                               CASE WHEN pyramid.tier_id = ANY(%(own)s)
                                     THEN places.place
                                     ELSE 1000 + COALESCE(places.place, 1000)
                                END AS sequence,
@@ -214,6 +214,7 @@ class WhatIf:
                 """,
                 places=self._get_places_sql(),
                 tiers=self.policy._get_tiers().ids,
+                own=self.policy.with_context(active_test=False).tier_ids.ids,
                 company=self.company.id,
                 currency=self.company.currency_id.id,
             )

@@ -552,6 +552,37 @@ class TestPortfolio(PortfolioCommon):
             <= set(self.Card.search([("partner_id", "in", changes.partner_id.ids)]).ids)
         )
 
+    def test_moves_to_another_policy(self):
+        """Its first tier is as good as the first one of this, whatever the numbers."""
+        other = self.policy.copy()
+        for tier in other.tier_ids:
+            tier.write({"name": f"Other {tier.name}", "sequence": tier.sequence + 70})
+        partners = self.env["res.partner"].union(
+            *(self._create_partner(f"Moving {number}") for number in range(3))
+        )
+        self._create_invoices([(partner, 5, TODAY) for partner in partners])
+        self.policy._run(TODAY)
+        for partner, tier in zip(partners, other.tier_ids, strict=True):
+            self._move(partner, "b", "b", 3)
+            self.env["key.account.tier.change"].search(
+                [("partner_id", "=", partner.id)], limit=1
+            ).to_tier_id = tier
+        moves = self._get()["moves"]
+        rows = {row["to"]: row for row in moves["rows"]}
+        self.assertEqual(
+            [rows[tier.name]["direction"] for tier in other.tier_ids],
+            ["up", "same", "down"],
+        )
+        for direction in ("up", "down"):
+            self.assertEqual(
+                moves[direction],
+                sum(
+                    row["count"]
+                    for row in moves["rows"]
+                    if row["direction"] == direction
+                ),
+            )
+
     # --- who ------------------------------------------------------------------------
 
     def test_rights(self):

@@ -338,6 +338,29 @@ class TestWhatIf(WhatIfCommon):
         self.assertEqual(line.partner_id, self.partners[0])
         self.assertEqual(preview.tier_ids[0].name, "Top")
 
+    def test_a_tier_that_is_not_used_any_more(self):
+        """Who is in it has a name, and a direction, to come from."""
+        self.policy._run()
+        among = self.Card.search([("tier_id", "=", self.tier_b.id)]).partner_id
+        self.assertTrue(among)
+        preview = self._preview(
+            values={"tier_ids": [Command.update(self.tier_b.id, {"active": False})]}
+        )
+        self.assertEqual(preview.line_ids.partner_id, among)
+        self.assertEqual(
+            {(line.from_name, line.direction) for line in preview.line_ids},
+            {(self.tier_b.name, "down")},
+        )
+        self.assertEqual(
+            [(step.name, step.count_after) for step in preview.tier_ids],
+            [
+                (self.tier_a.name, 3),
+                (self.tier_b.name, 0),
+                (self.tier_c.name, len(FIGURES) - 3),
+            ],
+        )
+        self.assertEqual(preview.tier_ids[1].count_before, len(among))
+
     def test_proposing_policy(self):
         self.policy._run()
         self.policy.min_tenure_days = 90
@@ -886,6 +909,35 @@ class TestProposals(WhatIfCommon):
         for user in (self.rep, self.leader):
             with self.assertRaises(AccessError):
                 own.with_user(user).action_open_apply()
+
+    def test_of_another_policy(self):
+        """Its first tier is as good as the first one of this, whatever the numbers."""
+        self.tiers.unlink()
+        other = self.policy.sudo().copy()
+        for tier in other.tier_ids:
+            tier.sequence += 70
+        changes = self.env["key.account.tier.change"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "company_id": self.company.id,
+                    "from_tier_id": source.id,
+                    "to_tier_id": target.id,
+                }
+                for partner, source, target in zip(
+                    self.partners[:3],
+                    (self.tier_b, self.tier_b, self.tier_b),
+                    other.tier_ids,
+                    strict=True,
+                )
+            ]
+        )
+        proposals = self.proposals.search([("kind", "=", "tier")])
+        directions = {each.change_id: each.direction for each in proposals}
+        self.assertEqual(
+            [directions[change.id] for change in changes],
+            ["promotion", False, "demotion"],
+        )
 
 
 @tagged("post_install", "-at_install")

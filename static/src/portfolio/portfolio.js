@@ -874,7 +874,12 @@ export class Portfolio extends Component {
             name: `${row.from} → ${row.to}`,
             domain: row.domain,
         }));
-        const directions = {up: _t("Up"), down: _t("Down")};
+        const directions = {
+            up: _t("Up"),
+            down: _t("Down"),
+            same: _t("Same place in another policy"),
+        };
+        const colors = {up: SUCCESS_COLOR, down: DANGER_COLOR, same: MUTED_COLOR};
         return {
             label: _t("Moved up: %(up)s; moved down: %(down)s", {
                 up: formatInteger(up),
@@ -906,8 +911,8 @@ export class Portfolio extends Component {
                     datasets: [
                         {
                             label: _t("Accounts"),
-                            backgroundColor: rows.map(({direction}) =>
-                                direction === "up" ? SUCCESS_COLOR : DANGER_COLOR
+                            backgroundColor: rows.map(
+                                ({direction}) => colors[direction]
                             ),
                             borderRadius: 3,
                             minBarLength: 3,
