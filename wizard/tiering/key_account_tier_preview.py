@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.tools import SQL
+from odoo.tools import SQL, float_round
 
 from ...models.account import words
 
@@ -144,8 +144,13 @@ class KeyAccountTierPreview(models.TransientModel):
                 if is_team and not team:
                     continue
                 user = not is_team and chosen[0][1].user
-                visits = sum(new.visits for _, new in chosen)
-                capacity = sum(new.capacity for _, new in chosen)
+                # as it is shown, here and in the portfolio
+                visits = float_round(
+                    sum(new.visits for _, new in chosen), precision_digits=2
+                )
+                capacity = float_round(
+                    sum(new.capacity for _, new in chosen), precision_digits=2
+                )
                 # nobody's time is no limit: somebody has to be found first
                 is_over = bool(is_team or user) and visits > capacity
                 yield {
