@@ -284,34 +284,62 @@ class KeyAccountPlan(models.Model):
 
     def _get_group_ids(self):
         """Return ``{plan id: ids of the accounts that it is about}``: the customer, and
-        those below it where the plan is about the whole group. One query."""
-        groups = self.filtered("is_group")
+        where the plan is about the whole group, those below it. As in the portfolio,
+        who was put into a group by hand belongs to that one. One query."""
+        heads = {
+            plan.id: (plan.partner_id._origin.id, plan.company_id._origin.id or 0)
+            for plan in self.filtered("is_group")
+            if plan.partner_id._origin
+        }
         members = {}
-        if groups:
+        if heads:
             self.env["res.partner"].flush_model(["commercial_partner_id", "parent_id"])
+            self.env["key.account"].flush_model(
+                ["chosen_group_id", "company_id", "partner_id"]
+            )
+            partner_ids, company_ids = zip(*set(heads.values()), strict=True)
             rows = self.env.execute_query(
                 SQL(
                     """
                     WITH RECURSIVE member AS (
-                        SELECT id AS head_id, id, commercial_partner_id
-                          FROM res_partner
-                         WHERE id = ANY(%s)
+                        SELECT head.id AS head_id, head.company_id, partner.id,
+                               partner.commercial_partner_id AS account_id
+                          FROM UNNEST(%s::int[], %s::int[]) AS head (id, company_id)
+                          JOIN res_partner partner ON partner.id = head.id
                          UNION
-                        SELECT member.head_id, partner.id, partner.commercial_partner_id
+                        SELECT member.head_id, member.company_id, partner.id,
+                               partner.commercial_partner_id
                           FROM member
                           JOIN res_partner partner ON partner.parent_id = member.id
                     )
-                    SELECT head_id, ARRAY_AGG(DISTINCT commercial_partner_id)
-                      FROM member
-                     GROUP BY head_id
+                    SELECT head_id, company_id, ARRAY_AGG(DISTINCT account_id)
+                      FROM (
+                            SELECT member.head_id, member.company_id, member.account_id
+                              FROM member
+                              LEFT JOIN key_account card
+                                     ON card.partner_id = member.account_id
+                                    AND card.company_id = member.company_id
+                             WHERE member.account_id = member.head_id
+                                OR COALESCE(card.chosen_group_id, member.head_id)
+                                   = member.head_id
+                             UNION ALL
+                            SELECT member.head_id, member.company_id, card.partner_id
+                              FROM member
+                              JOIN key_account card
+                                ON card.chosen_group_id = member.id
+                               AND card.company_id = member.company_id
+                             WHERE card.chosen_group_id != card.partner_id
+                           ) AS account
+                     GROUP BY head_id, company_id
                     """,
-                    groups.partner_id._origin.ids,
+                    list(partner_ids),
+                    list(company_ids),
                 )
             )
-            members = dict(rows)
+            members = {(head_id, company_id): ids for head_id, company_id, ids in rows}
         return {
             plan.id: (
-                members.get(plan.partner_id._origin.id, [])
+                members.get(heads.get(plan.id), [])
                 if plan.is_group
                 else plan.partner_id._origin.ids
             )

@@ -305,6 +305,29 @@ class TestPlan(PlanCommon):
         self.assertFalse(mine.revenue)
         self.assertTrue(self._as(group, self.leader).revenue)
 
+    def test_group_by_hand(self):
+        """A corporate group is what the portfolio takes for one."""
+        _moves, daughter = self._invoice_all_kinds()
+        stray = self._create_partner("Kestrel Trading")
+        self._create_invoices([(stray, 77, TODAY)])
+        self.policy._run(TODAY)
+        group = self._create_plan(self.partner, self.rep, is_group=True)
+        revenue = group.revenue
+        stray.key_account_group_id = self.partner
+        self.env.invalidate_all()
+        self.assertEqual(group.revenue, revenue + 77)
+        of_daughter = self._create_plan(daughter).revenue
+        self.assertTrue(of_daughter)
+        daughter.key_account_group_id = daughter
+        self.env.invalidate_all()
+        self.assertAlmostEqual(group.revenue, revenue + 77 - of_daughter)
+        among = self.Card.search([("group_id", "=", self.partner.id)]).partner_id
+        self.assertEqual(set(group._get_group_ids()[group.id]), set(among.ids))
+        # whose accounts these are, is looked at too
+        self.assertTrue(self._as(group, self.rep).revenue)
+        stray.user_id = self.rep2
+        self.assertTrue(self._as(group, self.rep).are_actuals_hidden)
+
     def test_figures_of_whoever_is_named_on_a_form(self):
         self._create_invoices([(self.other, 70000, TODAY)])
         plans = self._as(self.Plan, self.rep)
