@@ -1,5 +1,6 @@
 import math
 import re
+from itertools import zip_longest
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -364,19 +365,27 @@ class KeyAccountCriterion(models.Model):
             return max(points for _figure, points in self._get_bands())
         return 100
 
-    def _find_figure(self, points):
-        """Return the figure that is enough for so many points, None if it depends on
-        the other accounts.
+    def _find_figure(self, points, before):
+        """Return the figure that is enough for so many points, the nearest to
+        ``before``; None if it depends on the other accounts.
 
         :param float points: from 0 to those of :meth:`_get_most_points`
         """
-        if self.scale == "bands":
-            return next(start for start, part in self._get_bands() if part >= points)
         if self.scale == "rank":
             return None
-        span = self.figure_full - self.figure_none
         # as it is shown, and not a bit less than what is needed
         part = 10 if self._get_metric().unit in ("percent", "days") else 1
+        if self.scale == "bands":
+            bands = self._get_bands()
+            ends = [start - 1 / part for start, _part in bands[1:]]
+            enough = [
+                # coming from above, where it ends
+                start if before < start or end is None else max(start, end)
+                for (start, given), end in zip_longest(bands, ends)
+                if given >= points
+            ]
+            return min(enough, key=lambda figure: abs(figure - before))
+        span = self.figure_full - self.figure_none
         figure = round((self.figure_none + span * points / 100) * part, 6)
         return (math.ceil(figure) if span > 0 else math.floor(figure)) / part
 

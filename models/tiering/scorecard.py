@@ -160,7 +160,7 @@ class Explanation:
 
     def _describe(self, criterion, points, needed, figure):
         """Return in words what gives a criterion so many points."""
-        target = criterion._find_figure(needed)
+        target = criterion._find_figure(needed, figure)
         if target is not None:
             return self.env._(
                 "%(criterion)s %(target)s instead of %(figure)s",

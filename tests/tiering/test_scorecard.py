@@ -599,6 +599,26 @@ class TestExplanation(ScorecardCommon):
         self._create_invoices([(self.one, 334, TODAY)])
         self.assertIn("No tier is above", self._explain(self.one))
 
+    def test_no_more_than_it_takes(self):
+        """Where less is better, the figure from which on it is enough."""
+        self._use(
+            ("revenue", 1, {"scale": "linear", "figure_full": 1000}),
+            ("recency", 1, {"scale": "bands", "bands": "0: 100; 8: 60; 31: 0"}),
+        )
+        self._create_invoices([(self.one, 400, TODAY - relativedelta(days=40))])
+        self.assertIn("Recency 30.9 days instead of 40.0 days", self._explain(self.one))
+        self.policy.tier_ids[1].threshold = 60
+        self.assertIn("Recency 7.9 days instead of 40.0 days", self._explain(self.one))
+        criterion = self.policy.criterion_ids[1]
+        criterion.bands = "0: 0; 8: 60; 31: 100; 90: 20"
+        for before, points, figure in (
+            (4, 60, 8),
+            (4, 61, 31),
+            (95, 61, 89.9),
+        ):
+            with self.subTest(before=before, points=points):
+                self.assertEqual(criterion._find_figure(points, before), figure)
+
     def test_no_criterion_alone(self):
         self._use(
             ("revenue", 1, {"scale": "linear", "figure_full": 1000}),
