@@ -294,8 +294,8 @@ class TestPlanTours(KeyAccountCommon, HttpCase):
             login="ka_rep",
         )
 
-    def test_director_opens_a_plan(self):
-        plan = self.env["key.account.plan"].create(
+    def _create_plan(self):
+        return self.env["key.account.plan"].create(
             {
                 "partner_id": self.partner.id,
                 "company_id": self.company.id,
@@ -304,6 +304,17 @@ class TestPlanTours(KeyAccountCommon, HttpCase):
                 "objective_ids": [Command.create({"name": "Two sites more"})],
             }
         )
+
+    def test_from_the_pyramid_to_a_plan(self):
+        self._create_plan()
+        self.start_tour(
+            "/odoo/key-account-portfolio",
+            "key_account_pyramid_to_plan",
+            login="ka_leader",
+        )
+
+    def test_director_opens_a_plan(self):
+        plan = self._create_plan()
         self.start_tour(
             "/odoo/account-plans", "key_account_plan_director", login="ka_leader"
         )

@@ -56,3 +56,36 @@ registry.category("web_tour.tours").add("key_account_plan_director", {
         },
     ],
 });
+
+registry.category("web_tour.tours").add("key_account_pyramid_to_plan", {
+    steps: () => [
+        {
+            content: "The pyramid as a table",
+            trigger: "[data-name=pyramid]:has(canvas) .o_portfolio_toggle",
+            run: "click",
+        },
+        {
+            trigger: "[data-name=pyramid] table button:contains('Key account')",
+            run: "click",
+        },
+        {
+            content: "To one of its accounts",
+            trigger:
+                ".o_list_view .o_data_row:contains('Tour Customer') td[name=partner_id]",
+            run: "click",
+        },
+        {
+            content: "To its plan",
+            trigger: ".o_form_view .o_button_more",
+            run: "click",
+        },
+        {
+            trigger: "button[name=action_view_key_account_plans]",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_form_view [name=objective_ids] .o_data_row:contains('Two sites')",
+        },
+    ],
+});
