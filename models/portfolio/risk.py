@@ -4,7 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..account import bounds, clock, features, words
-from .period import Period, get_sales_sql
+from .period import get_period, get_sales_sql
 
 # How many groups are named, those beyond the limit aside
 MAX_GROUPS = 10
@@ -45,7 +45,7 @@ class KeyAccountRisk(models.AbstractModel):
             ``is_warning`` and ``domain``; ``company_id``, ``currency_id``, ``limit``
             (percent), ``total`` revenue and ``date``
         :raise AccessError: outside sales, or of a company that isn't the user's
-        :raise UserError: if a day or an id is none
+        :raise UserError: if a day or an id is none, or the days are no period
         """
         self.env["key.account"].check_access("read")
         company = self._get_company(company_id)
@@ -197,14 +197,12 @@ class KeyAccountRisk(models.AbstractModel):
     @api.model
     def _add_revenue(self, accounts, company, date_from, date_to):
         """Return the revenue of accounts as a column of the query ``accounts``."""
-        first = bounds.to_day(self.env, date_from)
-        last = bounds.to_day(self.env, date_to)
-        if not first or not last:
+        period = get_period(self.env, company, date_from, date_to)
+        if period.is_window:
             return self.env["key.account"]._field_to_sql(
                 accounts.table, "revenue", accounts
             )
         self.env.flush_all()
-        period = Period(first, last, False)
         sales = accounts.make_alias(accounts.table, "sales")
         accounts.add_join(
             "LEFT JOIN",

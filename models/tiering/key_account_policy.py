@@ -189,7 +189,9 @@ class KeyAccountPolicy(models.Model):
                         policy=policy.name,
                     )
                 )
-            policy._get_method().check()
+            # without a method the database refuses it, and says why
+            if policy.method:
+                policy._get_method().check()
 
     @api.onchange("method")
     def _onchange_method(self):

@@ -438,6 +438,12 @@ class TestRisk(RiskCommon):
                 "date_from": "9999-12-31",
                 "date_to": "abc",
             },
+            {"company_id": self.company.id, "date_from": "2026-01-01"},
+            {
+                "company_id": self.company.id,
+                "date_from": "2026-03-01",
+                "date_to": "2026-01-01",
+            },
         ):
             with self.assertRaises(UserError):
                 self.Risk.with_user(self.manager).get_risk(**arguments)

@@ -2,10 +2,13 @@ from collections import Counter, defaultdict
 from datetime import date, timedelta
 from unittest.mock import patch
 
+from psycopg2.errors import NotNullViolation
+
 from odoo import SUPERUSER_ID, Command, api
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.modules.registry import Registry
 from odoo.tests import BaseCase, Form, get_db_name, tagged
+from odoo.tools import mute_logger
 
 from ...models.account import clock
 from ...models.account.trial import trial
@@ -318,6 +321,14 @@ class TestWhatIf(WhatIfCommon):
                 self.policy.action_preview(values)
         with self.assertRaisesRegex(UserError, "as values by field"):
             self.policy.action_preview([1])
+        # as core refuses what is missing: with a sentence for the client
+        for values in ({"method": False}, {"metric": False}):
+            with (
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(NotNullViolation),
+                self.cr.savepoint(),
+            ):
+                self.policy.action_preview(values)
         shared = self.policy.sudo().search([("company_id", "=", False)])
         with self.assertRaisesRegex(UserError, "one of its own"):
             shared.with_user(self.manager).action_preview()
