@@ -234,14 +234,15 @@ class KeyAccountEffortSuggestion(models.Model):
 
     def action_accept(self):
         """Give the customers the suggested intervals as their own, as a person does on
-        the customer's form, with the same rights.
+        the customer's form, with the same rights. Those for whom nothing is suggested
+        stay as they are: whoever selects a whole list means the others.
 
         :raise AccessError: if the user may not write one of the customers
         :raise UserError: if there is no suggestion, or the customer's interval was
             changed since; nothing is changed then
         """
         self.check_access("read")
-        self._check_state("suggested")
+        self = self._filter_state("suggested")
         self._check_unchanged("own_days")
         self._set_intervals("suggested_days")
         # sudo: the customers could be written
@@ -257,14 +258,15 @@ class KeyAccountEffortSuggestion(models.Model):
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     def action_undo(self):
-        """Give the customers back the intervals that they had before.
+        """Give the customers back the intervals that they had before, of those for whom
+        one was accepted.
 
         :raise AccessError: if the user may not write one of the customers
         :raise UserError: if the suggestion wasn't accepted, or the customer's interval
             was changed since; nothing is changed then
         """
         self.check_access("read")
-        self._check_state("accepted")
+        self = self._filter_state("accepted")
         self._check_unchanged("suggested_days")
         self._set_intervals("own_days")
         rows = self.sudo()
@@ -286,18 +288,20 @@ class KeyAccountEffortSuggestion(models.Model):
         self.ensure_one()
         return self.account_id.action_open_partner()
 
-    def _check_state(self, state):
-        for row in self:
-            if row.state != state:
-                raise UserError(
-                    self.env._(
-                        "Nothing is suggested for %s: leave it out.", row.display_name
-                    )
-                    if state == "suggested"
-                    else self.env._(
-                        "Nothing was accepted for %s: leave it out.", row.display_name
-                    )
-                )
+    def _filter_state(self, state):
+        """Return those in a state.
+
+        :raise UserError: if there is none
+        """
+        rows = self.filtered(lambda row: row.state == state)
+        if self and not rows:
+            name = self[0].display_name
+            raise UserError(
+                self.env._("Nothing is suggested for %s: leave it out.", name)
+                if state == "suggested"
+                else self.env._("Nothing was accepted for %s: leave it out.", name)
+            )
+        return rows
 
     def _check_unchanged(self, column):
         """Refuse if a customer's own interval isn't the one that the rows know of."""

@@ -351,6 +351,20 @@ class TestEffortSuggestion(EffortCommon):
         with self.assertRaisesRegex(UserError, "Nothing was accepted for Rich"):
             row.action_undo()
 
+    def test_a_whole_list(self):
+        """Whoever selects all means those for whom there is something to do."""
+        rows = self._reckon()
+        everybody = self.Suggestion.with_user(self.leader).search([])
+        self.assertIn(rows[self.none], everybody)
+        everybody.action_accept()
+        self.assertEqual([p.visit_interval_days for p in self.shared], [7, 14, 30, 14])
+        self.assertFalse((self.none | self.minus)[0].visit_interval_days)
+        self.assertEqual(rows[self.none].state, "kept")
+        everybody.action_undo()
+        self.assertFalse(any(p.visit_interval_days for p in self.shared))
+        with self.assertRaisesRegex(UserError, "Nothing is suggested for None"):
+            rows[self.none].with_user(self.leader).action_accept()
+
     def test_undo_gives_back_what_was_there(self):
         self.rich.visit_interval_days = 28
         row = self._reckon()[self.rich]
