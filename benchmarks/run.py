@@ -509,6 +509,28 @@ def measure_portfolio(size, rounds):
     return result
 
 
+def measure_preview(size, rounds):
+    """What a policy would do, from the click on the button to the lines that are shown:
+    with other shares, and by the value scorecard."""
+    result = []
+    for name, get_values in (
+        ("Preview of other shares", usage.get_other_shares),
+        ("Preview of the value scorecard", usage.get_scorecard),
+    ):
+        databases.say(f"{size.label}: {name}")
+        measurement = Measurement(name, REFERENCE, None)
+        for _ in range(rounds):
+            measurement.theirs.append(reference(size.live))
+            our, queries, count = timed(
+                size.live, partial(usage.preview, get_values=get_values)
+            )
+            measurement.ours.append(our)
+            measurement.note = f"{count:,} would move, {queries} queries"
+            databases.clean_up(size.live)
+        result.append(measurement)
+    return result
+
+
 # ---------------------------------------------------------------------------
 # Memory
 # ---------------------------------------------------------------------------
@@ -603,6 +625,7 @@ PARTS = {
     "screens": measure_screens,
     "own_screens": measure_own_screens,
     "portfolio": measure_portfolio,
+    "preview": measure_preview,
     "memory": measure_memory,
     "reps": measure_reps,
 }

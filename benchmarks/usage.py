@@ -124,21 +124,44 @@ def run_policy(env):
 
 def use_scorecard(env):
     """Have the policy rank by the criteria that come with the addon."""
+    env.ref("crm_key_account.policy_default").write(get_scorecard(env))
+
+
+def get_scorecard(env):
+    """Return what :func:`use_scorecard` writes."""
     policy = env.ref("crm_key_account.policy_default")
     preset = env.ref("crm_key_account.policy_scorecard")
-    policy.write(
-        {
-            "method": "scorecard",
-            "criterion_ids": [
-                Command.create(vals)
-                for vals in preset.criterion_ids.copy_data({"policy_id": False})
-            ],
-            "tier_ids": [
-                Command.update(tier.id, {"threshold": other.threshold})
-                for tier, other in zip(policy.tier_ids, preset.tier_ids, strict=True)
-            ],
-        }
-    )
+    return {
+        "method": "scorecard",
+        "criterion_ids": [
+            Command.create(vals)
+            for vals in preset.criterion_ids.copy_data({"policy_id": False})
+        ],
+        "tier_ids": [
+            Command.update(tier.id, {"threshold": other.threshold})
+            for tier, other in zip(policy.tier_ids, preset.tier_ids, strict=True)
+        ],
+    }
+
+
+def get_other_shares(env):
+    """Return what moves many accounts."""
+    policy = env.ref("crm_key_account.policy_default")
+    return {
+        "tier_ids": [
+            Command.update(tier.id, {"share": share})
+            for tier, share in zip(policy.tier_ids, (60, 85, 100), strict=True)
+        ]
+    }
+
+
+def preview(env, get_values):
+    """Preview the policy with what stands on a form; return how many would move."""
+    company = data.company_of(env)
+    policy = env.ref("crm_key_account.policy_default")
+    policy = policy.with_context(allowed_company_ids=company.ids)
+    action = policy.action_preview(get_values(env))
+    return env[action["res_model"]].browse(action["res_id"]).line_count
     env.flush_all()
 
 
