@@ -104,6 +104,7 @@ class WhatIf:
             SELECT account.partner_id, account.user_id, account.company_id,
                    before.tier_id AS from_tier_id, account.tier_id AS to_tier_id,
                    account.%(metric)s AS figure, before.figure AS earlier_figure,
+                   before.figure IS NOT NULL AS has_earlier_figure,
                    COALESCE(move.boundary, 0) AS boundary, account.rank
               FROM key_account account
               LEFT JOIN key_account_before before

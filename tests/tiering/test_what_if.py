@@ -165,6 +165,22 @@ class TestWhatIf(WhatIfCommon):
                     4,
                 )
 
+    def test_what_was_not_measured_before(self):
+        """By another method there is no figure before, and 0 isn't one."""
+        self.policy._run()
+        preview = self._preview(values=self._share_values(50, 90, 100))
+        self.assertEqual(set(preview.line_ids.mapped("has_earlier_figure")), {True})
+        criterion = Command.create({"metric": "revenue", "weight": 1})
+        values = {"method": "scorecard", "criterion_ids": [criterion]}
+        values["tier_ids"] = [
+            Command.update(tier.id, {"threshold": threshold})
+            for tier, threshold in zip(
+                self.policy._get_tiers(), (90, 20, 0), strict=True
+            )
+        ]
+        preview = self._preview(values=values)
+        self.assertEqual(set(preview.line_ids.mapped("has_earlier_figure")), {False})
+
     def test_preview_is_the_run(self):
         self.policy._run()
         values = {

@@ -3,7 +3,7 @@ from odoo.tools import SQL, float_round
 
 from ...models.account import words
 
-INT, FLOAT, TEXT = SQL("int"), SQL("float8"), SQL("varchar")
+INT, FLOAT, TEXT, BOOL = SQL("int"), SQL("float8"), SQL("varchar"), SQL("bool")
 MOVE_COLUMNS = {
     "partner_id": INT,
     "user_id": INT,
@@ -15,6 +15,7 @@ MOVE_COLUMNS = {
     "direction": TEXT,
     "figure": FLOAT,
     "earlier_figure": FLOAT,
+    "has_earlier_figure": BOOL,
     "boundary": FLOAT,
     "rank": INT,
 }
@@ -285,6 +286,10 @@ class KeyAccountTierPreviewLine(models.TransientModel):
         digits=(16, 2),
         readonly=True,
         help="The same figure as the run before had measured it.",
+    )
+    has_earlier_figure = fields.Boolean(
+        readonly=True,
+        help="Technical: the run before had measured it. One by another method hadn't.",
     )
     boundary = fields.Float(
         digits=(16, 2),
