@@ -51,18 +51,21 @@ class KeyAccountRisk(models.AbstractModel):
         company = self._get_company(company_id)
         domain = self._get_domain(company, team_id, user_id)
         concentration = self._get_concentration(domain, company, date_from, date_to)
+        # of a period it is read from the context, as the portfolio opens it
+        revenue = "period_revenue" if date_from and date_to else "revenue"
         return {
             "company_id": company.id,
             "currency_id": company.currency_id.id,
             "date": clock.get_today(company),
             "limit": concentration["limit"],
             "total": concentration["total"],
-            "groups": concentration["groups"],
+            "groups": [
+                {**group, "domain": [*group["domain"], (revenue, ">", 0)]}
+                for group in concentration["groups"]
+            ],
             "figures": [
                 *self._get_concentration_figures(
-                    domain,
-                    concentration,
-                    "period_revenue" if date_from and date_to else "revenue",
+                    domain & Domain(revenue, ">", 0), concentration
                 ),
                 *self._get_account_figures(domain),
             ],
@@ -217,17 +220,16 @@ class KeyAccountRisk(models.AbstractModel):
         return SQL.identifier(sales, "revenue")
 
     @api.model
-    def _get_concentration_figures(self, domain, concentration, revenue):
+    def _get_concentration_figures(self, domain, concentration):
         """Return the figures of :meth:`_get_concentration` as :meth:`get_risk` has
         them.
 
-        :param str revenue: the field of accounts that the figures are about; that of a
-            period reads it from the context, as the portfolio opens it
+        :param domain: all accounts with revenue: what they open adds up to them
         """
         shown = [
             *self._get_top_figures(domain, concentration),
             self._get_beyond_figure(domain, concentration),
-            *self._get_index_figures(domain & Domain(revenue, ">", 0), concentration),
+            *self._get_index_figures(domain, concentration),
         ]
         return [{"kind": "concentration", **figure} for figure in shown]
 
@@ -280,10 +282,7 @@ class KeyAccountRisk(models.AbstractModel):
 
     @api.model
     def _get_index_figures(self, domain, concentration):
-        """Return the index, and how many equal groups it stands for.
-
-        :param domain: all accounts with revenue
-        """
+        """Return the index, and how many equal groups it stands for."""
         figures = [
             {
                 "key": "hhi",

@@ -367,9 +367,19 @@ class TestRisk(RiskCommon):
                     partner = self.env["res.partner"].browse(group["id"])
                     self.assertAlmostEqual(group["share"], shares[partner], 6)
                     self.assertEqual(group["is_warning"], partner in limit)
-                    opened = self.Card.with_user(user).search(group["domain"])
-                    self.assertEqual(
-                        {self._get_group_of(p) for p in opened.partner_id}, {partner}
+                    opened = seen.search(group["domain"]).partner_id
+                    self.assertEqual({self._get_group_of(p) for p in opened}, {partner})
+                    # what it opens adds up to it
+                    self.assertEqual(len(opened), group["accounts"])
+                    self.assertAlmostEqual(
+                        sum(revenue[p] for p in opened), group["revenue"], 2
+                    )
+                for number in (1, 5, 10):
+                    opened = seen.search(figures[f"top_{number}"]["domain"]).partner_id
+                    self.assertAlmostEqual(
+                        figures[f"top_{number}"]["value"],
+                        100 * sum(revenue[p] for p in opened) / risk["total"],
+                        6,
                     )
                 self.assertEqual(len(risk["groups"]), min(10, len(shares)))
 
