@@ -652,7 +652,9 @@ class KeyAccountPlan(models.Model):
         for plan in self.sudo():
             activity = plan.review_activity_id.with_env(activities.env)
             user = plan._get_responsible().filtered("active")
-            if not (plan.review_date and user and plan.state != "closed"):
+            # the customer's salesperson may work in a branch alone
+            is_theirs = user and plan._can_work_on(user)
+            if not (plan.review_date and is_theirs and plan.state != "closed"):
                 activity.filtered("active").unlink()
                 continue
             values = {"date_deadline": plan.review_date, "user_id": user.id}

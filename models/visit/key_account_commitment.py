@@ -107,9 +107,9 @@ class KeyAccountCommitment(models.Model):
     @api.depends("visit_id")
     def _compute_user_id(self):
         for commitment in self:
-            visit = commitment.visit_id
-            user = visit.user_id.filtered("active") or visit.account_user_id
-            commitment.user_id = commitment.user_id or user.filtered("active")
+            commitment.user_id = (
+                commitment.user_id or commitment.visit_id._get_successor()
+            )
 
     @api.depends("state", "date_deadline")
     @api.depends_context("tz")

@@ -952,6 +952,18 @@ class KeyAccountVisit(models.Model):
     def action_open_document(self):
         return self._open_document()
 
+    def _get_successor(self):
+        """Return who goes on with what came of the visit: its salesperson, else the
+        customer's; nobody, where they left or work elsewhere, as whoever serves the
+        customer in a branch alone."""
+        company = self.company_id._origin
+        for user in (self.user_id, self.account_user_id):
+            # sudo: where colleagues work
+            known = user.sudo()
+            if known.active and not known.share and company in known.company_ids:
+                return user
+        return self.user_id.browse()
+
     def _get_today(self):
         """Return today's date for the visit's salesperson."""
         return clock.get_today(self.company_id, self.user_id)

@@ -494,12 +494,11 @@ class KeyAccountSettlement(models.AbstractModel):
         if row:
             vals = row._prepare_visit_values(day, row.user_id)
         else:
-            user = visit.user_id.filtered("active") or visit.account_user_id
             vals = {
                 "partner_id": visit.partner_id.id,
                 "lead_id": visit.lead_id.id,
                 "company_id": visit.company_id.id,
-                "user_id": user.filtered("active").id,
+                "user_id": visit._get_successor().id,
                 "team_id": visit.team_id.id,
                 "track": visit.track,
                 "date_planned": day,

@@ -1,8 +1,8 @@
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
-from ..common import SALES_ADMIN, TODAY, KeyAccountCommon
+from ..common import SALES, SALES_ADMIN, TODAY, KeyAccountCommon
 from .test_books import DAY
 
 
@@ -170,6 +170,36 @@ class TestBranches(KeyAccountCommon):
             form.track = "contact"
             form.date_planned = TODAY
         self.assertEqual(form.record.company_id, self.company)
+
+    def test_reported_for_whom_a_branch_alone_serves(self):
+        """The customer's salesperson doesn't work where the account is kept: what
+        nobody is named for is nobody's there."""
+        self.shop.user_id = self._create_user("ka_north", SALES, self.north)
+        contact = self.env["res.partner"].create(
+            {"name": "Ann", "parent_id": self.shop.id}
+        )
+        visit = self.Visit.create(
+            {"partner_id": self.shop.id, "user_id": False, "date_planned": TODAY}
+        )
+        report = visit.with_user(self.leader)
+        report.web_save({"commitment_ids": [Command.create({"name": "Samples"})]}, {})
+        self.assertFalse(visit.commitment_ids.user_id)
+        report.action_report(
+            {
+                "contact_ids": [Command.link(contact.id)],
+                "mode": "on_site",
+                "next_date": fields.Date.add(fields.Date.today(), days=9),
+                "next_step": "Send the offer",
+                "next_step_date": fields.Date.add(fields.Date.today(), days=2),
+                "outcome": "reached",
+            }
+        )
+        self.assertEqual(visit.state, "done")
+        self.assertEqual(visit.commitment_ids.mapped("state"), ["open", "open"])
+        plan = self.env["key.account.plan"].with_user(self.leader)
+        plan = plan.create({"partner_id": self.shop.id, "user_id": False})
+        plan.review_date = fields.Date.add(fields.Date.today(), days=9)
+        self.assertFalse(plan.sudo().activity_ids)
 
     def test_leads_and_orders_of_branches(self):
         lead = self.env["crm.lead"].create(
