@@ -714,6 +714,18 @@ class TestBadInput(KeyAccountCommon):
             {"contact_ids": "abc"},
             {"contact_ids": [[99, 1, 0]]},
             {"contact_ids": [["a"]]},
+            {"contact_ids": [[6, 0, "ab"]]},
+            {"contact_ids": [[6, 0, ["a"]]]},
+            {"contact_ids": [[6, 0, [2**70]]]},
+            {"contact_ids": [[6, 0]]},
+            {"contact_ids": [[4, "a"]]},
+            {"participant_ids": [[4, None]]},
+            {"commitment_ids": [[0, 0, "Samples"]]},
+            {"commitment_ids": [[1, "a", {"name": "Samples"}]]},
+            {"commitment_ids": [[]]},
+            {"objective_reached": {}},
+            {"mode": []},
+            {"mode": ["phone"]},
         ):
             with self.subTest(values=values), self.assertRaises(UserError):
                 visit.action_report(values)

@@ -249,16 +249,18 @@ def to_record(model, value):
     return model.browse(value)
 
 
-def to_values(env, values):
+def to_values(model, values):
     """Return the values of a form that a client sent, {} if it sent none.
 
-    :raise UserError: if they are no values
+    :raise UserError: if they are no values, or one is none of its field
     """
     if values and not isinstance(values, dict):
         raise UserError(
-            env._("What stands on the form must be sent as values by field.")
+            model.env._("What stands on the form must be sent as values by field.")
         )
-    return dict(values or {})
+    values = dict(values or {})
+    check_values(model, [values])
+    return values
 
 
 def check_values(model, vals_list):
@@ -281,7 +283,9 @@ def check_values(model, vals_list):
 
 
 def _check_choice(field, env, value):
-    if value and value not in field.get_values(env):
+    # what is no text and no number is no choice either
+    is_known = not value or value in field.get_values(env)
+    if not is_known or isinstance(value, (dict, list, tuple)):
         raise ValidationError(
             env._(
                 "“%(value)s” is no choice of “%(field)s”.",
@@ -291,17 +295,29 @@ def _check_choice(field, env, value):
         )
 
 
+def _is_id(value):
+    return type(value) is int and abs(value) <= MAX_ID
+
+
+def _is_command(value):
+    """Return whether a client says by ``value`` what becomes of which records."""
+    if not isinstance(value, (list, tuple)):
+        return False
+    kind, id_, values = (*value, None, None, None)[:3]
+    if not isinstance(kind, int) or kind not in list(Command):
+        return False
+    if kind == Command.SET:
+        return isinstance(values, (list, tuple)) and all(map(_is_id, values))
+    if kind in (Command.CREATE, Command.UPDATE) and not isinstance(values, dict):
+        return False
+    # a new line has whatever number the form gave it
+    return kind in (Command.CREATE, Command.CLEAR) or _is_id(id_)
+
+
 def _check_commands(field, env, value):
     is_known = not value or isinstance(value, models.BaseModel)
     if not is_known and isinstance(value, (list, tuple)):
-        is_known = all(
-            type(item) is int
-            or isinstance(item, (list, tuple))
-            and item
-            and isinstance(item[0], int)
-            and item[0] in list(Command)
-            for item in value
-        )
+        is_known = all(_is_id(item) or _is_command(item) for item in value)
     if not is_known:
         raise ValidationError(
             env._(

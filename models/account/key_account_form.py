@@ -106,10 +106,15 @@ class KeyAccountForm(models.AbstractModel):
 
     @api.model_create_multi
     def create(self, vals_list):
+        if not self.env.su:
+            # before anything is computed of them
+            bounds.check_values(self, vals_list)
         check_named(self.browse(), vals_list)
         return super().create(vals_list)
 
     def write(self, vals):
+        if not self.env.su:
+            bounds.check_values(self, [vals])
         check_named(self, [vals])
         return super().write(vals)
 

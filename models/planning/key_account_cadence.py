@@ -262,7 +262,7 @@ class KeyAccountCadence(models.Model):
             takes it; of a line that was never saved, as :meth:`create` does
         """
         self.check_access("write" if self else "create")
-        values = bounds.to_values(self.env, values)
+        values = bounds.to_values(self, values)
         companies = self.env.companies.sudo().filtered(
             lambda company: (
                 company.key_account_planning

@@ -343,7 +343,7 @@ class KeyAccountPolicy(models.Model):
         self.check_access("write" if self else "create")
         replaced = self.browse()
         with trial(self.env):
-            policy, replaced = self._try_values(bounds.to_values(self.env, values))
+            policy, replaced = self._try_values(bounds.to_values(self, values))
             companies = policy._get_companies() & self.env.companies
             if not companies:
                 raise UserError(

@@ -104,6 +104,7 @@ class ResPartner(models.Model):
         if not vals_list:
             return super().create(vals_list)
         decided_list = self._take_new_decisions(vals_list)
+        bounds.check_values(self, decided_list)
         named = [self._leave_decisions(vals) for vals in vals_list]
         partners = super(ResPartner, self._forget_hidden_defaults()).create(named)
         partners = partners.with_env(self.env)

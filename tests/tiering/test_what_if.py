@@ -335,8 +335,6 @@ class TestWhatIf(WhatIfCommon):
         ):
             with self.assertRaisesRegex(ValidationError, sentence):
                 self.policy.action_preview(values)
-        with self.assertRaisesRegex(UserError, "as values by field"):
-            self.policy.action_preview([1])
         # as core refuses what is missing: with a sentence for the client
         for values in ({"method": False}, {"metric": False}):
             with (
@@ -344,6 +342,14 @@ class TestWhatIf(WhatIfCommon):
                 self.assertRaises(NotNullViolation),
                 self.cr.savepoint(),
             ):
+                self.policy.action_preview(values)
+        for values, sentence in (
+            ([1], "as values by field"),
+            ({"company_id": "abc"}, "is no id"),
+            ({"method": ["pareto"]}, "is no choice"),
+            ({"tier_ids": [[1, "a", {"share": 5}]]}, "names no records"),
+        ):
+            with self.assertRaisesRegex(UserError, sentence):
                 self.policy.action_preview(values)
         shared = self.policy.sudo().search([("company_id", "=", False)])
         with self.assertRaisesRegex(UserError, "one of its own"):
@@ -431,6 +437,8 @@ class TestWhatIf(WhatIfCommon):
         self.assertAlmostEqual(team.visits_after - team.visits_before, len(cards), 2)
         with self.assertRaisesRegex(ValidationError, "from 1 to"):
             line.action_preview({"interval_count": 0})
+        with self.assertRaisesRegex(ValidationError, "is no choice"):
+            line.action_preview({"track": "1e5"})
         self.company.sudo().key_account_planning = False
         with self.assertRaisesRegex(UserError, "switch planning on"):
             line.action_preview({})
