@@ -952,3 +952,17 @@ class TestMigrations(KeyAccountCommon):
         for rule in rules:
             self.assertFalse(rule.perm_read)
             self.assertTrue(rule.perm_write)
+
+    def test_19_0_1_10_0_assignment(self):
+        """What was listed twice is listed anew, when somebody opens the list."""
+        partner = self._create_partner("Kestrel", user_id=False)
+        lines = self.env["key.account.assignment"].sudo()
+        lines.create(
+            {
+                "company_id": self.company.id,
+                "partner_id": partner.id,
+                "problem": "nobody",
+            }
+        )
+        self._migrate("19.0.1.10.0/pre-assignment.py")
+        self.assertFalse(lines.search([]))

@@ -674,6 +674,8 @@ class KeyAccountPlan(models.Model):
                     "summary": texts._("Review the account plan"),
                     "automated": True,
                 }
+        # whoever says the same at this moment meets this one here
+        self.flush_recordset(["review_date"])
         for plan, activity in zip(
             new, activities.create(list(new.values())), strict=True
         ):

@@ -1,9 +1,11 @@
 from datetime import timedelta
 from urllib.parse import urlencode
 
+import psycopg2.errors
+
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.tools import SQL, mute_logger
 
 from ..account import bounds
 
@@ -161,9 +163,13 @@ class KeyAccountVisit(models.Model):
                 )
             self._check_planned()
             now = fields.Datetime.now()
-            check_in.create(
-                {"visit_id": self.id, "user_id": self.env.uid, "date": now, **values}
-            )
+            vals = {"visit_id": self.id, "user_id": self.env.uid, "date": now, **values}
+            try:
+                with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                    check_in.create(vals)
+            except psycopg2.errors.UniqueViolation as error:
+                # A second tap at this moment: once more, when the first is there.
+                raise ConcurrencyError(str(error)) from error
         elif (
             values
             and not (known.latitude or known.longitude)

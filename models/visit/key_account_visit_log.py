@@ -169,9 +169,10 @@ class KeyAccountVisit(models.Model):
         values = {"state": "done", **values}
         if mode := values.get("mode"):
             values["track"] = self._get_track(mode, values.get("track", "visit"))
-        visit = self.create(values)
         try:
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                # which may meet the other one where somebody comes to follow
+                visit = self.create(values)
                 visit.sudo().report_key = key
         except psycopg2.errors.UniqueViolation as error:
             # The same report comes at this moment: once more, when it is there.

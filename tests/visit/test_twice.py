@@ -151,16 +151,17 @@ class TestAtOnce(BaseCase):
             env.invalidate_all()
             env["res.partner"].browse([self.contact_id, self.partner_id]).unlink()
 
-    def _report_at_once(self, visit_id, values):
+    def _do_at_once(self, model, ids, call, uid=SUPERUSER_ID):
+        """Call ``call`` five times at once with the records; fail if one is refused."""
         errors = []
 
-        def report(env):
-            visit = env["key.account.visit"].browse(visit_id or ())
+        def answer(env):
+            records = env[model].browse(ids)
             # the snapshot is as old as that of the others
-            visit.search_count([])
+            records.search_count([])
             barrier.wait(30)
             try:
-                retrying(lambda: visit.action_report(values), env)
+                retrying(lambda: call(records), env)
             except Exception as error:
                 errors.append(error)
 
@@ -168,9 +169,7 @@ class TestAtOnce(BaseCase):
         barrier = threading.Barrier(len(cursors))
         try:
             threads = [
-                threading.Thread(
-                    target=report, args=(api.Environment(cr, SUPERUSER_ID, {}),)
-                )
+                threading.Thread(target=answer, args=(api.Environment(cr, uid, {}),))
                 for cr in cursors
             ]
             with (
@@ -187,6 +186,14 @@ class TestAtOnce(BaseCase):
             for cr in cursors:
                 cr.close()
         self.assertFalse(errors)
+
+    def _report_at_once(self, visit_id, values, **options):
+        self._do_at_once(
+            "key.account.visit",
+            visit_id or (),
+            lambda visit: visit.action_report(values),
+            **options,
+        )
         with self.registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
             visits = env["key.account.visit"].search(
@@ -211,3 +218,69 @@ class TestAtOnce(BaseCase):
             visit = env["key.account.visit"].create({"partner_id": self.partner_id})
             visit_id = visit.id
         self.assertEqual(self._report_at_once(visit_id, self._get_values()), (1, 1))
+
+    def _get_admin(self, env):
+        return env.ref("base.user_admin")
+
+    def test_new_visit_of_a_user(self):
+        """Who wasn't following the customer so far does so by the first one."""
+        values = {**self._get_values(), "partner_id": self.partner_id}
+        with self.registry.cursor() as cr:
+            uid = self._get_admin(api.Environment(cr, SUPERUSER_ID, {})).id
+        self.assertEqual(self._report_at_once(None, values, uid=uid), (1, 1))
+
+    def test_check_in(self):
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            user = self._get_admin(env)
+            company = user.company_id
+            was_used = company.key_account_check_in
+            company.key_account_check_in = True
+            visit = env["key.account.visit"].create(
+                {
+                    "partner_id": self.partner_id,
+                    "company_id": company.id,
+                    "user_id": user.id,
+                }
+            )
+            uid, visit_id = user.id, visit.id
+        try:
+            self._do_at_once(
+                "key.account.visit",
+                visit_id,
+                lambda visit: visit.action_check_in(),
+                uid=uid,
+            )
+        finally:
+            with self.registry.cursor() as cr:
+                env = api.Environment(cr, SUPERUSER_ID, {})
+                company = self._get_admin(env).company_id
+                company.key_account_check_in = was_used
+                count = env["key.account.check.in"].search_count(
+                    [("visit_id", "=", visit_id)]
+                )
+        self.assertEqual(count, 1)
+
+    def test_list_of_accounts_to_assign(self):
+        with self.registry.cursor() as cr:
+            user = self._get_admin(api.Environment(cr, SUPERUSER_ID, {}))
+            uid, company_id = user.id, user.company_id.id
+        vals = {
+            "company_id": company_id,
+            "partner_id": self.partner_id,
+            "problem": "nobody",
+        }
+        model = self.registry["key.account.assignment"]
+        with patch.object(model, "_prepare_lines", lambda *_args: [dict(vals)]):
+            self._do_at_once(
+                "key.account.assignment",
+                (),
+                lambda lines: lines.action_open(),
+                uid=uid,
+            )
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            lines = env["key.account.assignment"].search([("create_uid", "=", uid)])
+            self.assertEqual(lines.partner_id.ids, [self.partner_id])
+            self.assertEqual(len(lines), 1)
+            lines.unlink()

@@ -1,11 +1,12 @@
 from collections import defaultdict
 from datetime import timedelta
 
+import psycopg2.errors
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL, formatLang
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.tools import SQL, formatLang, mute_logger
 
 from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ...engine import assignment
@@ -74,6 +75,8 @@ class KeyAccountAssignment(models.TransientModel):
     )
     why = fields.Char(readonly=True, help="Why this salesperson is suggested.")
 
+    _user_partner_uniq = models.UniqueIndex("(create_uid, company_id, partner_id)")
+
     def write(self, vals):
         if not self.env.su:
             if vals.keys() - {"suggested_user_id"}:
@@ -104,7 +107,13 @@ class KeyAccountAssignment(models.TransientModel):
         # sudo: clients don't make lines; create_uid is still the user
         lines = self.sudo()
         lines.search([("create_uid", "=", self.env.uid)]).unlink()
-        lines.create(lines._prepare_lines(self.env.company._get_key_account_home()))
+        try:
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+                home = self.env.company._get_key_account_home()
+                lines.create(lines._prepare_lines(home))
+        except psycopg2.errors.UniqueViolation as error:
+            # The list is opened twice at this moment: once more, with that one gone.
+            raise ConcurrencyError(str(error)) from error
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_assignment_action"
         )

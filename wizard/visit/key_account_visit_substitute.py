@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.fields import Command, Domain
 
 from ...models.account import bounds, clock
@@ -97,6 +97,9 @@ class KeyAccountVisitSubstitute(models.TransientModel):
                     "Every planned visit can wait until %s is back.", user.sudo().name
                 )
             )
+        # The same at this moment: once more, when they are given.
+        if visits.sudo().try_lock_for_update() != visits.sudo():
+            raise ConcurrencyError("Visits are given to a substitute")
         visits._give_to_substitute(substitute, self.date_to)
         return {
             "type": "ir.actions.client",
