@@ -163,10 +163,12 @@ class KeyAccountAgenda(models.AbstractModel):
         """
         resources = {False: self.env["resource.resource"].sudo()}
         zones = clock.get_timezones(company, users)
+        branches = company._get_key_account_branches().ids
         for user in users.sudo():
+            # here before in a branch, there before elsewhere
             own = user.resource_ids.filtered(
-                lambda resource: resource.company_id == company
-            )
+                lambda resource: resource.company_id.id in branches
+            ).sorted(lambda resource: branches.index(resource.company_id.id))
             resources[user.id] = (own or user.resource_ids)[:1]
         by_zone = defaultdict(resources[False].browse)
         for user_id, tz in zones.items():
@@ -245,11 +247,32 @@ class KeyAccountAgenda(models.AbstractModel):
     def _get_slots(self, schedule, company, resources):
         """Return {resource id: pairs of datetimes} of the times at which ``resources``
         work by one schedule; ``False`` stands for none of them."""
+        slots = {}
+        by_employer = resources.grouped(lambda resource: resource.company_id or company)
+        for employer in company | company.union(*by_employer):
+            intervals = self._get_work_intervals(
+                schedule, employer, by_employer.get(employer, resources.browse())
+            )
+            for resource_id, periods in intervals.items():
+                # nobody works for the company that plans
+                if resource_id or employer == company:
+                    slots[resource_id] = [
+                        part
+                        for period in periods
+                        for part in _split_at_midnight(*period[:2], schedule.tz)
+                    ]
+        return slots
+
+    @api.model
+    def _get_work_intervals(self, schedule, employer, resources):
+        """Return {resource id: intervals} of the same for those who work for
+        ``employer``, whose holidays they have, whichever company sends them to its
+        customers."""
         calendar, tz = schedule.calendar, schedule.tz
         begin, stop = _get_bounds(tz, schedule.first, schedule.last)
         # Somebody's own leaves, and holidays: core leaves out those of other companies
         # for resources only, and those of other working hours for calendars only.
-        holidays = [("company_id", "in", [company.id, False])]
+        holidays = [("company_id", "in", [employer.id, False])]
         if not calendar:
             holidays.append(("calendar_id", "=", False))
         domain = Domain("time_type", "=", "leave") & (
@@ -257,21 +280,10 @@ class KeyAccountAgenda(models.AbstractModel):
         )
         arguments = {"resources": resources, "domain": list(domain), "tz": tz}
         if calendar and not calendar.flexible_hours:
-            intervals = calendar._work_intervals_batch(begin, stop, **arguments)
-        else:
-            leaves = calendar._leave_intervals_batch(begin, stop, **arguments)
-            weekdays = Intervals(self._get_flexible_slots(schedule, company))
-            intervals = {
-                resource_id: weekdays - away for resource_id, away in leaves.items()
-            }
-        return {
-            resource_id: [
-                part
-                for period in periods
-                for part in _split_at_midnight(*period[:2], tz)
-            ]
-            for resource_id, periods in intervals.items()
-        }
+            return calendar._work_intervals_batch(begin, stop, **arguments)
+        leaves = calendar._leave_intervals_batch(begin, stop, **arguments)
+        weekdays = Intervals(self._get_flexible_slots(schedule, employer))
+        return {resource_id: weekdays - away for resource_id, away in leaves.items()}
 
     @api.model
     def _get_flexible_slots(self, schedule, company):

@@ -316,6 +316,47 @@ class TestWorkingTimes(KeyAccountCommon):
         away.company_id = other
         self._check(dict.fromkeys(pick(0, 3, 4, 8, 9, 10, 11), 8))
 
+    def test_holidays_of_the_employer(self):
+        """Whoever another company, or a branch, employs has that one's holidays, as
+        core has it; who is employed nowhere has those of the company that plans."""
+        sister = self._create_company("Sister")
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        leaves = self.env["resource.calendar.leaves"]
+        for number, company in enumerate((self.company, sister, branch)):
+            leaves.create(
+                {
+                    "name": "Holiday",
+                    "calendar_id": False,
+                    "date_from": datetime.combine(day(number), time.min),
+                    "date_to": datetime.combine(day(number), time(23, 59, 59)),
+                }
+            ).company_id = company
+        rest = pick(3, 4, 7, 8, 9, 10, 11)
+        for calendar in (self.standard, self._create_flexible()):
+            self._set_calendar(calendar)
+            for employer, free in ((self.company, 0), (sister, 1), (branch, 2)):
+                with self.subTest(calendar=calendar.name, employer=employer.name):
+                    self.resource.company_id = employer
+                    days = {*pick(0, 1, 2), *rest} - {day(free)}
+                    self._check(dict.fromkeys(sorted(days), 8))
+                    days = {*pick(1, 2), *rest}
+                    self.assertEqual(self._get_hours(self.rep2).keys(), days)
+
+    def test_employed_here_and_there(self):
+        """In the company that plans, else in a branch of it, else elsewhere."""
+        sister = self._create_company("Sister")
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.resource.company_id = sister
+        here = self.resource.copy({"company_id": branch.id})
+        here.calendar_id = self.short_week
+        self._check(dict.fromkeys(pick(0, 1, 2, 7, 8, 9), 4))
+        self.resource.copy({"company_id": self.company.id}).calendar_id = self.standard
+        self._check(dict.fromkeys(pick(0, 1, 2, 3, 4, 7, 8, 9, 10, 11), 8))
+
     def test_where_the_user_is(self):
         """Weekdays are those of the salesperson's time zone."""
         self._set_calendar(False)
