@@ -184,11 +184,10 @@ class FuzzCommon(DueCommon):
             [("commercial_partner_id", "=", partner.id)]
         )
         counts = Counter(contact.user_id for contact in contacts)
-        # of contacts that are archived too
+        # of who has become a contact too
         invoices = self.env["account.move"].search(
             [
-                ("commercial_partner_id", "=", partner.id),
-                ("partner_id.commercial_partner_id", "=", partner.id),
+                ("commercial_partner_id.commercial_partner_id", "=", partner.id),
                 ("company_id", "=", self.company.id),
                 ("state", "=", "posted"),
                 ("move_type", "=", "out_invoice"),

@@ -117,11 +117,12 @@ class KeyAccountDue(models.Model):
                         SELECT unserved.partner_id, move.invoice_user_id, 2,
                                MAX(move.invoice_date - DATE '0001-01-01')
                           FROM unserved
-                          JOIN res_partner contact
-                            ON contact.commercial_partner_id = unserved.partner_id
+                          -- itself, and who has become its contact: the books count
+                          -- their invoices, also to contacts who have left since
+                          JOIN res_partner firm
+                            ON firm.commercial_partner_id = unserved.partner_id
                           JOIN account_move move
-                            ON move.partner_id = contact.id
-                           AND move.commercial_partner_id = unserved.partner_id
+                            ON move.commercial_partner_id = firm.id
                            AND move.company_id = ANY(%(books)s)
                            AND move.state = 'posted'
                            AND move.move_type IN ('out_invoice', 'out_receipt')

@@ -57,6 +57,24 @@ class TestDeputies(PlanningCommon):
         self._create_contact(self.rep2)
         self.assertEqual(self._plan().user_id, self.rep2)
 
+    def test_an_invoice_to_a_contact_who_has_left(self):
+        """It is the firm's all the same, as the books have it."""
+        contact = self._create_contact(self.env["res.users"])
+        values = {"invoice_user_id": self.rep2.id}
+        self._create_invoices([(contact, 100, TODAY, values)])
+        elsewhere = self._create_accounts(1, user_id=False)
+        contact.parent_id = elsewhere
+        self.assertEqual(self._plan().user_id, self.rep2)
+        self.Visit._generate(elsewhere, self.company)
+        self.assertFalse(self._get_planned(elsewhere).user_id)
+
+    def test_an_invoice_of_who_is_a_contact_now(self):
+        former = self._create_accounts(1, user_id=False)
+        values = {"invoice_user_id": self.rep2.id}
+        self._create_invoices([(former, 100, TODAY, values)])
+        former.write({"is_company": False, "parent_id": self.account.id})
+        self.assertEqual(self._plan().user_id, self.rep2)
+
     def test_whoever_left_does_not_count(self):
         self._create_contact(self.rep2)
         self._invoice(self.rep, 10)
