@@ -2,6 +2,7 @@ from odoo import api, models
 from odoo.tools import SQL
 
 from ...const import ANALYZED_ROWS
+from ..account.attempts import do_each
 from ..account.differing import get_columns_sql
 
 # What a change writes; the rest of a row tells whose it is.
@@ -62,7 +63,7 @@ class KeyAccountDue(models.Model):
         self.env.cr.execute(
             self._get_refresh_sql(company, partner_ids, lead_ids, today, planning)
         )
-        rowcount = self.env.cr.rowcount
+        ((rowcount, visit_ids),) = self.env.cr.fetchall()
         if is_full:
             self.env.cr.execute("SET LOCAL enable_nestloop TO DEFAULT")
             company = company.sudo()
@@ -74,11 +75,15 @@ class KeyAccountDue(models.Model):
                 self.env.cr.execute("ANALYZE key_account_due")
         if rowcount:
             self._invalidate_refreshed()
+        if visit_ids:
+            visits = self.env["key.account.visit"].sudo().browse(visit_ids)
+            follow = self.env["key.account.visit.follow"].sudo()
+            do_each(visits, follow._assign_responsibles)
 
     @api.model
     def _get_refresh_sql(self, company, partner_ids, lead_ids, today, planning):
-        """Return the statement of :meth:`_refresh`; it counts the rows that it wrote or
-        deleted."""
+        """Return the statement of :meth:`_refresh`: how many rows it wrote or deleted,
+        and the visits to hand over."""
         # compiling the statement takes longer than running it
         return SQL(
             """
@@ -87,9 +92,11 @@ class KeyAccountDue(models.Model):
             gone AS (%(delete)s
             ), accounts AS (%(upsert_accounts)s
             ), leads AS (%(upsert_leads)s
+            ), handed AS (%(handed)s
             )
-            SELECT id FROM gone UNION ALL SELECT id FROM accounts
-             UNION ALL SELECT id FROM leads
+            SELECT (SELECT COUNT(*) FROM gone) + (SELECT COUNT(*) FROM accounts)
+                   + (SELECT COUNT(*) FROM leads),
+                   ARRAY(SELECT id FROM handed ORDER BY id)
             """,
             wanted=self._get_wanted_sql(
                 company, partner_ids, lead_ids, today, planning
@@ -108,6 +115,24 @@ class KeyAccountDue(models.Model):
                 SQL("wanted.partner_id IS NULL"),
                 SQL("(lead_id, track) WHERE partner_id IS NULL"),
             ),
+            handed=self._get_handed_sql(),
+        )
+
+    @api.model
+    def _get_handed_sql(self):
+        """Return a query for the visits whose responsible is another one than the row
+        said so far, who has them: the plan gave them there. What a person gave to
+        somebody else, or planned, stays there."""
+        return SQL(
+            """
+            SELECT visit.id
+              FROM wanted
+              JOIN key_account_due due ON due.visit_id = wanted.visit_id
+              JOIN key_account_visit visit ON visit.id = due.visit_id
+             WHERE wanted.user_id IS DISTINCT FROM due.user_id
+               AND visit.user_id IS NOT DISTINCT FROM due.user_id
+               AND visit.cadence_id IS NOT NULL
+            """
         )
 
     @api.model

@@ -77,7 +77,9 @@ class ResPartner(models.Model):
         """Refresh what is due at these customers, if ``vals`` moved it."""
         if DUE_FIELDS & vals.keys():
             partners = self.sudo()
-            if "user_id" in vals:
-                # those of contacts count where their account has none
-                partners |= partners.commercial_partner_id
+            # those of contacts count where their account has none
+            served = partners
+            if "user_id" not in vals:
+                served = partners.filtered("user_id")
+            partners |= served.commercial_partner_id
             self.env["key.account.due"].sudo()._refresh_touched(partners.ids)

@@ -75,6 +75,49 @@ class TestDeputies(PlanningCommon):
         former.write({"is_company": False, "parent_id": self.account.id})
         self.assertEqual(self._plan().user_id, self.rep2)
 
+    def test_what_is_planned_goes_along(self):
+        """With whoever serves the customer now, at once or at night; what a person gave
+        to somebody else, or planned, stays there."""
+        self.Visit._generate(self.account, self.company)
+        visit = self._get_planned(self.account)
+        self.assertFalse(visit.user_id)
+        contact = self._create_contact(self.rep2)
+        self._plan_night()
+        self.assertEqual((visit.user_id, visit.team_id), (self.rep2, self.team))
+        self.assertEqual(visit.activity_id.user_id, self.rep2)
+        contact.user_id = self.rep
+        self.assertEqual(visit.user_id, self.rep)
+        other = self._create_contact(self.rep2)
+        contact.action_archive()
+        self.assertEqual(visit.user_id, self.rep2)
+        other.unlink()
+        self._plan_night()
+        self.assertFalse(visit.user_id)
+        contact.action_unarchive()
+        self.assertEqual(visit.user_id, self.rep)
+        visit.with_user(self.leader).action_move(str(visit.date_planned), self.rep2.id)
+        contact.user_id = self.leader
+        self._plan_night()
+        self.assertEqual(visit.user_id, self.rep2)
+        self.assertEqual(visit.activity_id.user_id, self.rep2)
+
+    def test_what_is_planned_comes_back(self):
+        """Who left sales and comes back gets back what is still open."""
+        self._create_contact(self.rep)
+        self._invoice(self.rep2, 10)
+        self.Visit._generate(self.account, self.company)
+        visit = self._get_planned(self.account)
+        self.assertEqual(visit.user_id, self.rep)
+        self.rep.active = False
+        self.assertEqual(visit.user_id, self.rep2)
+        self.rep.active = True
+        self._plan_night()
+        self.assertEqual(visit.user_id, self.rep)
+
+    def _plan_night(self):
+        self.Due._refresh(self.company, planning=True)
+        self.Visit._generate(company=self.company)
+
     def test_whoever_left_does_not_count(self):
         self._create_contact(self.rep2)
         self._invoice(self.rep, 10)
