@@ -159,6 +159,11 @@ class ResCompany(models.Model):
         homes = self._get_key_account_homes()
         return self + self.browse(id_ for id_, home in homes.items() if home == self.id)
 
+    def _get_key_account_team_ids(self):
+        """Return the ids of the companies whose sales teams serve this one's accounts,
+        False among them: teams without a company serve all."""
+        return [*self._get_key_account_branches().ids, False]
+
     # Cached: each measure of a run asks.
     @api.model
     @ormcache("column", CACHE_KEY)

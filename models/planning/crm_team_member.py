@@ -75,7 +75,7 @@ class CrmTeamMember(models.Model):
             [
                 ("user_id", "in", users.ids),
                 ("key_account_daily_capacity", ">", 0),
-                ("crm_team_id.company_id", "in", [company.id, False]),
+                ("crm_team_id.company_id", "in", company._get_key_account_team_ids()),
             ]
         )
         own = {}
@@ -94,7 +94,11 @@ class CrmTeamMember(models.Model):
             .search(
                 [
                     ("user_id", "in", users.ids),
-                    ("crm_team_id.company_id", "in", [company.id, False]),
+                    (
+                        "crm_team_id.company_id",
+                        "in",
+                        company._get_key_account_team_ids(),
+                    ),
                 ],
                 order="active, id desc",
             )
@@ -106,7 +110,7 @@ class CrmTeamMember(models.Model):
         """Return ``{user id: seniority}`` of who is in a sales team of ``company``, or
         leads one. Of several seniorities the highest counts."""
         seniorities = {}
-        teams = [company.id, False]
+        teams = company._get_key_account_team_ids()
         for member in self.sudo().search([("crm_team_id.company_id", "in", teams)]):
             seniority = member.seniority or "regular"
             known = seniorities.get(member.user_id.id, seniority)

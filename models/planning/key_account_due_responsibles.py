@@ -25,15 +25,15 @@ class KeyAccountDue(models.Model):
         """
         return SQL(
             "%s, %s, %s, %s, %s",
-            self._get_salespeople_sql(company),
+            self._get_salespeople_sql(company, books),
             self._get_chosen_sql(asked),
             self._get_deputies_sql(books),
-            self._get_latest_teams_sql(company, books),
+            self._get_latest_teams_sql(books),
             self._get_chosen_or_deputies_sql(),
         )
 
     @api.model
-    def _get_salespeople_sql(self, company):
+    def _get_salespeople_sql(self, company, books):
         """Return the expressions ``present``: users in sales who may read accounts of
         ``company``, ``teams`` with their leaders, if these are present, and ``members``
         with their teams."""
@@ -60,11 +60,12 @@ class KeyAccountDue(models.Model):
                   FROM crm_team_member member
                   JOIN crm_team team
                     ON team.id = member.crm_team_id
-                   AND (team.company_id = %(company)s OR team.company_id IS NULL)
+                   AND (team.company_id = ANY(%(books)s) OR team.company_id IS NULL)
                  ORDER BY member.user_id, member.active DESC, member.id
                         )
             """,
             company=company.id,
+            books=books,
             groups=self.env["res.users"]._get_sales_groups().ids,
         )
 
@@ -137,7 +138,7 @@ class KeyAccountDue(models.Model):
         )
 
     @api.model
-    def _get_latest_teams_sql(self, company, books):
+    def _get_latest_teams_sql(self, books):
         """Return the expressions ``orphans``: accounts and leads for whom nobody is
         present and that have no team by their salesperson, and ``latest``: the team of
         their latest lead or order."""
@@ -158,7 +159,8 @@ class KeyAccountDue(models.Model):
                           JOIN (
                                 SELECT partner_id, team_id, create_date AS day
                                   FROM crm_lead
-                                 WHERE COALESCE(company_id, %(company)s) = %(company)s
+                                 WHERE company_id = ANY(%(books)s)
+                                    OR company_id IS NULL
                                  UNION ALL
                                 SELECT partner_id, team_id, date_order
                                   FROM sale_order
@@ -175,7 +177,6 @@ class KeyAccountDue(models.Model):
                  ORDER BY partner_id, lead_id, day DESC, team_id
                         )
             """,
-            company=company.id,
             books=books,
         )
 

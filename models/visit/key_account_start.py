@@ -265,7 +265,7 @@ class KeyAccountStart(models.AbstractModel):
         """List who visits for the company, to be edited."""
         self._check_administrator()
         action = self._get_action("crm_team_member_action_key_account")
-        companies = [self.env.company.id, False]
+        companies = self.env.company._get_key_account_team_ids()
         action["domain"] = [("crm_team_id.company_id", "in", companies)]
         return action
 

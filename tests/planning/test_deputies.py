@@ -1,8 +1,9 @@
 from datetime import timedelta
 
+from odoo import Command
 from odoo.tests import tagged
 
-from ..common import TODAY
+from ..common import SALES, SALES_ALL, TODAY
 from .test_planning import PlanningCommon
 
 
@@ -147,6 +148,52 @@ class TestDeputies(PlanningCommon):
         self.assertEqual(self._plan().user_id, self.leader)
         self._create_contact(self.rep)
         self.assertEqual(self._plan().user_id, self.rep)
+
+    def test_the_latest_lead_of_a_branch(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.team.company_id = False
+        self.env["crm.lead"].create(
+            {
+                "name": "L",
+                "partner_id": self.account.id,
+                "company_id": branch.id,
+                "team_id": self.team.id,
+                "user_id": False,
+            }
+        )
+        self.assertEqual(self._plan().user_id, self.leader)
+
+    def test_a_team_of_a_branch(self):
+        """It serves the accounts of the company above: its capacity and its leader
+        count."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        boss, user = (
+            self._create_user(login, groups)
+            for login, groups in (("ka_boss", SALES_ALL), ("ka_there", SALES))
+        )
+        (boss | user).company_ids |= branch
+        team = self.env["crm.team"].create(
+            {
+                "name": "There",
+                "company_id": branch.id,
+                "user_id": boss.id,
+                "member_ids": [Command.set(user.ids)],
+            }
+        )
+        members = self.env["crm.team.member"]
+        member = members.search([("user_id", "=", user.id)])
+        member.write({"key_account_daily_capacity": 1, "seniority": "senior"})
+        self.assertEqual(members._get_daily_capacities(user, self.company)[user.id], 1)
+        self.assertEqual(members._get_seniorities(self.company)[user.id], "senior")
+        self.account.user_id = user
+        visit = self._plan()
+        self.assertEqual((visit.user_id, visit.team_id), (user, team))
+        user.active = False
+        self.assertEqual((visit.user_id, visit.team_id), (boss, team))
 
     def test_executives_are_sent_by_the_sponsor_or_the_leader(self):
         self.line.copy({"track": "executive", "sequence": 2})

@@ -337,7 +337,11 @@ class KeyAccountAssignment(models.TransientModel):
             .search(
                 [
                     ("user_id", "in", list(members)),
-                    ("crm_team_id.company_id", "in", [company.id, False]),
+                    (
+                        "crm_team_id.company_id",
+                        "in",
+                        company._get_key_account_team_ids(),
+                    ),
                 ]
             )
             .user_id.filtered(
