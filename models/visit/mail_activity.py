@@ -328,9 +328,7 @@ class MailActivity(models.Model):
         is_lead = self.res_model == "crm.lead"
         partner = record.partner_id if is_lead else record
         account = partner.commercial_partner_id
-        company = (account.company_id or self.env.company)._get_key_account_home()
-        if is_lead and not account:
-            company = record._get_key_account_company() or company
+        company = self._get_visit_company(record, account)
         vals = {
             "partner_id": account.id,
             "lead_id": record.id if is_lead else False,
@@ -345,6 +343,31 @@ class MailActivity(models.Model):
         if is_contact and not partner.is_company:
             vals["target_contact_id"] = partner.id
         return vals
+
+    def _get_visit_company(self, record, account):
+        """Return the company in which the activity is a visit: that of the lead, or of
+        the customer. Where several share the customer the current one, unless whoever
+        is to go there works in another one alone, as if a job makes the activity.
+
+        :param record: the customer or lead
+        :param account: the customer, empty for a lead that has none
+        """
+        here = self.env.company._get_key_account_home()
+        # what the user, or a job, may do something in
+        allowed = self.env.companies
+        if self.env.su:
+            allowed = self.env["res.company"].sudo().search(Domain.TRUE)
+        allowed = allowed._get_key_account_keepers()
+        company = account.company_id and account.company_id._get_key_account_home()
+        if record._name == "crm.lead":
+            of_lead = record._get_key_account_company()
+            if not account or of_lead in allowed:
+                company = of_lead or company
+        if company:
+            return company
+        user = self.user_id.sudo()
+        own = (user.company_id | user.company_ids)._get_key_account_keepers() & allowed
+        return here if here in own else own[:1] or here
 
     @api.model
     def _get_moved_values(self, vals):

@@ -132,6 +132,66 @@ class TestHandMadeActivities(PlannedVisitCommon):
         deal = self.lead.copy({"partner_id": self.other.id})
         self.assertEqual(self._check_planned(self._schedule(deal), self.other), visit)
 
+    def _get_both(self):
+        """Return another company, and the manager, who works there as well."""
+        company = self._create_company("Elsewhere")
+        self.manager.company_ids |= company
+        return company, [self.company.id, company.id]
+
+    def test_lead_of_another_company(self):
+        """The visit is of the lead's company, whichever one is the current one."""
+        company, ids = self._get_both()
+        user = self._create_user("ka_there", SALES, company)
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "Deal",
+                "partner_id": self.other.id,
+                "company_id": company.id,
+                "user_id": user.id,
+                "team_id": False,
+            }
+        )
+        lead = lead.with_user(self.manager).with_context(allowed_company_ids=ids)
+        activity = lead.activity_schedule(TYPE, FRIDAY, user_id=user.id)
+        self.assertEqual(activity.sudo().key_account_visit_id.company_id, company)
+
+    def test_salesperson_of_another_company(self):
+        """The visit to a customer of all companies is made for one of them: the one in
+        which whoever goes there works, if that isn't the current one."""
+        company, ids = self._get_both()
+        user = self._create_user("ka_there", SALES, company)
+        other = self.other.with_user(self.manager).with_context(allowed_company_ids=ids)
+        activity = other.activity_schedule(TYPE, FRIDAY, user_id=self.rep.id)
+        self.assertEqual(activity.sudo().key_account_visit_id.company_id, self.company)
+        activity = other.activity_schedule(TYPE, FRIDAY, user_id=user.id)
+        self.assertEqual(activity.sudo().key_account_visit_id.company_id, company)
+
+    def test_made_by_a_job(self):
+        """Automation rules run in the company of OdooBot."""
+        company, _ids = self._get_both()
+        bot = self.env.ref("base.user_root")
+        bot.write({"company_ids": [Command.link(company.id)], "company_id": company.id})
+        action = self.env["ir.actions.server"].create(
+            {
+                "name": "Welcome",
+                "model_id": self.env["ir.model"]._get_id("res.partner"),
+                "state": "next_activity",
+                "activity_type_id": self.type.id,
+                "activity_summary": "I go there",
+                "activity_user_type": "specific",
+                "activity_user_id": self.rep.id,
+                "activity_date_deadline_range": 2,
+                "activity_date_deadline_range_type": "days",
+            }
+        )
+        action.with_env(self.env(user=bot.id, context={})).with_context(
+            active_model="res.partner",
+            active_id=self.other.id,
+            active_ids=self.other.ids,
+        ).run()
+        visit = self._get_planned(self.other)
+        self.assertEqual((visit.company_id, visit.user_id), (self.company, self.rep))
+
     def test_other_tracks(self):
         for track in ("contact", "executive"):
             activity = self.other.with_user(self.rep).activity_schedule(
