@@ -159,6 +159,8 @@ class ResPartner(models.Model):
             self._follow_commercial_entity()
         self._refresh_buying_center(centers | self._get_buying_centers(vals))
         self._refresh_key_account_dues(vals)
+        if "tz" in vals:
+            self._follow_time_zone()
         return res
 
     @api.model

@@ -137,6 +137,17 @@ class ResPartner(models.Model):
         )._copy_salesperson()
         self.env["key.account.visit.follow"]._hand_over_partners(self, previous_users)
 
+    def _follow_time_zone(self):
+        """Bring the visits of salespeople who are in another time zone now to the days
+        that their meetings are on there."""
+        self.env["key.account.visit"].sudo().search(
+            [
+                ("user_id.partner_id", "in", self.ids),
+                ("state", "=", "planned"),
+                ("calendar_event_id", "!=", False),
+            ]
+        )._write_from_meetings()
+
     def _refresh_buying_center(self, accounts):
         """Whom to see follows the contacts."""
         res = super()._refresh_buying_center(accounts)

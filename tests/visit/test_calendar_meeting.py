@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from unittest.mock import patch
 
 import pytz
@@ -449,6 +449,19 @@ class TestMovingMeetings(MeetingCommon):
                 self.manager,
             )
             self.assertEqual(visit.date_planned, date(*early), tz)
+
+    def test_another_time_zone(self):
+        """The salesperson travels: the meeting is on another day there."""
+        event = self._schedule()
+        start = datetime.combine(self.visit.date_planned, time(22))
+        event.write({"start": start, "stop": start + timedelta(hours=1)})
+        day = self.visit.date_planned
+        self.rep.tz = "Asia/Tokyo"
+        self.assertEqual(self.visit.date_planned, day + timedelta(days=1))
+        self.assertEqual(self.visit.activity_id.date_deadline, day + timedelta(days=1))
+        self.assertEqual(event.start, start)
+        self.rep.partner_id.tz = "UTC"
+        self.assertEqual(self.visit.date_planned, day)
 
     def test_all_day(self):
         """A meeting that takes all day is on its day in every time zone, and stays
