@@ -267,6 +267,7 @@ class Measurement:
         window = relativedelta(months=self.policy.window_months)
         start = self.today - window
         ordered = self.policy.revenue_basis == "ordered"
+        current = SQL("day > %s AND day <= %s", start, self.today)
         found = self._find_invoices()
         invoices, orders = get_invoices_sql(found), get_orders_sql(self.touched)
         among = SQL("TRUE")
@@ -277,8 +278,7 @@ class Measurement:
             SELECT firm_id AS partner_id,
                    SUM(revenue) FILTER (WHERE %(current)s) AS revenue,
                    SUM(margin) FILTER (WHERE %(current)s) AS margin,
-                   SUM(uncosted_revenue) FILTER (WHERE %(current)s)
-                       AS uncosted_revenue,
+                   %(uncosted)s AS uncosted_revenue,
                    SUM(revenue) FILTER (WHERE %(previous)s) AS previous_revenue
               FROM (%(sales)s) AS sales
              GROUP BY 1
@@ -291,13 +291,29 @@ class Measurement:
             """,
             among=among,
             books=self.books,
-            current=SQL("day > %s AND day <= %s", start, self.today),
+            current=current,
+            uncosted=self._get_uncosted_sql(current),
             previous=SQL("day > %s AND day <= %s", start - window, start),
             sales=self._get_ordered_sql(orders)
             if ordered
             else self._get_invoiced_sql(found),
             others=invoices if ordered else orders,
             state="posted" if ordered else "sale",
+        )
+
+    def _get_uncosted_sql(self, current):
+        """Return the revenue of which no cost is known, of lines that are ``current``.
+        A discount on all that was sold, a line of its own, takes its part of it."""
+        return SQL(
+            """
+            CASE WHEN SUM(revenue) FILTER (WHERE %(current)s) > 0
+                  AND SUM(revenue - discount) FILTER (WHERE %(current)s) > 0
+                 THEN SUM(uncosted_revenue) FILTER (WHERE %(current)s)
+                      * (SUM(revenue) FILTER (WHERE %(current)s)
+                         / SUM(revenue - discount) FILTER (WHERE %(current)s))
+                 ELSE SUM(uncosted_revenue) FILTER (WHERE %(current)s) END
+            """,
+            current=current,
         )
 
     def _find_invoices(self):
@@ -312,7 +328,8 @@ class Measurement:
 
     def _get_invoiced_sql(self, found):
         """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin`` of lines,
-        and ``uncosted_revenue``, that of lines of which no cost is known.
+        and ``uncosted_revenue``, that of lines of which no cost is known; of those with
+        a price below zero it is ``discount``.
 
         The report's own margin is at today's cost of the product. A line that comes
         from an order has the cost that was noted there. A cost of zero is one that
@@ -324,7 +341,8 @@ class Measurement:
         # With the contact's firm as the invoice has it: else all invoices had to be
         # joined once more.
         query = SQL(
-            "%s, move.commercial_partner_id AS firm_id %s %s",
+            "%s, move.commercial_partner_id AS firm_id,"
+            " line.price_unit < 0 AS is_discount %s %s",
             report._select(),
             report._from(),
             report._where(),
@@ -361,8 +379,10 @@ class Measurement:
                         ELSE report.price_subtotal
                              - report.quantity * COALESCE(unit.factor, 1) * sold.cost
                    END AS margin,
-                   CASE WHEN COALESCE(sold.cost, report.inventory_value, 0) = 0
-                        THEN report.price_subtotal ELSE 0 END AS uncosted_revenue
+                   CASE WHEN %(uncosted)s AND report.is_discount IS NOT TRUE
+                        THEN report.price_subtotal ELSE 0 END AS uncosted_revenue,
+                   CASE WHEN %(uncosted)s AND report.is_discount
+                        THEN report.price_subtotal ELSE 0 END AS discount
               FROM (%(report)s) AS report
               %(firms)s
               LEFT JOIN uom_uom unit ON unit.id = report.product_uom_id
@@ -386,6 +406,7 @@ class Measurement:
                AND report.move_type IN ('out_invoice', 'out_refund', 'out_receipt')
                AND %(among_moves)s
             """,
+            uncosted=SQL("COALESCE(sold.cost, report.inventory_value, 0) = 0"),
             report=query,
             firms=firms,
             firm_id=firm_id,
@@ -400,7 +421,9 @@ class Measurement:
         # nobody asks for it, it does neither.
         uncosted = SQL(
             """
-            (SELECT order_id, SUM(price_subtotal) AS revenue
+            (SELECT order_id,
+                    SUM(price_subtotal) FILTER (WHERE price_unit >= 0) AS revenue,
+                    SUM(price_subtotal) FILTER (WHERE price_unit < 0) AS discount
                FROM sale_order_line
               WHERE COALESCE(purchase_price, 0) = 0 AND %s
               GROUP BY order_id)
@@ -414,7 +437,9 @@ class Measurement:
                    amount_untaxed / COALESCE(NULLIF(currency_rate, 0), 1) AS revenue,
                    margin / COALESCE(NULLIF(currency_rate, 0), 1) AS margin,
                    COALESCE(uncosted.revenue, 0)
-                       / COALESCE(NULLIF(currency_rate, 0), 1) AS uncosted_revenue
+                       / COALESCE(NULLIF(currency_rate, 0), 1) AS uncosted_revenue,
+                   COALESCE(uncosted.discount, 0)
+                       / COALESCE(NULLIF(currency_rate, 0), 1) AS discount
               FROM (%(orders)s) AS sale
               LEFT JOIN %(lateral)s %(uncosted)s AS uncosted
                 ON uncosted.order_id = sale.id
@@ -430,8 +455,8 @@ class Measurement:
 
     def get_lines_sql(self):
         """Return a query for what was sold, as the run counts it, on whatever day: the
-        account's ``firm_id``, ``day``, ``revenue``, ``margin`` and
-        ``uncosted_revenue``, untaxed, in the currency of the company."""
+        account's ``firm_id``, ``day``, ``revenue``, ``margin``, ``uncosted_revenue``
+        and ``discount``, untaxed, in the currency of the company."""
         if self.policy.revenue_basis == "ordered":
             return self._get_ordered_sql(get_orders_sql(self.touched))
         return self._get_invoiced_sql(self._find_invoices())

@@ -27,7 +27,7 @@ from .trade import has_payments
 _logger = logging.getLogger(__name__)
 
 # Counted up when figures come to mean something else: the next run measures everybody.
-VERSION = 5
+VERSION = 6
 # Every account is measured after so many days, though nothing seems to have changed.
 FULL_RUN_DAYS = 7
 

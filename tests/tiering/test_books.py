@@ -416,6 +416,52 @@ class TestMarginRate(BooksCommon):
                 )
         self._check()
 
+    def test_a_discount_on_all(self):
+        """A line of its own is no revenue without a cost: it is less for what has
+        one, and for what has none, in proportion."""
+        self.sales = []
+        for firm, bare in ((self.firms[0], 0), (self.firms[1], 2), (self.firms[2], 4)):
+            order = self._create_order(
+                firm,
+                order_line=[
+                    Command.create(
+                        {
+                            "product_id": product.id,
+                            "product_uom_qty": quantity,
+                            "price_unit": 100,
+                            "tax_ids": [Command.clear()],
+                        }
+                    )
+                    for product, quantity in (
+                        (self.product, 4 - bare),
+                        (self.bare, bare),
+                    )
+                    if quantity
+                ],
+            )
+            self.env["sale.order.discount"].create(
+                {
+                    "sale_order_id": order.id,
+                    "discount_type": "so_discount",
+                    "discount_percentage": 0.1,
+                }
+            ).action_apply_discount()
+            self._invoice_order(order)
+        for basis in ("invoiced", "ordered"):
+            self.policy.revenue_basis = basis
+            self._run()
+            self.env.invalidate_all()
+            cards = [self._get_card(firm) for firm in self.firms[:3]]
+            for name, expected in (
+                ("revenue", [360, 360, 360]),
+                ("margin", [200, 280, 360]),
+                ("uncosted_revenue", [0, 180, 360]),
+                # 360 less 160, 180 less 80, nothing known
+                ("margin_rate", [55.56, 55.56, 0]),
+            ):
+                with self.subTest(basis=basis, name=name):
+                    self.assertEqual([card[name] for card in cards], expected)
+
     def test_of_invoiced_orders(self):
         for firm, product, quantity, price in self.sales:
             line = {"product_id": product.id}
