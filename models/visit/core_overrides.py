@@ -237,9 +237,11 @@ class MergePartnerAutomatic(models.TransientModel):
         if own_ids & set(partners.ids):
             # one of our companies is another partner now, past the ORM
             self.env.registry.clear_cache()
-        target = target.exists().commercial_partner_id
-        if target:
-            target.sudo()._follow_merge(accounts.exists(), inherited.exists())
+        target = target.exists()
+        if account := target.commercial_partner_id:
+            account.sudo()._follow_merge(accounts.exists(), inherited.exists())
+            # accounts may have been merged into a contact
+            target.sudo()._become_contacts()
         return res
 
 

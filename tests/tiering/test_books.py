@@ -125,6 +125,24 @@ class TestFirms(BooksCommon):
             self.assertEqual(self._get_card(self.new_firm).revenue, 700)
             self.assertFalse(self._get_card(self.old_firm).is_account)
 
+    def test_a_customer_that_is_merged_into_a_contact(self):
+        """Its firm has the invoices; what was decided about the customer ends."""
+        person = self._create_partner("Mover", is_company=False)
+        self._create_invoices([(self.contact, 400, DAY), (person, 300, DAY)])
+        self._run()
+        self.assertEqual(self._get_card(person).tier_id, self.tier_a)
+        self.env["base.partner.merge.automatic.wizard"].create(
+            {
+                "partner_ids": [Command.set((self.contact | person).ids)],
+                "dst_partner_id": self.contact.id,
+            }
+        ).action_merge()
+        self.env.invalidate_all()
+        self.assertFalse(self._get_card(self.contact).tier_id)
+        for incremental in (True, False):
+            self._run(incremental)
+            self.assertEqual(self._get_figures(), [700, 0])
+
     def test_an_order_that_odoo_knows_nothing_of_follows_the_contact(self):
         self.policy.revenue_basis = "ordered"
         self._create_order(self.contact)
