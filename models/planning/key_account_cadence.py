@@ -221,11 +221,13 @@ class KeyAccountCadence(models.Model):
             )
         return res
 
-    def web_resequence(self, *args, **kwargs):
+    def web_resequence(self, specification, *args, **kwargs):
         # Dragging a line writes one after the other: refreshed once, at the end
         order = self._get_order()
+        # The list reads the handle alone: what the line hides now is shown at once
+        specification = {**specification, "hidden_text": {}}
         with paused(self.env, REFRESH_DUES):
-            res = super().web_resequence(*args, **kwargs)
+            res = super().web_resequence(specification, *args, **kwargs)
         if order != self._get_order():
             self._refresh_dues(self.company_id, not all(self.mapped("company_id")))
         return res

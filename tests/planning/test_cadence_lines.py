@@ -64,6 +64,16 @@ class TestCadenceLines(KeyAccountCommon):
         self.env.invalidate_all()
         self.assertFalse(low.hidden_text)
 
+    def test_a_line_is_dragged(self):
+        """The list is told at once what the line hides from now on."""
+        catch_all = self._create_line(count=9)
+        lines = (catch_all | self.ordinary).with_user(self.manager)
+        rows = lines.web_resequence({"sequence": {}}, "sequence", 1)
+        self.assertEqual([row["sequence"] for row in rows], [1, 2])
+        self.assertEqual([bool(row["hidden_text"]) for row in rows], [False, True])
+        rows = (lines[1] | lines[0]).web_resequence({"sequence": {}}, offset=1)
+        self.assertFalse(any(row["hidden_text"] for row in rows))
+
     def test_hidden_by_a_part(self):
         level = self._create_line(self.tier_b, relationship_level="partner", sequence=0)
         stage = self._create_line(
