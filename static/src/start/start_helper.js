@@ -31,14 +31,25 @@ export class StartHelper extends ActionHelper {
         return this.env.searchModel?.resModel || "key.account";
     }
 
+    /** The filters of the search bar, groups left out. */
+    get filters() {
+        const {query = [], searchItems = {}} = this.env.searchModel || {};
+        return query
+            .map(({searchItemId}) => searchItems[searchItemId])
+            .filter(({type}) => !["groupBy", "dateGroupBy"].includes(type));
+    }
+
     /** Whether somebody filters, beyond what the screen does by itself. */
     get isFiltered() {
-        const {query = [], searchItems = {}} = this.env.searchModel || {};
-        return query.some(({searchItemId}) => {
-            const {isDefault, type} = searchItems[searchItemId];
-            const isGroup = ["groupBy", "dateGroupBy"].includes(type);
-            return !isGroup && (type === "favorite" || !isDefault);
-        });
+        return this.filters.some(
+            ({isDefault, type}) => type === "favorite" || !isDefault
+        );
+    }
+
+    /** Whether the screen's own filters hide what there may be, and its help leads
+     * nowhere else. */
+    get isFilteredByDefault() {
+        return this.filters.length && !this.props.noContentHelp.includes("<a ");
     }
 
     onClickStart() {

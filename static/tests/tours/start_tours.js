@@ -132,7 +132,13 @@ tours.add("key_account_empty_visits", {
             run: "click",
         },
         {
-            trigger: ".o_view_nocontent:contains('No visits here')",
+            trigger:
+                ".o_view_nocontent:contains('No visits here') button:contains('Remove Filters')",
+            run: "click",
+        },
+        {
+            content: "There they are",
+            trigger: ".o_data_row:contains('Start Customer 1')",
         },
     ],
 });
