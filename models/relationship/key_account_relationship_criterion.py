@@ -97,8 +97,11 @@ class KeyAccountRelationshipCriterion(models.Model):
     def _compute_parameter_text(self):
         for criterion in self:
             if criterion.kind == "judged":
-                criterion.parameter_text = self.env._(
-                    "evidence of %s months", criterion.months
+                months = criterion.months
+                criterion.parameter_text = (
+                    self.env._("evidence of 1 month")
+                    if months == 1
+                    else self.env._("evidence of %s months", months)
                 )
             else:
                 measure = criterion._get_measure()

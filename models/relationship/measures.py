@@ -49,8 +49,12 @@ class Measure:
         """Return the parameters in words."""
         criterion = self.criterion
         texts = {
-            "months": self.env._("within %s months", criterion.months),
-            "quarters": self.env._("the last %s quarters", criterion.quarters),
+            "months": self.env._("within 1 month")
+            if criterion.months == 1
+            else self.env._("within %s months", criterion.months),
+            "quarters": self.env._("the last quarter")
+            if criterion.quarters == 1
+            else self.env._("the last %s quarters", criterion.quarters),
             "minimum_count": self.env._("at least %s", criterion.minimum_count),
             "minimum_share": self.env._("at least %g %%", criterion.minimum_share),
         }

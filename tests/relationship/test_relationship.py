@@ -107,6 +107,28 @@ class TestMeasures(RelationshipCommon):
         values = {"user_id": user.id, "track": "executive", **values}
         return self._visit(contact, **values)
 
+    def test_parameters_in_words(self):
+        """One of them is no plural."""
+        for measure, name, values, texts in (
+            (None, "months", (1, 6), ("evidence of 1 month", "evidence of 6 months")),
+            (
+                "orders_quarters",
+                "quarters",
+                (1, 4),
+                ("the last quarter", "the last 4 quarters"),
+            ),
+            (
+                "contacts_met",
+                "months",
+                (1, 6),
+                ("within 1 month, at least 2", "within 6 months, at least 2"),
+            ),
+        ):
+            criterion = self._create_criterion(measure, minimum_count=2)
+            for value, text in zip(values, texts, strict=True):
+                criterion[name] = value
+                self.assertEqual(criterion.parameter_text, text)
+
     def test_executives_on_both_sides(self):
         """It holds if somebody of ours who is an executive met somebody of their top
         level: on whatever track."""

@@ -75,6 +75,19 @@ class TestSubstitute(PlanningCommon):
             visit.invalidate_recordset()
             visit.with_user(self.rep2).read(["summary"])
 
+    def test_told_how_many(self):
+        """One visit is no visits."""
+        dialog = self.env["key.account.visit.substitute"].with_user(self.rep)
+        dialog = dialog.create(
+            {
+                "substitute_id": self.rep2.id,
+                "date_from": day(0),
+                "date_to": day(7),
+            }
+        )
+        told = dialog.action_give()["params"]["message"]
+        self.assertIn(f"{self.rep2.name} makes 1 visit until", told)
+
     def test_done_by_the_substitute(self):
         self._give()
         visit = self._get_planned(self.partner)

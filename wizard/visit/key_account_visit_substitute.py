@@ -106,12 +106,22 @@ class KeyAccountVisitSubstitute(models.TransientModel):
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": self.env._(
-                    "%(user)s makes %(count)s visits until %(date)s.",
-                    user=substitute.sudo().name,
-                    count=len(visits),
-                    date=clock.format_day(self.env, self.date_to),
-                ),
+                "message": self._get_given_text(substitute, len(visits)),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
+
+    def _get_given_text(self, substitute, count):
+        # sudo: a colleague's name
+        user = substitute.sudo().name
+        date = clock.format_day(self.env, self.date_to)
+        if count == 1:
+            return self.env._(
+                "%(user)s makes 1 visit until %(date)s.", user=user, date=date
+            )
+        return self.env._(
+            "%(user)s makes %(count)s visits until %(date)s.",
+            user=user,
+            count=count,
+            date=date,
+        )

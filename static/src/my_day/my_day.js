@@ -41,7 +41,11 @@ export class MyDayTop extends Component {
             parts.push(_t("%s km", km));
         }
         if (more) {
-            parts.push(_t("%s more visits not on it", more));
+            parts.push(
+                more === 1
+                    ? _t("1 more visit not on it")
+                    : _t("%s more visits not on it", more)
+            );
         }
         return parts.join(" · ");
     }
