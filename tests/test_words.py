@@ -116,6 +116,7 @@ class TestWords(TransactionCase):
             ):
                 env = self.env(context={**self.env.context, "lang": lang})
                 self.assertEqual(words.join_named(env, "a", "b"), joined[-1])
+                self.assertEqual(words.get_label(env, "a"), joined[-1].rstrip(" b"))
                 joins = (
                     words.join_facts,
                     words.join_clauses,

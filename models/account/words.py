@@ -44,6 +44,11 @@ def join_named(env, name, value):
     return env._("%(name)s: %(value)s", name=name, value=value)
 
 
+def get_label(env, name):
+    """Return the name of what follows, as in "Needs:", "Besoins :", "需求："."""
+    return join_named(env, name, "").rstrip()
+
+
 def format_number(env, number):
     """Return a number with the decimals that it has, as the reader's language writes
     it: "7.5", "7,5"."""

@@ -476,7 +476,12 @@ class KeyAccountProfile(models.AbstractModel):
     @api.model
     def _get_plan(self, plan):
         targets = [
-            (name, self._format(target), self._format(actual), f"{share:.0f} %")
+            (
+                words.get_label(self.env, name),
+                self._format(target),
+                self._format(actual),
+                f"{share:.0f} %",
+            )
             for name, target, actual, share in (
                 (
                     self.env._("Revenue"),
@@ -495,7 +500,9 @@ class KeyAccountProfile(models.AbstractModel):
         ]
         texts = [
             (
-                plan._fields[name]._description_string(self.env),
+                words.get_label(
+                    self.env, plan._fields[name]._description_string(self.env)
+                ),
                 self._shorten(plan[name]),
             )
             for name in ("goals", "challenges", "strengths", "vulnerability")

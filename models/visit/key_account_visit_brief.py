@@ -680,7 +680,10 @@ class KeyAccountVisitBrief(models.AbstractModel):
                 "not_reached": "text-bg-danger",
             }.get(visit.objective_reached),
             "texts": [
-                (name, shorten(text, MAX_TEXT, placeholder=" …"))
+                (
+                    words.get_label(self.env, name),
+                    shorten(text, MAX_TEXT, placeholder=" …"),
+                )
                 for name, text in texts
                 if text and text.strip()
             ],
