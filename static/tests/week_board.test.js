@@ -5,6 +5,7 @@ import {
     mockService,
     mountWithCleanup,
     onRpc,
+    patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 import {animationFrame, mockDate} from "@odoo/hoot-mock";
 import {beforeEach, describe, expect, test} from "@odoo/hoot";
@@ -12,6 +13,7 @@ import {queryAll, queryAllTexts, queryFirst, queryOne, resize} from "@odoo/hoot-
 import {actionService} from "@web/webclient/actions/action_service";
 import {WebClient} from "@web/webclient/webclient";
 import {defineMailModels} from "@mail/../tests/mail_test_helpers";
+import {localization} from "@web/core/l10n/localization";
 
 describe.current.tags("crm_key_account");
 defineMailModels();
@@ -152,6 +154,20 @@ describe("desktop", () => {
         expect(queryOne(group(KATE, 18)).parentElement).toHaveClass("o_off");
         expect(load(false, 17)).toBe(null);
         expect.verifySteps([["get", false, false, false]]);
+    });
+
+    test("parts of a visit are written as the language writes them", async () => {
+        data.visits.find(({name}) => name === "Modern").load = 0.25;
+        await openBoard();
+        expect("tbody tr:eq(1) .o_week_board_total").toHaveText("2.25 / 13");
+        patchWithCleanup(localization, {decimalPoint: ","});
+        await contains(".o_week_board_next").click();
+        expect("tbody tr:eq(1) .o_week_board_total").toHaveText("2,25 / 13");
+        expect(`.o_week_board_load[title="0,25 of 6 visits"]`).toHaveText("0,25 / 6");
+        expect.verifySteps([
+            ["get", false, false, false],
+            ["get", "2026-06-22", false, false],
+        ]);
     });
 
     test("drag a card to another day and to a colleague", async () => {

@@ -182,6 +182,11 @@ export class WeekBoard extends Component {
         return {count, capacity, isOver: count > capacity};
     }
 
+    /** As the user's language writes it: calls are quarters of a visit. */
+    formatCount(count) {
+        return formatFloat(count, {digits: [16, 2], trailingZeros: false});
+    }
+
     getLateText(days) {
         return days === 1 ? _t("1 day late") : _t("%s days late", days);
     }
@@ -190,7 +195,10 @@ export class WeekBoard extends Component {
         if (isOff) {
             return _t("No working day");
         }
-        return _t("%(count)s of %(capacity)s visits", {count, capacity});
+        return _t("%(count)s of %(capacity)s visits", {
+            count: this.formatCount(count),
+            capacity: this.formatCount(capacity),
+        });
     }
 
     getCardHint(card) {
