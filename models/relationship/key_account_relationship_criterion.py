@@ -87,7 +87,7 @@ class KeyAccountRelationshipCriterion(models.Model):
     )
 
     parameter_text = fields.Char(
-        string="Needs",
+        string="Asks For",
         compute="_compute_parameter_text",
         help="The parameters in words.",
     )
