@@ -966,3 +966,16 @@ class TestMigrations(KeyAccountCommon):
         )
         self._migrate("19.0.1.10.0/pre-assignment.py")
         self.assertFalse(lines.search([]))
+
+    def test_19_0_1_10_0_visit_index(self):
+        """The index of salespersons goes: the one with their days serves both."""
+        indexes = "SELECT COUNT(*) FROM pg_indexes WHERE indexname = %s"
+        self.cr.execute(
+            "CREATE INDEX key_account_visit__user_id_index"
+            " ON key_account_visit (user_id)"
+        )
+        self._migrate("19.0.1.10.0/post-visit_index.py")
+        self.cr.execute(indexes, ["key_account_visit__user_id_index"])
+        self.assertEqual(self.cr.fetchone()[0], 0)
+        self.cr.execute(indexes, ["key_account_visit_user_date_idx"])
+        self.assertEqual(self.cr.fetchone()[0], 1)

@@ -167,7 +167,6 @@ class KeyAccountVisit(models.Model):
     user_id = fields.Many2one(
         "res.users",
         string="Salesperson",
-        index=True,
         default=lambda self: self.env.user,
         domain=[("share", "=", False)],
     )
@@ -414,6 +413,9 @@ class KeyAccountVisit(models.Model):
         "The lead already has a planned visit of this kind: move that one.",
     )
     _history_idx = models.Index("(company_id, track, partner_id, state)")
+    # A salesperson's lists are read from the latest day back: by an index of the days
+    # alone, those of all colleagues were passed over one by one.
+    _user_date_idx = models.Index("(user_id, date_planned)")
     _date_idx = models.Index(
         "((CASE WHEN state = 'done' THEN date_done ELSE date_planned END))"
     )
