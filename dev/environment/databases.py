@@ -16,6 +16,8 @@ DEMO = "key_account_demo"
 TEST = "key_account_test"
 # A copy of TEST, for the runner that runs at the same time
 TEST_RUNNER = "key_account_test_runner"
+# As a company installs it, without demo data; for the tour of the first hour
+FRESH = "key_account_test_fresh"
 # Made anew for `make pictures`, and dropped
 PICTURES = "key_account_pictures"
 # What the addon builds on and what people use it with; slow, so it is done once
@@ -241,6 +243,17 @@ def make(found, name, fresh=False):
     if assets:
         _make_bundles(found, new)
     finish(name, stamp)
+    return path
+
+
+def make_fresh(found):
+    """A new database with the addon, and what it needs, alone."""
+    drop(FRESH)
+    log = f"install_{FRESH}"
+    path = run_odoo(
+        found, FRESH, ["-i", ADDON, "--without-demo"], f"installing {ADDON}", log
+    )
+    _make_bundles(found, FRESH)
     return path
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from . import base, databases, python
 from .base import ADDON, ADDONS, CHECKOUT, DEV, HOME, Failure, say, step
-from .databases import TEST, TEST_RUNNER
+from .databases import FRESH, TEST, TEST_RUNNER
 
 RECORD = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ "
@@ -21,6 +21,8 @@ RECORD = re.compile(
 NOT_CHECKED = ("prefer-readme-rst", "weblate-component-too-long")
 OURS = re.compile(r"crm_key_account|\bkey\.account\.")
 PYTEST_LOG = "pytest_odoo"
+FRESH_LOG = "pytest_fresh"
+FRESH_TEST = f"{ADDON}/tests/visit/test_start.py::TestStartTours::test_first_hour"
 RUNNER_LOG = "odoo_runner"
 REPORT = HOME / "tmp/pytest.json"
 LINT_LOG = "core_lint"
@@ -124,6 +126,7 @@ def _test_all(found):
             step("Running Odoo's own test_lint on this addon")
             count = _read_core_lint(lint.wait(), problems)
         results.append(_result("test_lint", count, begin))
+        _test_fresh(found, problems)
 
         if runner.poll() is None:
             step(f"Odoo's own runner goes on, after {len(_read_names())} tests so far")
@@ -133,6 +136,15 @@ def _test_all(found):
     if ran and names:
         _compare(ran, names, problems)
     return _close(problems, results)
+
+
+def _test_fresh(found, problems):
+    """The first hour, on a database without demo data."""
+    step("Installing without demo data, for the tour of the first hour")
+    _check_log(databases.make_fresh(found), problems)
+    with _pytest(found, [FRESH_TEST], FRESH, FRESH_LOG) as process:
+        _read_pytest(process.wait(), problems, FRESH_LOG)
+    databases.drop(FRESH)
 
 
 def _result(name, count, start):
@@ -188,14 +200,14 @@ def _end(process):
                 continue
 
 
-def _pytest(found, part):
-    """pytest in front, on the database TEST."""
+def _pytest(found, part, database=TEST, log=PYTEST_LOG):
+    """pytest in front."""
     REPORT.unlink(missing_ok=True)
-    log = base.new_log(PYTEST_LOG)
+    log = base.new_log(log)
     return running(
         [python.PYTHON, "-m", "pytest", "-c", DEV / "pytest.ini"]
         + ["--rootdir", ADDONS, "-o", f"cache_dir={HOME}/cache/pytest"]
-        + ["-p", "pytest_report", "--odoo-http", f"--odoo-database={TEST}"]
+        + ["-p", "pytest_report", "--odoo-http", f"--odoo-database={database}"]
         + ["--odoo-log-level=info", f"--odoo-extra=logfile={log}", *part],
         # From the parent of the link: inside, the package would get a wrong name
         cwd=ADDONS,
@@ -205,9 +217,9 @@ def _pytest(found, part):
     )
 
 
-def _read_pytest(code, problems):
+def _read_pytest(code, problems, log=PYTEST_LOG):
     """Look at what it left; give {(module, Class.method): has the tag standard}."""
-    log = base.LOG / f"{PYTEST_LOG}.log"
+    log = base.LOG / f"{log}.log"
     if code == 5:
         problems.add("pytest ran no test")
     elif code:
