@@ -19,6 +19,8 @@ CURVE_POINTS = 100
 FEW_SHARE = 80
 # Accounts to draw one by one: those with the most revenue, and with the most visits
 MOST_REVENUE, MOST_VISITS = 300, 100
+# Of more accounts than these everybody's visits and invoices are read
+MANY = 5000
 
 
 class KeyAccountPortfolio(models.AbstractModel):
@@ -280,7 +282,9 @@ class KeyAccountPortfolio(models.AbstractModel):
                 ), %(tiers)s, %(curve)s, %(effort)s
                 SELECT jsonb_build_object(%(parts)s)
                 """,
-                figures=get_figures_sql(self.env, company, period),
+                figures=get_figures_sql(
+                    self.env, company, period, self._get_partner_ids(accounts)
+                ),
                 accounts=accounts.subselect(),
                 tiers=self._get_tiers_sql(),
                 curve=self._get_curve_sql(),
@@ -289,6 +293,19 @@ class KeyAccountPortfolio(models.AbstractModel):
             )
         )
         return {name: part or [] for name, part in rows.items()}
+
+    @api.model
+    def _get_partner_ids(self, accounts):
+        """Return the customers of a query for accounts, if their visits and invoices
+        are better looked for than everybody's; else None."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT partner_id FROM key_account WHERE id IN %s LIMIT %s",
+                accounts.subselect(),
+                MANY + 1,
+            )
+        )
+        return [row[0] for row in rows] if len(rows) <= MANY else None
 
     @api.model
     def _get_tiers_sql(self):
