@@ -347,23 +347,42 @@ class KeyAccountEffortSuggestion(models.Model):
         """Return what the figures say, a sentence each."""
         self.ensure_one()
         notes = dict(self._fields["note"]._description_selection(self.env))
+        today = {
+            "visits": formatLang(self.env, self.visits, digits=1),
+            "margin": self._format_money(self.margin),
+        }
+        suggested = {
+            "margin": self._format_money(self.expected_margin),
+            "difference": self._format_money(self.difference),
+        }
         sentences = [
             self.env._(
+                "Today: a visit every day, %(visits)s a year, %(margin)s margin.",
+                **today,
+            )
+            if self.days == 1
+            else self.env._(
                 "Today: a visit every %(days)s days, %(visits)s a year, "
                 "%(margin)s margin.",
                 days=self.days,
-                visits=formatLang(self.env, self.visits, digits=1),
-                margin=self._format_money(self.margin),
+                **today,
             )
         ]
-        if self.suggested_days:
+        if self.suggested_days == 1:
+            sentences.append(
+                self.env._(
+                    "Suggested: a visit every day, %(margin)s expected, a difference "
+                    "of %(difference)s.",
+                    **suggested,
+                )
+            )
+        elif self.suggested_days:
             sentences.append(
                 self.env._(
                     "Suggested: a visit every %(days)s days, %(margin)s expected, a "
                     "difference of %(difference)s.",
                     days=self.suggested_days,
-                    margin=self._format_money(self.expected_margin),
-                    difference=self._format_money(self.difference),
+                    **suggested,
                 )
             )
         if self.note:

@@ -657,13 +657,21 @@ class KeyAccountPolicy(models.Model):
                 rank=measured["rank"],
             )
         metric = dict(self._fields["metric"]._description_selection(self.env))
+        values = {
+            "metric": metric[measured["metric"]],
+            "figure": amount,
+            "currency": currency.name,
+            "rank": measured["rank"],
+        }
+        if measured["months"] == 1:
+            return self.env._(
+                "%(metric)s of one month: %(figure)s %(currency)s, rank %(rank)s",
+                **values,
+            )
         return self.env._(
             "%(metric)s of %(months)s months: %(figure)s %(currency)s, rank %(rank)s",
-            metric=metric[measured["metric"]],
             months=measured["months"],
-            figure=amount,
-            currency=currency.name,
-            rank=measured["rank"],
+            **values,
         )
 
     @api.model

@@ -162,6 +162,13 @@ class TestEffortSuggestion(EffortCommon):
         with Form(rows[self.rich].with_user(self.leader)):
             pass
 
+    def test_every_day_is_no_plural(self):
+        row = self._reckon()[self.rich].sudo()
+        row.write({"days": 1, "suggested_days": 1})
+        row.invalidate_recordset(["explanation"])
+        for part in ("Today: a visit every day,", "Suggested: a visit every day,"):
+            self.assertIn(part, row.explanation)
+
     def test_unvisited_is_said(self):
         self._get_card(self.rich).visit_count = 0
         row = self._reckon()[self.rich]

@@ -743,6 +743,13 @@ class TestTiering(KeyAccountCommon):
             "boundary 100",
         )
 
+    def test_reason_of_one_month(self):
+        measured = {"metric": "revenue", "months": 1, "figure": 500, "rank": 2}
+        self.assertRegex(
+            self.policy._explain(self.company, measured),
+            r"^Revenue of one month: 500\.00 \w+, rank 2$",
+        )
+
     def test_reason_in_the_reader_s_format_and_currency_s_decimals(self):
         self.env["res.lang"]._activate_lang("de_DE")
         self.assertIn(
