@@ -77,6 +77,7 @@ class TestSubstitute(PlanningCommon):
 
     def test_told_how_many(self):
         """One visit is no visits."""
+        self._get_planned(self.other).date_planned = day(20)
         dialog = self.env["key.account.visit.substitute"].with_user(self.rep)
         dialog = dialog.create(
             {
