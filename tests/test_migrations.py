@@ -971,7 +971,7 @@ class TestMigrations(KeyAccountCommon):
         """The index of salespersons goes: the one with their days serves both."""
         indexes = "SELECT COUNT(*) FROM pg_indexes WHERE indexname = %s"
         self.cr.execute(
-            "CREATE INDEX key_account_visit__user_id_index"
+            "CREATE INDEX IF NOT EXISTS key_account_visit__user_id_index"
             " ON key_account_visit (user_id)"
         )
         self._migrate("19.0.1.10.0/post-visit_index.py")
