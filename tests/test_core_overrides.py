@@ -403,6 +403,19 @@ class TestCoreOverrides(KeyAccountCommon):
                     count(ours, number, at_once), count(core, number, at_once) + 2
                 )
 
+    def _convert(self, leads, user):
+        """Convert leads in core's dialog for many, and give them to a salesperson."""
+        self.env["crm.lead2opportunity.partner.mass"].with_context(
+            active_model="crm.lead", active_ids=leads.ids
+        ).create(
+            {
+                "action": "exist",
+                "deduplicate": False,
+                "force_assignment": True,
+                "user_ids": [Command.set(user.ids)],
+            }
+        ).action_mass_convert()
+
     def test_leads_that_are_converted_together(self):
         """Core converts and assigns one by one: what is due follows once, and right."""
         self.company.key_account_planning = True
@@ -432,16 +445,7 @@ class TestCoreOverrides(KeyAccountCommon):
             return refresh(self, partner_ids, lead_ids, companies)
 
         self.patch(type(dues), "_refresh_touched", note)
-        self.env["crm.lead2opportunity.partner.mass"].with_context(
-            active_model="crm.lead", active_ids=leads.ids
-        ).create(
-            {
-                "action": "exist",
-                "deduplicate": False,
-                "force_assignment": True,
-                "user_ids": [Command.set(self.rep.ids)],
-            }
-        ).action_mass_convert()
+        self._convert(leads, self.rep)
         self.assertEqual(leads.mapped("type"), ["opportunity"] * 3)
         self.assertEqual(refreshed, [set(leads.ids)])
         rows = dues.search([("lead_id", "in", leads.ids)])
@@ -481,16 +485,7 @@ class TestCoreOverrides(KeyAccountCommon):
             return hand_over(self, leads, previous_users)
 
         self.patch(type(follow), "_hand_over_leads", note)
-        self.env["crm.lead2opportunity.partner.mass"].with_context(
-            active_model="crm.lead", active_ids=leads.ids
-        ).create(
-            {
-                "action": "exist",
-                "deduplicate": False,
-                "force_assignment": True,
-                "user_ids": [Command.set(self.rep2.ids)],
-            }
-        ).action_mass_convert()
+        self._convert(leads, self.rep2)
         self.assertEqual(leads.user_id, self.rep2)
         self.assertEqual(handed, [leads[:2]])
         self.assertEqual(visits.user_id, self.rep2)
