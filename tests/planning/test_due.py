@@ -201,7 +201,18 @@ class DueCommon(PlanningCommon):
                 order="create_date DESC, id DESC",
                 limit=1,
             )
-            team = leads.team_id
+            orders = self.env["sale.order"].search(
+                [
+                    ("partner_id", "in", contacts.ids),
+                    ("team_id", "!=", False),
+                    ("company_id", "=", self.company.id),
+                ],
+                order="date_order DESC",
+                limit=1,
+            )
+            days = {order.date_order: order.team_id for order in orders}
+            days.update((each.create_date, each.team_id) for each in leads)
+            team = days[max(days)] if days else team
         leader = team.user_id
         if not (leader.active and self.company in leader.company_ids):
             leader = users
