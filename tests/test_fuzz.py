@@ -142,6 +142,8 @@ class FuzzCommon(DueCommon):
     # --- the recount of what is due, with all that it needs read at once -------------
 
     def recount_due(self, known, today):
+        """Recount what is due; ``by_documents`` has the ids of customers for whom
+        invoices, leads or orders say who is responsible."""
         domain = [("company_id", "=", self.company.id)]
         losses = self.env["key.account.loss"].search(
             [*domain, ("date_returned", "=", False)]
@@ -153,6 +155,7 @@ class FuzzCommon(DueCommon):
             lambda visit: (visit.partner_id or visit.lead_id, visit.track)
         )
         self.responsibles = {}
+        self.by_documents = set()
         return self._recount(known, today)
 
     def _find_loss(self, partner):
@@ -198,12 +201,18 @@ class FuzzCommon(DueCommon):
             user = move.invoice_user_id
             days[user] = max(days[user], move.invoice_date)
         for found in (counts, days):
+            if found is days:
+                self.by_documents.add(partner.id)
             users = sorted(filter(None, found), key=lambda user: user.id)
             users.sort(key=lambda user: found[user], reverse=True)
             for user in users:
                 if user._get_sales_companies()[user] & self.company:
                     return user
         return None
+
+    def _recount_latest_team(self, partner, lead):
+        self.by_documents.add(partner.id)
+        return super()._recount_latest_team(partner, lead)
 
     def run_sequences(self, number, first_seed, known=(), **values):
         """Run so many sequences, until there is a fault.

@@ -190,33 +190,36 @@ class DueCommon(PlanningCommon):
         is_there = asked.active and self.company in asked.company_ids
         if is_there and not asked.share:
             return asked, team
-        if not team:
-            contacts = self.env["res.partner"].search(
-                [("commercial_partner_id", "=", partner.id)]
-            )
-            leads = self.env["crm.lead"].search(
-                [("partner_id", "in", contacts.ids), ("team_id", "!=", False)]
-                if partner
-                else [("id", "=", lead.id)],
-                order="create_date DESC, id DESC",
-                limit=1,
-            )
-            orders = self.env["sale.order"].search(
-                [
-                    ("partner_id", "in", contacts.ids),
-                    ("team_id", "!=", False),
-                    ("company_id", "=", self.company.id),
-                ],
-                order="date_order DESC",
-                limit=1,
-            )
-            days = {order.date_order: order.team_id for order in orders}
-            days.update((each.create_date, each.team_id) for each in leads)
-            team = days[max(days)] if days else team
+        team = team or self._recount_latest_team(partner, lead)
         leader = team.user_id
         if not (leader.active and self.company in leader.company_ids):
             leader = users
         return leader, team
+
+    def _recount_latest_team(self, partner, lead):
+        """Return the team of the latest lead or order."""
+        contacts = self.env["res.partner"].search(
+            [("commercial_partner_id", "=", partner.id)]
+        )
+        leads = self.env["crm.lead"].search(
+            [("partner_id", "in", contacts.ids), ("team_id", "!=", False)]
+            if partner
+            else [("id", "=", lead.id)],
+            order="create_date DESC, id DESC",
+            limit=1,
+        )
+        orders = self.env["sale.order"].search(
+            [
+                ("partner_id", "in", contacts.ids),
+                ("team_id", "!=", False),
+                ("company_id", "=", self.company.id),
+            ],
+            order="date_order DESC",
+            limit=1,
+        )
+        days = {order.date_order: order.team_id for order in orders}
+        days.update((each.create_date, each.team_id) for each in leads)
+        return days[max(days)] if days else self.env["crm.team"]
 
     def _check(self, known, message=None):
         """Compare the rows with the recount."""
