@@ -494,3 +494,10 @@ test("one account alone, and nothing asked or moved", async () => {
     expect(picture("moves")).toHaveText(/Moved up: 0; moved down: 0/);
     expect.verifySteps(OPENED);
 });
+
+test("thousands of accounts are written as numbers are", async () => {
+    data.effort.groups.too_little.count = 1894;
+    await openPortfolio();
+    expect("[data-key=too_little] .fw-bold").toHaveText("1,894");
+    expect.verifySteps(OPENED);
+});

@@ -702,7 +702,7 @@ export class Portfolio extends Component {
             groups: Object.entries(fits).map(([key, name]) => ({
                 key,
                 name,
-                count: groups[key].count,
+                count: formatInteger(groups[key].count),
                 item: {name, domain: groups[key].domain},
                 text: _t("%(revenue)s; visits: %(visits)s", {
                     revenue: this.formatMoney(groups[key].revenue),
