@@ -158,7 +158,8 @@ class DueCommon(PlanningCommon):
             lambda visit: visit.state in ("planned", "missed") and visit.date_due
         ).mapped("date_due")
         since, old_days = known.get(key, (None, None))
-        if since and (old_days == days or since <= today + timedelta(days=14)):
+        horizon = timedelta(days=self.company.key_account_horizon_days)
+        if since and (old_days == days or since <= today + horizon):
             asked.append(since)
         date_due = (
             next_due(last_done, count, unit, resume)
