@@ -3,11 +3,12 @@
 import ast
 import os
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pprint import pformat
 
+from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.reporting import with_reporter
@@ -180,13 +181,22 @@ class FuzzCommon(DueCommon):
 
     def _recount_deputy(self, partner):
         """Return who serves a customer that names nobody: the salesperson of most of
-        its contacts, else of its latest invoice; None: nobody."""
+        its contacts, else of those who invoiced it in the year before the latest
+        invoice who did so first; None: nobody."""
         if not partner or partner.user_id:
             return None
         contacts = self.env["res.partner"].search(
             [("commercial_partner_id", "=", partner.id)]
         )
+        present = [
+            user
+            for user in self.env["res.users"].search([], order="id")
+            if user._get_sales_companies()[user] & self.company
+        ]
         counts = Counter(contact.user_id for contact in contacts)
+        served = [user for user in present if user in counts]
+        if served:
+            return max(served, key=lambda user: counts[user])
         # of who has become a contact too
         invoices = self.env["account.move"].search(
             [
@@ -196,19 +206,22 @@ class FuzzCommon(DueCommon):
                 ("move_type", "=", "out_invoice"),
             ]
         )
-        days = defaultdict(lambda: date.min)
-        for move in invoices:
-            user = move.invoice_user_id
-            days[user] = max(days[user], move.invoice_date)
-        for found in (counts, days):
-            if found is days:
-                self.by_documents.add(partner.id)
-            users = sorted(filter(None, found), key=lambda user: user.id)
-            users.sort(key=lambda user: found[user], reverse=True)
-            for user in users:
-                if user._get_sales_companies()[user] & self.company:
-                    return user
-        return None
+        self.by_documents.add(partner.id)
+        days = {
+            user: moves.mapped("invoice_date")
+            for user, moves in invoices.grouped("invoice_user_id").items()
+            if user in present
+        }
+        latest = max(map(max, days.values()), default=None)
+        return min(
+            (
+                user
+                for user in present
+                if user in days and max(days[user]) > latest - relativedelta(years=1)
+            ),
+            key=lambda user: min(days[user]),
+            default=None,
+        )
 
     def _recount_latest_team(self, partner, lead):
         self.by_documents.add(partner.id)

@@ -14,10 +14,11 @@ class KeyAccountDue(models.Model):
 
         The salesperson, on the executive track the executive sponsor. A customer that
         names no salesperson has the one of most of its contacts, else the one of its
-        latest invoice. If there is none, or one who isn't in sales any more, the leader
-        of the team: of the salesperson's own, for those who left their former one, else
-        of the team of the account's latest lead or order. If there is no leader either,
-        nobody: the visit goes to the unassigned list. Whoever it is may read the visit.
+        invoices; of several, the first who invoiced it, while this goes on. If there is
+        none, or one who isn't in sales any more, the leader of the team: of the
+        salesperson's own, for those who left their former one, else of the team of the
+        account's latest lead or order. If there is no leader either, nobody: the visit
+        goes to the unassigned list. Whoever it is may read the visit.
 
         :param books: ids of the companies whose invoices and orders count
         :param asked: name of a query with ``partner_id``, ``lead_id``, ``track``,
@@ -94,7 +95,9 @@ class KeyAccountDue(models.Model):
     def _get_deputies_sql(self, books):
         """Return the expressions ``unserved``: customers that name no salesperson, and
         ``deputies``: the present salesperson of most of their contacts, else of their
-        latest invoice."""
+        invoices: of those who invoiced them in the year before the latest invoice, who
+        did so first. By the latest one, or by most of them, visits would go to and fro
+        between two who invoice in turn."""
         return SQL(
             """
             unserved AS MATERIALIZED (
@@ -115,19 +118,29 @@ class KeyAccountDue(models.Model):
                            AND contact.active
                          GROUP BY unserved.partner_id, contact.user_id
                          UNION ALL
-                        SELECT unserved.partner_id, move.invoice_user_id, 2,
-                               MAX(move.invoice_date - DATE '0001-01-01')
-                          FROM unserved
-                          -- itself, and who has become its contact: the books count
-                          -- their invoices, also to contacts who have left since
-                          JOIN res_partner firm
-                            ON firm.commercial_partner_id = unserved.partner_id
-                          JOIN account_move move
-                            ON move.commercial_partner_id = firm.id
-                           AND move.company_id = ANY(%(books)s)
-                           AND move.state = 'posted'
-                           AND move.move_type IN ('out_invoice', 'out_receipt')
-                         GROUP BY unserved.partner_id, move.invoice_user_id
+                        SELECT partner_id, user_id, 2, DATE '0001-01-01' - first
+                          FROM (
+                                SELECT unserved.partner_id,
+                                       move.invoice_user_id AS user_id,
+                                       MIN(move.invoice_date) AS first,
+                                       MAX(move.invoice_date) AS last,
+                                       MAX(MAX(move.invoice_date)) OVER (
+                                           PARTITION BY unserved.partner_id) AS latest
+                                  FROM unserved
+                                  -- itself, and who has become its contact: the books
+                                  -- count their invoices, also to contacts who have
+                                  -- left since
+                                  JOIN res_partner firm
+                                    ON firm.commercial_partner_id = unserved.partner_id
+                                  JOIN account_move move
+                                    ON move.commercial_partner_id = firm.id
+                                   AND move.company_id = ANY(%(books)s)
+                                   AND move.state = 'posted'
+                                   AND move.move_type IN ('out_invoice', 'out_receipt')
+                                  JOIN present ON present.id = move.invoice_user_id
+                                 GROUP BY unserved.partner_id, move.invoice_user_id
+                               ) AS invoiced
+                         WHERE last > latest - INTERVAL '1 year'
                        ) AS candidates
                   JOIN present ON present.id = candidates.user_id
                   LEFT JOIN members ON members.user_id = present.id

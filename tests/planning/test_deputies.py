@@ -49,13 +49,45 @@ class TestDeputies(PlanningCommon):
         self.account.user_id = self.rep2
         self.assertEqual(self._plan().user_id, self.rep2)
 
-    def test_of_the_latest_invoice(self):
-        self._invoice(self.rep2, 30)
+    def test_of_the_invoices(self):
+        self._invoice(self.rep2, 30, move_type="out_refund")
         self._invoice(self.rep, 20)
-        self._invoice(self.rep2, 10, move_type="out_refund")
+        self._invoice(self.rep2, 10)
         visit = self._plan()
         self.assertEqual((visit.user_id, visit.team_id), (self.rep, self.team))
         self._create_contact(self.rep2)
+        self.assertEqual(self._plan().user_id, self.rep2)
+
+    def test_of_two_who_invoice_in_turn(self):
+        """What is planned doesn't go to and fro with each invoice."""
+        self._invoice(self.rep2, 200)
+        self.Visit._generate(self.account, self.company)
+        visit = self._get_planned(self.account)
+        for user, days_ago in (
+            (self.rep, 150),
+            (self.rep, 120),
+            (self.rep2, 90),
+            (self.rep, 60),
+        ):
+            self._invoice(user, days_ago)
+            self._plan_night()
+            self.assertEqual(visit.user_id, self.rep2, days_ago)
+        self.assertEqual(visit.activity_id.user_id, self.rep2)
+
+    def test_of_who_goes_on_to_invoice(self):
+        """Who invoiced it first doesn't count after a year without another one."""
+        self._invoice(self.rep2, 400)
+        self._invoice(self.rep, 366)
+        self.assertEqual(self._plan().user_id, self.rep2)
+        self._invoice(self.rep, 36)
+        self.assertEqual(self._plan().user_id, self.rep2)
+        self._invoice(self.rep, 35)
+        self.assertEqual(self._plan().user_id, self.rep)
+        # nor whoever has left, however late they invoiced
+        self._invoice(self.leader, 2)
+        self.rep.active = False
+        self.assertEqual(self._plan().user_id, self.leader)
+        self.leader.active = False
         self.assertEqual(self._plan().user_id, self.rep2)
 
     def test_an_invoice_to_a_contact_who_has_left(self):
