@@ -458,6 +458,8 @@ class KeyAccountPlan(models.Model):
         moved.partner_id._check_own_account()
         if REVIEW_FIELDS & vals.keys():
             self._update_reviews()
+        if {"partner_id", "user_id"} & vals.keys():
+            self._hand_over_objectives()
         return res
 
     @api.ondelete(at_uninstall=False)
@@ -640,6 +642,24 @@ class KeyAccountPlan(models.Model):
                     refused[0].display_name,
                 )
             )
+
+    def _hand_over_objectives(self):
+        """Give what is to be reached, and done for it, by people who can't read the
+        plan any more to the owner: they would never see it again."""
+        # sudo: whoever changes owner or team may not read the plan either then
+        for plan in self.sudo():
+            objectives = plan.objective_ids
+            owner = plan._get_responsible().filtered(
+                lambda user, plan=plan: user.active and plan._can_work_on(user)
+            )
+            for user in objectives.user_id | objectives.activity_ids.user_id:
+                if plan._can_be_read_by(user):
+                    continue
+                objectives.filtered(lambda o, u=user: o.user_id == u).user_id = owner
+                # quick: no mail
+                objectives.activity_ids.filtered(
+                    lambda activity, u=user: activity.user_id == u
+                ).with_context(mail_activity_quick_update=True).user_id = owner
 
     def _update_reviews(self):
         """Have one activity remind the owner of each review that is to come; no mail

@@ -42,3 +42,20 @@ class KeyAccountPlanMember(models.Model):
                         company=member.plan_id.company_id.name,
                     )
                 )
+
+    # -------------------------------------------------------------------------
+    # CRUD
+    # -------------------------------------------------------------------------
+
+    def write(self, vals):
+        plans = self.plan_id
+        res = super().write(vals)
+        if {"plan_id", "user_id"} & vals.keys():
+            plans._hand_over_objectives()
+        return res
+
+    def unlink(self):
+        plans = self.plan_id
+        res = super().unlink()
+        plans._hand_over_objectives()
+        return res

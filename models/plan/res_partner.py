@@ -35,6 +35,12 @@ class ResPartner(models.Model):
             self.env["key.account.plan"].sudo()._follow_commercial_entity(contacts)
         return res
 
+    def _hand_over_account(self, previous_users):
+        res = super()._hand_over_account(previous_users)
+        plans = self.env["key.account.plan"].search([("partner_id", "in", self.ids)])
+        plans._hand_over_objectives()
+        return res
+
     def _copy_salesperson_to_history(self):
         res = super()._copy_salesperson_to_history()
         plans = self.env["key.account.plan"].search([("partner_id", "=", self.id)])

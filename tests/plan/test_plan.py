@@ -148,6 +148,54 @@ class TestPlan(PlanCommon):
         for line in plan.objective_ids:
             self.assertTrue(self._as(line, line.user_id).has_access("write"))
 
+    def _add_objective(self, plan, user):
+        """Return an objective of ``user`` with something to do, as a leader adds it."""
+        objective = self._as(self.Objective, self.leader).create(
+            {"name": "Most", "plan_id": plan.id, "user_id": user.id}
+        )
+        objective.activity_schedule(
+            "mail.mail_activity_data_todo", summary="Ask", user_id=user.id
+        )
+        return objective.sudo()
+
+    def _assert_responsible(self, objective, user):
+        self.env.invalidate_all()
+        self.assertEqual(objective.user_id, user)
+        self.assertEqual(objective.activity_ids.user_id, user)
+
+    def test_who_leaves_the_team_leaves_the_objectives(self):
+        """To the owner: whoever can't read the plan any more would never see them."""
+        team = [Command.create({"user_id": user.id}) for user in (self.rep2, self.rep)]
+        self.plan.member_ids = team
+        theirs = self._add_objective(self.plan, self.rep2)
+        own = self._add_objective(self.plan, self.rep)
+        boss = self._add_objective(self.plan, self.leader)
+        with Form(self._as(self.plan, self.rep)) as form:
+            form.member_ids.remove(index=0)
+            form.member_ids.remove(index=0)
+        for objective, user in (
+            (theirs, self.rep),
+            (own, self.rep),
+            (boss, self.leader),
+        ):
+            self._assert_responsible(objective, user)
+        # who is replaced leaves as well
+        self.plan.member_ids = [Command.create({"user_id": self.rep2.id})]
+        theirs.user_id = theirs.activity_ids.user_id = self.rep2
+        self._as(self.plan.member_ids, self.rep).user_id = self.leader
+        self._assert_responsible(theirs, self.rep)
+
+    def test_objectives_of_who_can_not_read_the_plan_any_more(self):
+        """Another owner, or another salesperson of the customer."""
+        plan = self._create_plan(self.other, self.rep)
+        objective = self._add_objective(plan, self.rep)
+        self._as(plan, self.rep).user_id = self.rep2
+        self._assert_responsible(objective, self.rep2)
+        self._as(plan, self.rep2).user_id = False
+        self._assert_responsible(objective, self.rep2)
+        self._as(self.other, self.leader).user_id = self.rep
+        self._assert_responsible(objective, self.rep)
+
     # --- what the books say -----------------------------------------------------
 
     def _invoice_all_kinds(self):
