@@ -268,22 +268,65 @@ class KeyAccountAgenda(models.AbstractModel):
         """Return {resource id: intervals} of the same for those who work for
         ``employer``, whose holidays they have, whichever company sends them to its
         customers."""
-        calendar, tz = schedule.calendar, schedule.tz
-        begin, stop = _get_bounds(tz, schedule.first, schedule.last)
         # Somebody's own leaves, and holidays: core leaves out those of other companies
         # for resources only, and those of other working hours for calendars only.
         holidays = [("company_id", "in", [employer.id, False])]
-        if not calendar:
+        if not schedule.calendar:
             holidays.append(("calendar_id", "=", False))
         domain = Domain("time_type", "=", "leave") & (
             Domain("resource_id", "!=", False) | Domain(holidays)
         )
+        try:
+            return self._ask_work_intervals(schedule, employer, resources, domain)
+        except (OverflowError, ValueError):
+            # A leave until further notice, as 9999-12-31 says it, is one day more in
+            # other time zones: core leaves the calendar then, with everybody's hours.
+            endless = Domain("date_from", "<", FIRST_MOMENT) | Domain(
+                "date_to", ">", LAST_MOMENT
+            )
+            work = self._ask_work_intervals(
+                schedule, employer, resources, domain & ~endless
+            )
+            away = self._get_endless_leaves(schedule, resources, domain & endless)
+            return {id_: periods - away[id_] for id_, periods in work.items()}
+
+    @api.model
+    def _ask_work_intervals(self, schedule, employer, resources, domain):
+        """Return what core says for :meth:`_get_work_intervals`.
+
+        :param domain: leaves to leave out
+        """
+        calendar, tz = schedule.calendar, schedule.tz
+        begin, stop = _get_bounds(tz, schedule.first, schedule.last)
         arguments = {"resources": resources, "domain": list(domain), "tz": tz}
         if calendar and not calendar.flexible_hours:
             return calendar._work_intervals_batch(begin, stop, **arguments)
         leaves = calendar._leave_intervals_batch(begin, stop, **arguments)
         weekdays = Intervals(self._get_flexible_slots(schedule, employer))
         return {resource_id: weekdays - away for resource_id, away in leaves.items()}
+
+    @api.model
+    def _get_endless_leaves(self, schedule, resources, domain):
+        """Return {resource id: intervals} of the leaves of ``domain``, of each those
+        that core takes for its own; ``False`` stands for none of them."""
+        if schedule.calendar:
+            domain &= Domain("calendar_id", "in", [False, schedule.calendar.id])
+        periods = {resource.id: [] for resource in (*resources, resources.browse())}
+        # sudo: only the time is told
+        for leave in self.env["resource.calendar.leaves"].sudo().search(domain):
+            begin, end = (
+                pytz.utc.localize(min(max(moment, FIRST_MOMENT), LAST_MOMENT))
+                for moment in (leave.date_from, leave.date_to)
+            )
+            period = (begin.astimezone(schedule.tz), end.astimezone(schedule.tz), leave)
+            for resource in (*resources, resources.browse()):
+                if leave.resource_id:
+                    is_own = leave.resource_id == resource
+                else:
+                    is_own = not resource or resource.company_id == leave.company_id
+                if is_own:
+                    periods[resource.id].append(period)
+        return {id_: Intervals(found) for id_, found in periods.items()}
 
     @api.model
     def _get_flexible_slots(self, schedule, company):
@@ -294,6 +337,7 @@ class KeyAccountAgenda(models.AbstractModel):
         hours = self._get_full_day(calendar, company)
         if calendar.full_time_required_hours:
             hours = min(hours, calendar.full_time_required_hours / len(WEEKDAYS))
+            hours = max(hours, 0)
         half = timedelta(hours=hours / 2)
         days = (
             schedule.first + timedelta(days=number)
@@ -311,9 +355,13 @@ class KeyAccountAgenda(models.AbstractModel):
 
     @api.model
     def _get_full_day(self, calendar, company):
-        """Return the hours of a full working day."""
+        """Return the hours of a full working day. Odoo takes any number for it: what a
+        day can't have says nothing, but flexible hours of none are none."""
         calendar = calendar or company.sudo().resource_calendar_id
-        return calendar.hours_per_day if calendar else HOURS_PER_DAY
+        hours = calendar.hours_per_day
+        if 0 < hours <= 24 or not hours and calendar.flexible_hours:
+            return hours
+        return HOURS_PER_DAY
 
     @api.model
     def _get_busy_intervals(self, users, company, start, end, own_visits=False):

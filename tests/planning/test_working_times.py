@@ -258,6 +258,65 @@ class TestWorkingTimes(KeyAccountCommon):
         )
         self.assertEqual(capacities[self.rep.id], {MONDAY: 3.5})
 
+    def test_hours_that_no_day_has(self):
+        """Odoo takes any number for the hours of a day, and of a week."""
+        weekdays = pick(0, 1, 2, 3, 4, 7, 8, 9, 10, 11)
+        agenda = self.env["key.account.agenda"]
+        for hours in (0, -5, 1e9):
+            with self.subTest(day=hours):
+                self._set_calendar(self.standard)
+                self.standard.hours_per_day = hours
+                self._check(dict.fromkeys(weekdays, 8))
+                capacities = agenda._get_day_capacities(
+                    self.rep, self.company, MONDAY, SUNDAY
+                )
+                self.assertEqual(capacities[self.rep.id], dict.fromkeys(weekdays, 6))
+                self._set_calendar(self._create_flexible(40, hours))
+                self._check(dict.fromkeys(weekdays, 8) if hours else {})
+        self._set_calendar(self._create_flexible(-5, 8))
+        self._check({})
+
+    def test_leave_until_further_notice(self):
+        """Until 9999-12-31, which is a day later in other time zones. It is of one,
+        and all others work."""
+        self.rep.tz = self.rep2.tz = "Asia/Tokyo"
+        weekdays = pick(0, 1, 2, 3, 4, 7, 8, 9, 10, 11)
+        leave = self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Until further notice",
+                "resource_id": self.resource.id,
+                # Wednesday begins there
+                "date_from": datetime.combine(day(1), time(15)),
+                "date_to": datetime(9999, 12, 31, 23, 59, 59),
+            }
+        )
+        flexible = self._create_flexible()
+        for calendar in (self.standard, flexible, self.env["resource.calendar"]):
+            with self.subTest(calendar.name):
+                self._set_calendar(calendar)
+                leave.company_id = self.company
+                self._check(dict.fromkeys(pick(0, 1), 8))
+                self._check(dict.fromkeys(weekdays, 8), self.rep2)
+        self._set_calendar(self.standard)
+        # somebody else's hours, and everybody's
+        leave.write({"resource_id": False, "calendar_id": self.short_week.id})
+        self._check(dict.fromkeys(weekdays, 8))
+        leave.calendar_id = self.standard
+        for user in (self.rep, self.rep2):
+            self._check(dict.fromkeys(pick(0, 1), 8), user)
+
+    def test_leave_since_ever(self):
+        self.rep2.tz = "America/New_York"
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Since ever",
+                "calendar_id": self.standard.id,
+                "date_from": datetime(1, 1, 1),
+                "date_to": datetime.combine(day(10), time(4)),
+            }
+        )
+        self._check(dict.fromkeys(pick(10, 11), 8), self.rep2)
+
     def test_no_schedule(self):
         self._set_calendar(False)
         weekdays = pick(0, 1, 2, 3, 4, 7, 8, 9, 10, 11)

@@ -76,6 +76,16 @@ class TestEffortSuggestion(EffortCommon):
     # what each may get: its own tier's interval and those of the tiers next to it
     limits = {"A": (7, 14), "B": (7, 14, 30), "C": (14, 30)}
 
+    def test_hours_that_no_day_has(self):
+        """Odoo takes any number for the hours of a day: these say nothing."""
+        expected = {partner: row.hours for partner, row in self._reckon().items()}
+        for hours in (0, -5, 1e9):
+            self.company.resource_calendar_id.hours_per_day = hours
+            rows = self._reckon()
+            self.assertEqual(
+                {partner: row.hours for partner, row in rows.items()}, expected
+            )
+
     def _recount(self, partners, beta, budget):
         """Return the best intervals of all combinations that are worth a suggestion
         and take no more hours, by brute force."""

@@ -102,6 +102,31 @@ class TestNight(KeyAccountCommon):
                 self.assertFalse(self._get_night().phases)
                 self.assertTrue(self._get_card(self.account).tier_id)
 
+    def test_leave_until_further_notice(self):
+        """Of one who never comes back nothing is planned; everybody else works."""
+        theirs = self._create_partner("Heron", user_id=self.rep2.id)
+        self._create_invoices([(theirs, 1000, fields.Date.today())])
+        self.rep.tz = self.rep2.tz = "Asia/Tokyo"
+        resource = self.env["resource.resource"].create(
+            {
+                "name": "Rep",
+                "user_id": self.rep.id,
+                "company_id": self.company.id,
+            }
+        )
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Until further notice",
+                "resource_id": resource.id,
+                "date_from": fields.Datetime.now() - timedelta(days=2),
+                "date_to": "9999-12-31 23:59:59",
+            }
+        )
+        self.assertFalse(self._run_job())
+        self.assertFalse(self._get_night().failure_count)
+        self.assertTrue(self._get_planned(theirs))
+        self.assertFalse(self._get_planned(self.account))
+
     def test_one_job(self):
         planning = self.env.ref("crm_key_account.ir_cron_planning")
         self.assertEqual(planning, self.job)
