@@ -489,6 +489,34 @@ class TestBadInput(KeyAccountCommon):
         self.Visit._generate()
         self.assertTrue(self._get_planned(self.partner))
 
+    def test_an_order_to_correct(self):
+        """A barcode typed for the quantity: Odoo confirms the order all the same."""
+        self.policy.revenue_basis = "ordered"
+        product = self.env["product.product"].create({"name": "P", "type": "service"})
+        for partner, quantity in ((self.partner, 10**15), (self.other, 1)):
+            self.env["sale.order"].create(
+                {
+                    "partner_id": partner.id,
+                    "company_id": self.company.id,
+                    "order_line": [
+                        Command.create(
+                            {
+                                "product_id": product.id,
+                                "product_uom_qty": quantity,
+                                "price_unit": 10.0 * quantity,
+                            }
+                        )
+                    ],
+                }
+            ).action_confirm()
+        with self.assertLogs(TIERING_LOG, "WARNING") as logs:
+            self.policy._run_companies(self.company)
+        self.assertIn(str(self.partner.id), logs.output[0])
+        wrong, right = (self._get_card(p) for p in (self.partner, self.other))
+        self.assertTrue(wrong.has_invalid_amounts)
+        self.assertEqual((wrong.order_count, wrong.largest_order), (1, 0))
+        self.assertEqual((right.largest_order, right.share), (10, 100))
+
     def test_a_lead_to_correct_has_no_tier(self):
         self.policy.metric = "expected_revenue"
         self.env["crm.lead"].create(

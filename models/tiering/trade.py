@@ -7,6 +7,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo.tools import SQL
 
+from ...const import NO_AMOUNT
 from ..account import clock
 from ..account.books import (
     get_invoices_sql,
@@ -254,7 +255,9 @@ class Trade:
                            CASE WHEN BOOL_OR(is_order) THEN
                                COUNT(*) FILTER (WHERE is_order AND %(current)s)
                            END AS order_count,
-                           MAX(amount) FILTER (WHERE is_order AND %(current)s)
+                           -- what can't be right is counted, but is no amount
+                           MAX(amount) FILTER (
+                               WHERE is_order AND amount < %(most)s AND %(current)s)
                                AS largest_order,
                            MAX(day) FILTER (WHERE is_order) AS last_order_date,
                            CASE WHEN COUNT(*) FILTER (
@@ -291,6 +294,7 @@ class Trade:
                 today=self.today,
                 current=self._in_window("day"),
                 least=RHYTHM_ORDERS,
+                most=NO_AMOUNT,
                 years=RHYTHM_YEARS,
             ),
             order_count=SQL("order_count"),
