@@ -1,3 +1,4 @@
+import logging
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
@@ -8,6 +9,7 @@ import pytz
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, float_round
+from odoo.tools.date_utils import float_to_time
 from odoo.tools.intervals import Intervals
 
 from ...const import NO_RANK, STAGE_NUMBERS
@@ -16,6 +18,8 @@ from ...engine import planner
 from ..account import bounds, clock
 from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
+
+_logger = logging.getLogger(__name__)
 
 # How much of a day's capacity a visit takes: four calls are as long as a visit.
 MODE_LOADS = {
@@ -66,6 +70,14 @@ def _split_at_midnight(begin, end, tz):
             bounds.append(midnight)
         day += timedelta(days=1)
     return pairwise([*bounds, end])
+
+
+def _has_hours(line):
+    """Return whether a line of working hours has hours that a day has."""
+    try:
+        return float_to_time(line.hour_from) <= float_to_time(line.hour_to)
+    except (OverflowError, ValueError):
+        return False
 
 
 def _get_bounds(tz, first, last):
@@ -279,31 +291,61 @@ class KeyAccountAgenda(models.AbstractModel):
         try:
             return self._ask_work_intervals(schedule, employer, resources, domain)
         except (OverflowError, ValueError):
-            # A leave until further notice, as 9999-12-31 says it, is one day more in
-            # other time zones: core leaves the calendar then, with everybody's hours.
-            endless = Domain("date_from", "<", FIRST_MOMENT) | Domain(
-                "date_to", ">", LAST_MOMENT
-            )
-            work = self._ask_work_intervals(
-                schedule, employer, resources, domain & ~endless
-            )
-            away = self._get_endless_leaves(schedule, resources, domain & endless)
-            return {id_: periods - away[id_] for id_, periods in work.items()}
+            # One line, or one leave, would cost everybody the plan.
+            return self._ask_around(schedule, employer, resources, domain)
 
     @api.model
-    def _ask_work_intervals(self, schedule, employer, resources, domain):
+    def _ask_around(self, schedule, employer, resources, domain):
+        """Return the same where core can't reckon with a leave or a line of the
+        working hours.
+
+        A leave until further notice, as 9999-12-31 says it, is one day more in other
+        time zones: it is cut where calendars end. A line whose hours no day has, which
+        came by import, doesn't count, and is named in the log.
+        """
+        calendar = schedule.calendar
+        lines = calendar.attendance_ids.filtered(_has_hours)
+        if lines != calendar.attendance_ids:
+            _logger.warning(
+                "Lines %s of the working hours %s (%s) have hours that no day has, and "
+                "don't count",
+                (calendar.attendance_ids - lines).ids,
+                calendar.id,
+                calendar.name,
+            )
+        endless = Domain("date_from", "<", FIRST_MOMENT) | Domain(
+            "date_to", ">", LAST_MOMENT
+        )
+        work = self._ask_work_intervals(
+            schedule, employer, resources, domain & ~endless, lines
+        )
+        away = self._get_endless_leaves(schedule, resources, domain & endless)
+        return {id_: periods - away[id_] for id_, periods in work.items()}
+
+    @api.model
+    def _ask_work_intervals(self, schedule, employer, resources, domain, lines=None):
         """Return what core says for :meth:`_get_work_intervals`.
 
         :param domain: leaves to leave out
+        :param lines: of the working hours, those that count; default: all
         """
         calendar, tz = schedule.calendar, schedule.tz
         begin, stop = _get_bounds(tz, schedule.first, schedule.last)
         arguments = {"resources": resources, "domain": list(domain), "tz": tz}
-        if calendar and not calendar.flexible_hours:
+        is_fixed = calendar and not calendar.flexible_hours
+        if is_fixed and lines is None:
             return calendar._work_intervals_batch(begin, stop, **arguments)
         leaves = calendar._leave_intervals_batch(begin, stop, **arguments)
-        weekdays = Intervals(self._get_flexible_slots(schedule, employer))
-        return {resource_id: weekdays - away for resource_id, away in leaves.items()}
+        if is_fixed:
+            arguments["domain"] = [("id", "in", lines.ids)]
+            hours = calendar._attendance_intervals_batch(begin, stop, **arguments)
+        else:
+            weekdays = Intervals(self._get_flexible_slots(schedule, employer))
+            hours = dict.fromkeys(leaves, weekdays)
+        return {
+            resource_id: hours[resource_id] - away
+            for resource_id, away in leaves.items()
+        }
 
     @api.model
     def _get_endless_leaves(self, schedule, resources, domain):

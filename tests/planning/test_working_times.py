@@ -11,6 +11,7 @@ from odoo.tools.intervals import Intervals
 
 from ..common import SALES, TODAY, KeyAccountCommon
 
+AGENDA = "odoo.addons.crm_key_account.models.planning.key_account_agenda"
 MONDAY = date(2026, 3, 16)
 SUNDAY = date(2026, 3, 29)
 
@@ -304,6 +305,21 @@ class TestWorkingTimes(KeyAccountCommon):
         leave.calendar_id = self.standard
         for user in (self.rep, self.rep2):
             self._check(dict.fromkeys(pick(0, 1), 8), user)
+
+    def test_lines_with_hours_that_no_day_has(self):
+        """An import writes them past the form: the other lines count."""
+        lines = self.short_week.attendance_ids
+        self._set_calendar(self.short_week)
+        for values in (
+            {"hour_from": -5},
+            {"hour_to": 30},
+            {"hour_to": 11.9999},
+            {"hour_from": 1e300},
+        ):
+            with self.subTest(**values), self.assertLogs(AGENDA, "WARNING") as logs:
+                lines[0].write({"hour_from": 8, "hour_to": 12, **values})
+                self._check(dict.fromkeys(pick(1, 2, 8, 9), 4))
+            self.assertIn(self.short_week.name, logs.output[0])
 
     def test_leave_since_ever(self):
         self.rep2.tz = "America/New_York"
