@@ -45,6 +45,13 @@ class TestTours(TourCommon):
         self.start_tour("/odoo/customer-visits", "key_account_rep", login="ka_rep")
         self._check_next(visit)
 
+    def test_substitute(self):
+        """Before a leave, from the menu of one's visits."""
+        self._plan_visits()
+        self.start_tour(
+            "/odoo/customer-visits", "key_account_substitute", login="ka_rep"
+        )
+
     def test_admin(self):
         self.manager.group_ids += self.env.ref("base.group_allow_export")
         today = clock.get_today(self.company)

@@ -52,6 +52,32 @@ registry.category("web_tour.tours").add("key_account_rep", {
     ],
 });
 
+registry.category("web_tour.tours").add("key_account_substitute", {
+    steps: () => [
+        ...openVisits,
+        {
+            content: "The menu beside the title",
+            trigger: ".o_cp_action_menus .dropdown-toggle",
+            run: "click",
+        },
+        {
+            trigger: ".o_key_account_substitute_menu:contains('Substitute')",
+            run: "click",
+        },
+        {
+            content: "Who is away is whoever asks",
+            trigger: ".modal .o_field_widget[name=substitute_id]",
+        },
+        {
+            trigger: ".modal footer button:contains('Discard'):visible",
+            run: "click",
+        },
+        {
+            trigger: "body:not(:has(.modal))",
+        },
+    ],
+});
+
 registry.category("web_tour.tours").add("key_account_rep_phone", {
     steps: () => [
         {
