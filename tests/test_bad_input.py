@@ -489,6 +489,17 @@ class TestBadInput(KeyAccountCommon):
         self.Visit._generate()
         self.assertTrue(self._get_planned(self.partner))
 
+    def test_the_bounds_themselves(self):
+        """What the sentence names is taken, however core rounds it."""
+        for value in (bounds.MAX_AMOUNT, 0.01, -bounds.MAX_AMOUNT):
+            self.env["key.account.criterion"].create(
+                {"policy_id": self.policy.id, "figure_none": value, "figure_full": 1}
+            )
+        self.tier_a.threshold = bounds.MAX_AMOUNT
+        self.assertEqual(round(self.tier_a.threshold), bounds.MAX_AMOUNT)
+        with self.assertRaisesRegex(ValidationError, "must be from"):
+            self.tier_a.threshold = bounds.MAX_AMOUNT + 1
+
     def test_an_order_to_correct(self):
         """A barcode typed for the quantity: Odoo confirms the order all the same."""
         self.policy.revenue_basis = "ordered"

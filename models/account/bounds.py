@@ -120,12 +120,12 @@ class Integer(_Bounded, fields.Integer):
 
 class Float(_Bounded, fields.Float):
     def _to_value(self, value):
-        return float(value or 0)
+        # Core's rounding to cents makes 10000000000000.02 of the highest amount.
+        return float(f"{float(value or 0):.15g}")
 
 
 class Monetary(_Bounded, fields.Monetary):
-    def _to_value(self, value):
-        return float(value or 0)
+    _to_value = Float._to_value
 
 
 class Date(_Bounded, fields.Date):
