@@ -163,6 +163,9 @@ class Sequence(RuleBasedStateMachine):
         self.savepoint.rollback()
         self.savepoint.close(rollback=False)
         self.cr.cache.clear()
+        # After a switch and a step that was refused, nobody knows any more that caches
+        # hold what is undone now.
+        self.env.registry.clear_all_caches()
         self.forget()
 
     # ----------------------------------------------------------------------
