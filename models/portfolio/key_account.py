@@ -106,7 +106,7 @@ class KeyAccount(models.Model):
         "say, 2 if nobody changed it. From four orders on. Lost accounts don't count.",
     )
     is_conceding = fields.Boolean(
-        string="Concessions at Low Margin",
+        string="Costly Concessions",
         compute="_compute_columns",
         search=search_column("is_conceding"),
         help="The discount is at least the limit of the settings, 10 % if nobody "
@@ -143,7 +143,7 @@ class KeyAccount(models.Model):
         "Lost accounts don't count.",
     )
     is_candidate = fields.Boolean(
-        string="Candidate for Promotion",
+        string="Promotion Candidate",
         compute="_compute_columns",
         search=search_column("is_candidate"),
         help="An ordinary account, neither of the best tier nor of the last, that "
