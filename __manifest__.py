@@ -1,6 +1,6 @@
 {
     "name": "Key Accounts",
-    "version": "19.0.1.11.0",
+    "version": "19.0.1.12.0",
     "category": "Sales/CRM",
     "summary": "Tier customers by their invoices and plan each rep's visits",
     "author": "Key Account contributors",
