@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, clean_context
+from odoo.tools import SQL, clean_context, date_utils
 
 from ...const import LOWEST_LEVEL, RELATIONSHIP_LEVELS
 from ..account import bounds, clock, features, words
@@ -195,15 +195,18 @@ class KeyAccountPlan(models.Model):
             )
 
     def _get_period_text(self):
-        """Return the period in words: a year alone where it is one."""
+        """Return the period in words: years or months alone where it is whole ones."""
         first, last = self.date_from, self.date_to
         if not (first and last):
             return ""
         if (first.day, first.month, last.day, last.month) == (1, 1, 31, 12):
             years = dict.fromkeys((str(first.year), str(last.year)))
             return "–".join(years)
-        days = (clock.format_day(self.env, day, year=True) for day in (first, last))
-        return " – ".join(days)
+        if first.day == 1 and last == date_utils.end_of(last, "month"):
+            days = (clock.format_month(self.env, day) for day in (first, last))
+        else:
+            days = (clock.format_day(self.env, day, year=True) for day in (first, last))
+        return " – ".join(dict.fromkeys(days))
 
     @api.depends("date_from", "date_to")
     @api.depends_context("tz")

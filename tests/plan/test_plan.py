@@ -61,6 +61,19 @@ class TestPlan(PlanCommon):
         self.assertFalse(nobodys.user_id)
         self.assertIn("Kestrel, ", nobodys.display_name)
 
+    def test_period_in_words(self):
+        for first, last, words in (
+            ("2026-01-01", "2027-12-31", "2026–2027"),
+            ("2026-05-01", "2027-04-30", "May 2026 – Apr 2027"),
+            ("2028-02-01", "2028-02-29", "Feb 2028"),
+            ("2027-02-02", "2027-02-28", "Feb 2, 2027 – Feb 28, 2027"),
+            ("2027-02-01", "2027-02-27", "Feb 1, 2027 – Feb 27, 2027"),
+        ):
+            with self.subTest(words):
+                plan = self.Plan.new({"date_from": first, "date_to": last})
+                plan.partner_id = self.partner
+                self.assertEqual(plan.display_name, f"Kestrel, {words}")
+
     def test_one_form_of_three_pages(self):
         arch = self.Plan.get_view(view_type="form")["arch"]
         self.assertLessEqual(arch.count("<page "), 3)
