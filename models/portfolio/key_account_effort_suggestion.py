@@ -335,8 +335,8 @@ class KeyAccountEffortSuggestion(models.Model):
 
     def _get_reason(self):
         return self.env._(
-            "Next visit hour of %(date)s: every %(suggested)s instead of %(days)s "
-            "days, %(difference)s a year expected",
+            "Next visit hour of %(date)s, days between visits: %(suggested)s instead "
+            "of %(days)s, %(difference)s a year expected",
             date=clock.format_day(self.env, self.date),
             suggested=self.suggested_days,
             days=self.days,

@@ -1,9 +1,11 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
 from odoo.tools import format_list
 
 from ...const import SENIORITY_NUMBERS
-from ..account import words
+from ..account import clock, words
 
 # What is empty until customers were tiered once
 TIER_MODELS = {
@@ -315,6 +317,8 @@ class KeyAccountStart(models.AbstractModel):
     def _get_planned_text(self, company, count):
         """Return what came of a planning, in words."""
         days = company.sudo().key_account_horizon_days
+        until = fields.Date.context_today(self) + timedelta(days=days)
+        until = clock.format_day(self.env, until)
         waiting = self.env["key.account.due"].search_count(
             [("company_id", "=", company.id), ("is_waiting", "=", True)]
         )
@@ -329,16 +333,15 @@ class KeyAccountStart(models.AbstractModel):
             )
         if count:
             text = self.env._(
-                "Visits planned for the next %(days)s days: %(count)s.",
+                "Visits planned until %(date)s: %(count)s.",
                 count=count,
-                days=days,
+                date=until,
             )
         else:
             text = self.env._(
-                "No further visit is due in the next %(days)s days. Planned visits: "
-                "%(count)s.",
+                "No further visit is due until %(date)s. Planned visits: %(count)s.",
                 count=self._count_planned(company),
-                days=days,
+                date=until,
             )
         if waiting:
             more = self.env._("Due and waiting in the backlog: %s.", waiting)

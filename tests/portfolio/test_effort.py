@@ -349,7 +349,7 @@ class TestEffortSuggestion(EffortCommon):
         self.assertEqual(row.state, "accepted")
         self.assertEqual(row.accepted_user_id, self.leader)
         self.assertEqual(row.accepted_date, TODAY)
-        self.assertIn("every 7 instead of 14 days", row.reason)
+        self.assertIn("days between visits: 7 instead of 14", row.reason)
         with self.assertRaisesRegex(UserError, "Nothing is suggested for Rich"):
             row.action_accept()
         # it stays when it is reckoned anew, beside what holds now

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, RedirectWarning, UserError
 from odoo.modules.registry import Registry
 from odoo.tests import Form, HttpCase, get_db_name, tagged
 
+from ...models.account import clock
 from ..common import SALES, SALES_ADMIN, KeyAccountCommon
 
 USUAL_CADENCE = [
@@ -159,6 +160,8 @@ class TestStart(StartCommon):
     def test_plan_now(self):
         """What a night does, and how many visits came of it."""
         partners = self._invoice()
+        until = fields.Date.context_today(self.env.user) + timedelta(days=14)
+        until = clock.format_day(self.env, until)
         self.policy.action_copy_cadence()
         action = self.Start.action_plan()
         self.env.invalidate_all()
@@ -168,9 +171,7 @@ class TestStart(StartCommon):
         self.assertEqual(set(visits.mapped("state")), {"planned"})
         self.assertTrue(all(visit.activity_id for visit in visits))
         params = action["params"]
-        self.assertIn(
-            f"planned for the next 14 days: {len(visits)}.", params["message"]
-        )
+        self.assertIn(f"Visits planned until {until}: {len(visits)}.", params["message"])
         self.assertEqual(params["next"]["tag"], "key_account_week_board")
         # again: nothing twice
         params = self.Start.action_plan()["params"]
