@@ -46,7 +46,8 @@ class KeyAccountStart(models.AbstractModel):
         may do something about it.
 
         :return: a dict; ``state``: ``tiers``, nobody was tiered so far; ``off``, the
-            company doesn't plan; ``visits``, nothing was planned so far; False
+            company doesn't plan; ``nobody``, it has neither accounts nor visits;
+            ``visits``, nothing was planned so far; False
         """
         self.env["key.account"].check_access("read")
         # whatever else a client sends is no screen of ours
@@ -54,12 +55,17 @@ class KeyAccountStart(models.AbstractModel):
         company = self.env.company._get_key_account_home().sudo()
         is_visits = model in VISIT_MODELS
         is_planning = company.key_account_planning
-        if is_visits and is_planning and self._is_planned(company):
+        is_planned = is_visits and is_planning and self._is_planned(company)
+        if model not in TIER_MODELS | VISIT_MODELS:
             state = False
-        elif company.key_account_computed_at or model not in TIER_MODELS | VISIT_MODELS:
-            state = is_visits and ("visits" if is_planning else "off")
-        else:
+        elif not company.key_account_computed_at and not is_planned:
             state = "tiers"
+        elif is_visits and not is_planning:
+            state = "off"
+        elif self._is_nobody(company):
+            state = "nobody"
+        else:
+            state = is_visits and not is_planned and "visits"
         return {
             "state": state,
             "can_start": self._is_administrator() and self._is_home(),
@@ -180,15 +186,19 @@ class KeyAccountStart(models.AbstractModel):
     @api.model
     def _prepare_plan(self, company):
         count = self._count_planned(company)
+        if count:
+            text = self.env._("Planned visits: %s", count)
+        elif company.sudo().key_account_computed_at and self._is_nobody(company):
+            text = self._get_nobody_text(company)
+        else:
+            text = self.env._(
+                "Tiers all customers and plans the visits that are due. From tomorrow "
+                "on, this is done every night."
+            )
         return {
             "name": "plan",
             "title": self.env._("Plan Visits"),
-            "text": self.env._("Planned visits: %s", count)
-            if count
-            else self.env._(
-                "Tiers all customers and plans the visits that are due. From tomorrow "
-                "on, this is done every night."
-            ),
+            "text": text,
             "button": self.env._("Plan Visits Now"),
             "action": "action_plan",
             "done": bool(count) and self._is_planned(company),
@@ -256,6 +266,24 @@ class KeyAccountStart(models.AbstractModel):
             "views": [[False, "form"]],
             "context": {"default_company_id": company.id, "key_account_start": True},
         }
+
+    @api.model
+    def _is_nobody(self, company):
+        """Return whether ``company`` has nobody to tier or to visit: leads without a
+        customer are visited and are no accounts."""
+        home = [("company_id", "=", company.id)]
+        models = ("key.account", "key.account.due", "key.account.visit")
+        return not any(
+            self.env[model].sudo().search_count(home, limit=1) for model in models
+        )
+
+    @api.model
+    def _get_nobody_text(self, company):
+        return self.env._(
+            "No customer of %s has an invoice, an order or a lead yet: there is "
+            "nobody to visit.",
+            company.name,
+        )
 
     @api.model
     def action_open_cadence(self):
@@ -326,11 +354,7 @@ class KeyAccountStart(models.AbstractModel):
             [("company_id", "=", company.id), ("tier_id", "!=", False)], limit=1
         )
         if not accounts:
-            return self.env._(
-                "No customer of %s has an invoice, an order or a lead yet: there is "
-                "nobody to visit.",
-                company.name,
-            )
+            return self._get_nobody_text(company)
         if count:
             text = self.env._(
                 "Visits planned until %(date)s: %(count)s.",

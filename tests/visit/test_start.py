@@ -460,6 +460,28 @@ class TestStartTours(StartCommon, HttpCase):
             "/odoo/visit-week", "key_account_first_steps_board", login="ka_manager"
         )
 
+    def test_start_where_it_was_closed(self):
+        """Empty screens lead to the panel, also where somebody closed it."""
+        self.company.key_account_start_closed = True
+        self.start_tour("/odoo/my-day", "key_account_start_now", login="ka_manager")
+        self.assertFalse(self.company.key_account_start_closed)
+
+    def test_nobody_in_a_team_is_told(self):
+        """What an empty list says is read, not its HTML."""
+        teams = self.env["crm.team"].search([("company_id", "=", False)])
+        (teams | self.team).crm_team_member_ids.unlink()
+        (teams | self.team).user_id = False
+        self.start_tour(
+            "/odoo/key-accounts", "key_account_nobody_in_a_team", login="ka_manager"
+        )
+
+    def test_no_accounts(self):
+        self.policy._run()
+        self.company.key_account_start_closed = True
+        self.start_tour(
+            "/odoo/visit-backlog", "key_account_no_accounts", login="ka_manager"
+        )
+
     def test_empty_pivot(self):
         """Pivots and graphs tell why they are empty, as lists do."""
         self.start_tour(

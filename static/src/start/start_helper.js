@@ -1,15 +1,13 @@
 import {ActionHelper} from "@web/views/action_helper";
-import {callStart} from "./start_panel";
+import {callStart, openFirstSteps} from "./start_panel";
 import {onWillStart} from "@odoo/owl";
 import {useService} from "@web/core/utils/hooks";
 
-const ACCOUNTS = "crm_key_account.key_account_action";
-const POLICIES = "crm_key_account.key_account_policy_action";
 const SETTINGS = "crm.crm_config_settings_action";
 
 /**
- * Why a list is empty: nobody was tiered yet, nothing was planned yet, filters that
- * somebody has set hide it, or what the action's own help says.
+ * Why a list is empty: nobody was tiered yet, nothing was planned yet, there is nobody,
+ * filters that somebody has set hide it, or what the action's own help says.
  *
  * Asked for when the list is empty: help that comes with the action may be of yesterday.
  */
@@ -52,9 +50,8 @@ export class StartHelper extends ActionHelper {
         return this.filters.length && !this.props.noContentHelp.includes("<a ");
     }
 
-    onClickStart() {
-        // The panel of the first steps is there; who has closed it begins with the tiers
-        this.action.doAction(this.resModel === "key.account" ? POLICIES : ACCOUNTS);
+    async onClickStart() {
+        await openFirstSteps(this);
     }
 
     async onClickPlan() {

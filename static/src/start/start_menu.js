@@ -1,5 +1,6 @@
 import {Component} from "@odoo/owl";
 import {DropdownItem} from "@web/core/dropdown/dropdown_item";
+import {openFirstSteps} from "./start_panel";
 import {registry} from "@web/core/registry";
 import {user} from "@web/core/user";
 
@@ -12,8 +13,7 @@ export class StartMenu extends Component {
     /** By the services themselves: the menu is gone when the answer comes, and what a
      * component asks for is dropped with it. */
     async onSelected() {
-        const {action, orm} = this.env.services;
-        await action.doAction(await orm.call("key.account.start", "action_open", []));
+        await openFirstSteps(this.env.services);
     }
 }
 

@@ -1,4 +1,4 @@
-import {Component, onWillStart, useState} from "@odoo/owl";
+import {Component, markup, onWillStart, useState} from "@odoo/owl";
 import {_t} from "@web/core/l10n/translation";
 import {user} from "@web/core/user";
 import {useService} from "@web/core/utils/hooks";
@@ -9,10 +9,24 @@ const START = "key.account.start";
 export async function callStart({orm, ui}, method) {
     ui.block({message: _t("This may take a minute…")});
     try {
-        return await orm.call(START, method, []);
+        return await callAction(orm, method);
     } finally {
         ui.unblock();
     }
+}
+
+/** What to open next; its help is HTML, as of the actions that Odoo loads itself. */
+async function callAction(orm, method) {
+    const action = await orm.call(START, method, []);
+    if (action.help) {
+        action.help = markup(action.help);
+    }
+    return action;
+}
+
+/** The accounts with the panel, also where somebody closed it. */
+export async function openFirstSteps({action, orm}) {
+    await action.doAction(await callAction(orm, "action_open"));
 }
 
 /** The steps from the installation to the first planned week, for administrators. */

@@ -5,6 +5,7 @@ import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
 import {formatDate, formatFloat} from "@web/views/fields/formatters";
+import {openFirstSteps} from "../start/start_panel";
 import {pick} from "@web/core/utils/objects";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
@@ -372,9 +373,7 @@ export class WeekBoard extends Component {
     }
 
     async openFirstSteps() {
-        await this.action.doAction(
-            await this.orm.call("key.account.start", "action_open", [])
-        );
+        await openFirstSteps(this);
     }
 
     openVisit({id}) {

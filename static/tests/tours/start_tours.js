@@ -209,6 +209,56 @@ tours.add("key_account_first_steps_board", {
     ],
 });
 
+tours.add("key_account_start_now", {
+    steps: () => [
+        {
+            trigger:
+                ".o_view_nocontent:contains('No customer has a tier yet') button:contains('Start Now')",
+            run: "click",
+        },
+        {
+            content: "The accounts, with the panel that was closed",
+            trigger: step("tiers"),
+        },
+    ],
+});
+
+tours.add("key_account_nobody_in_a_team", {
+    steps: () => [
+        {
+            trigger: `${step("salespeople")}[data-done='0'] button`,
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_view_nocontent:contains('Nobody is in a sales team'):not(:contains('<p'))",
+        },
+    ],
+});
+
+tours.add("key_account_no_accounts", {
+    steps: () => [
+        {
+            content: "Not that all which is due is planned",
+            trigger:
+                ".o_view_nocontent:contains('No accounts here') button:contains('Start Now')",
+            run: "click",
+        },
+        {
+            trigger: `${step("plan")}[data-done='0']:contains('nobody to visit')`,
+        },
+        {
+            content: "With the panel away the list says the same",
+            trigger: ".o_key_account_start_close",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_view_nocontent:contains('No accounts here'):not(:contains('<p'))",
+        },
+    ],
+});
+
 tours.add("key_account_empty_pivot", {
     steps: () => [
         {
