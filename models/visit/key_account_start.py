@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError
+from odoo.fields import Domain
 from odoo.tools import format_list
 
 from ...const import SENIORITY_NUMBERS
@@ -99,19 +100,42 @@ class KeyAccountStart(models.AbstractModel):
     @api.model
     def _prepare_tiers(self, company, policy):
         is_done = bool(policy and company.sudo().key_account_computed_at)
+        if not is_done:
+            text = self.env._(
+                "Choose how customers are ranked, and preview your pyramid before "
+                "anything is saved."
+            )
+        elif self._has_figures(company, policy):
+            text = self._get_ranking_text(policy)
+        else:
+            # whoever doesn't invoice in Odoo: all are in the last tier
+            is_done = False
+            text = self.env._(
+                "The figure of every account is zero: choose another metric or revenue "
+                "basis."
+            )
         return {
             "name": "tiers",
             "title": self.env._("How to Tier"),
-            "text": self._get_ranking_text(policy)
-            if is_done
-            else self.env._(
-                "Choose how customers are ranked, and preview your pyramid before "
-                "anything is saved."
-            ),
+            "text": text,
             "button": self.env._("Configure"),
             "action": "action_open_policy",
             "done": is_done,
         }
+
+    @api.model
+    def _has_figures(self, company, policy):
+        """Return whether the metric of ``policy`` tells the accounts apart at all; also
+        where there are none, or more counts than a metric."""
+        if policy._get_method().figure:
+            return True
+        accounts = self.env["key.account"]
+        home = Domain("company_id", "=", company.id)
+        figures = Domain(policy.metric, ">", 0) | Domain(policy.metric, "<", 0)
+        return bool(
+            accounts.search_count(home & figures, limit=1)
+            or not accounts.search_count(home, limit=1)
+        )
 
     @api.model
     def _get_ranking_text(self, policy):
@@ -149,7 +173,8 @@ class KeyAccountStart(models.AbstractModel):
             "title": self.env._("How Often to Visit"),
             "text": text,
             "button": self.env._("Configure"),
-            "action": "action_open_cadence",
+            # the policy has the button that copies the usual lines
+            "action": "action_open_policy" if missing else "action_open_cadence",
             "done": bool(policy and not missing),
         }
 
@@ -174,6 +199,14 @@ class KeyAccountStart(models.AbstractModel):
             )
         else:
             text = self.env._("Salespeople: %s", len(seniorities))
+        outside = seniorities and self._get_salespeople_outside(company, users)
+        if outside:
+            names = outside.mapped("name")
+            # a step has room for a few
+            named = format_list(self.env, names) if len(names) <= 5 else len(names)
+            more = self.env._("In no sales team: %s.", named)
+            join = words.join_said if lacking else words.join_sentences
+            text = join(self.env, (text, more))
         return {
             "name": "salespeople",
             "title": self.env._("Who Visits"),
@@ -182,6 +215,20 @@ class KeyAccountStart(models.AbstractModel):
             "action": "action_open_salespeople",
             "done": bool(seniorities and not lacking),
         }
+
+    @api.model
+    def _get_salespeople_outside(self, company, users):
+        """Return whose accounts are visited though they are in no sales team: the list
+        of who visits doesn't show them."""
+        groups = self.env["key.account"]._read_group(
+            [
+                ("company_id", "=", company.id),
+                ("user_id", "not in", users.ids),
+                ("user_id.active", "=", True),
+            ],
+            ["user_id"],
+        )
+        return users.browse([user.id for [user] in groups])
 
     @api.model
     def _prepare_plan(self, company):
@@ -217,6 +264,24 @@ class KeyAccountStart(models.AbstractModel):
         dues = self.env["key.account.due"].sudo()
         waiting = [home, ("is_waiting", "=", True), ("reason", "=", False)]
         return not dues.search_count(waiting, limit=1)
+
+    @api.model
+    def _is_nobody(self, company):
+        """Return whether ``company`` has nobody to tier or to visit: leads without a
+        customer are visited and are no accounts."""
+        home = [("company_id", "=", company.id)]
+        models = ("key.account", "key.account.due", "key.account.visit")
+        return not any(
+            self.env[model].sudo().search_count(home, limit=1) for model in models
+        )
+
+    @api.model
+    def _get_nobody_text(self, company):
+        return self.env._(
+            "No customer of %s has an invoice, an order or a lead yet: there is "
+            "nobody to visit.",
+            company.name,
+        )
 
     @api.model
     def _count_planned(self, company):
@@ -268,24 +333,6 @@ class KeyAccountStart(models.AbstractModel):
         }
 
     @api.model
-    def _is_nobody(self, company):
-        """Return whether ``company`` has nobody to tier or to visit: leads without a
-        customer are visited and are no accounts."""
-        home = [("company_id", "=", company.id)]
-        models = ("key.account", "key.account.due", "key.account.visit")
-        return not any(
-            self.env[model].sudo().search_count(home, limit=1) for model in models
-        )
-
-    @api.model
-    def _get_nobody_text(self, company):
-        return self.env._(
-            "No customer of %s has an invoice, an order or a lead yet: there is "
-            "nobody to visit.",
-            company.name,
-        )
-
-    @api.model
     def action_open_cadence(self):
         self._check_administrator()
         return self._get_action("key_account_cadence_action")
@@ -297,6 +344,10 @@ class KeyAccountStart(models.AbstractModel):
         action = self._get_action("crm_team_member_action_key_account")
         companies = self.env.company._get_key_account_team_ids()
         action["domain"] = [("crm_team_id.company_id", "in", companies)]
+        team = self.env["crm.team"].search([("company_id", "in", companies)], limit=2)
+        if len(team) == 1:
+            # there is nothing to choose
+            action["context"] = {"default_crm_team_id": team.id}
         return action
 
     @api.model

@@ -89,6 +89,81 @@ class TestStart(StartCommon):
         self.team.user_id = False
         self.assertIn("Nobody is in", self._get_steps()["salespeople"]["text"])
 
+    def test_salespeople_in_no_team(self):
+        """The step names whom its list can't show, though they visit."""
+        customers = self._invoice(7)
+        outsiders = [
+            self._create_user(f"ka_outsider{n}", SALES, name=f"Outsider {n}")
+            for n in range(6)
+        ]
+        customers[0].user_id = self.team.crm_team_member_ids[0].user_id
+        customers[1].user_id = outsiders[0]
+        self.policy._run()
+        self.assertEqual(
+            self._get_steps()["salespeople"]["text"],
+            f"Salespeople: {len(self._get_salespeople())}. "
+            "In no sales team: Outsider 0.",
+        )
+        self.tier_a.min_seniority = "senior"
+        self.team.user_id = False
+        self.assertEqual(
+            self._get_steps()["salespeople"]["text"],
+            "Nobody has the seniority that is asked for at: Key account. "
+            "In no sales team: Outsider 0.",
+        )
+        # of many, how many they are
+        for customer, user in zip(customers[1:], outsiders, strict=True):
+            customer.user_id = user
+        self.assertIn("In no sales team: 6.", self._get_steps()["salespeople"]["text"])
+        self.team.member_ids = [Command.link(user.id) for user in outsiders]
+        outsiders[0].active = False
+        self.assertNotIn("In no sales", self._get_steps()["salespeople"]["text"])
+
+    def _get_salespeople(self):
+        return self.team.member_ids | self.team.user_id
+
+    def test_figures_of_zero(self):
+        """Whoever invoices elsewhere is told why all are in the last tier."""
+        partners = self._invoice(2)
+        self.policy._run()
+        self.assertIn("tiers", self._get_done())
+        self.policy.metric = "expected_revenue"
+        self.policy._run()
+        self.assertNotIn("tiers", self._get_done())
+        self.assertIn("is zero", self._get_steps()["tiers"]["text"])
+        self.env["crm.lead"].create(
+            {
+                "name": "Lead",
+                "type": "opportunity",
+                "partner_id": partners[0].id,
+                "company_id": self.company.id,
+                "expected_revenue": 1000,
+                "probability": 50,
+            }
+        )
+        self.policy._run()
+        self.assertIn("tiers", self._get_done())
+
+    def test_nobody(self):
+        """A company that has customers of no kind so far isn't told that all is well,
+        nor that the first night will change anything."""
+        self.policy._run()
+        steps = self._get_steps()
+        self.assertEqual(steps["tiers"]["text"], "Pareto (ABC), Revenue")
+        self.assertIn("nobody to visit", steps["plan"]["text"])
+        for model in ("key.account", "key.account.tier.change", "key.account.due"):
+            self.assertEqual(self._get_state(model)["state"], "nobody", model)
+        self.Start.action_plan()
+        for model in ("key.account", "key.account.visit"):
+            self.assertEqual(self._get_state(model)["state"], "nobody", model)
+        self.company.key_account_planning = False
+        self.assertEqual(self._get_state("key.account.visit")["state"], "off")
+        self.company.key_account_planning = True
+        self._invoice(1)
+        self.policy._run()
+        self.assertFalse(self._get_state("key.account")["state"])
+        self.assertIn("Tiers all customers", self._get_steps()["plan"]["text"])
+
     def test_without_policy(self):
         self.env["key.account.policy"].search([]).active = False
         steps = self._get_steps()
@@ -101,10 +176,33 @@ class TestStart(StartCommon):
         self.assertEqual(
             self.Start.action_open_cadence()["res_model"], "key.account.cadence"
         )
+        # the policy has the button that helps where lines are missing
+        step = self._get_steps()["cadence"]
+        self.assertEqual((step["done"], step["action"]), (False, "action_open_policy"))
+        self.policy.action_copy_cadence()
+        step = self._get_steps()["cadence"]
+        self.assertEqual((step["done"], step["action"]), (True, "action_open_cadence"))
         action = self.Start.action_open_salespeople()
         members = self.env[action["res_model"]].search(action["domain"])
         self.assertLessEqual(self.team.crm_team_member_ids, members)
         self.assertLessEqual(set(members.crm_team_id.company_id.ids), {self.company.id})
+
+    def test_new_salesperson(self):
+        """The only team there is needn't be chosen."""
+        others = self.env["crm.team"].search([("company_id", "=", False)])
+        others.active = False
+        action = self.Start.action_open_salespeople()
+        members = self.env["crm.team.member"].with_user(self.manager)
+        form = Form(
+            members.with_context(**action["context"]),
+            view="crm_key_account.crm_team_member_view_list_key_account",
+        )
+        self.assertEqual(form.crm_team_id, self.team)
+        form.user_id = self._create_user("ka_new", SALES)
+        self.assertIn(self.team, form.save().crm_team_id)
+        self.team.copy({"name": "Second Team"})
+        action = self.Start.action_open_salespeople()
+        self.assertNotIn("default_crm_team_id", str(action["context"]))
 
     def test_close(self):
         """For the company, once for all administrators."""
