@@ -498,8 +498,7 @@ class TestStart(StartCommon):
         self.assertEqual(named.display_name, "Key account", "there is one only")
 
 
-@tagged("post_install", "-at_install")
-class TestStartTours(StartCommon, HttpCase):
+class FreshCompany(StartCommon):
     def _make_fresh_company(self):
         """A company that has customers and invoices, as after the installation: it goes
         by the policy that came with us, and a salesperson is like any other."""
@@ -528,6 +527,9 @@ class TestStartTours(StartCommon, HttpCase):
         )
         return company, admin, partners
 
+
+@tagged("post_install", "-at_install")
+class TestStartTours(FreshCompany, HttpCase):
     def test_first_hour(self):
         """From the apps to one's own pyramid and the first planned week: twelve
         clicks, none of them in developer mode."""
@@ -605,3 +607,22 @@ class TestStartTours(StartCommon, HttpCase):
         self.start_tour(
             "/odoo/key-accounts", "key_account_empty_filter", login="ka_rep"
         )
+
+
+@tagged("post_install", "-at_install")
+class TestStartOnAPhone(FreshCompany, HttpCase):
+    browser_size = "390x844"
+    touch_enabled = True
+
+    def test_seniority_on_a_phone(self):
+        """What the step asks for is on the form too, without the list's columns."""
+        _company, admin, _partners = self._make_fresh_company()
+        # as after the installation
+        self.env["res.config.settings"].create(
+            {"group_use_account_assignment": False}
+        ).execute()
+        self.start_tour(
+            "/odoo/key-accounts", "key_account_seniority_phone", login="ka_fresh"
+        )
+        self.env.invalidate_all()
+        self.assertEqual(admin.crm_team_member_ids.seniority, "senior")

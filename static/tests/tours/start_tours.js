@@ -236,6 +236,32 @@ tours.add("key_account_nobody_in_a_team", {
     ],
 });
 
+tours.add("key_account_seniority_phone", {
+    steps: () => [
+        {
+            trigger: `${step("salespeople")}[data-done='0']:contains('Key account') button`,
+            run: "click",
+        },
+        {
+            trigger: ".o_kanban_record:contains('Fresh Admin')",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_field_widget[name=seniority] .o_selection_badge:contains('Senior')",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_button_save",
+            run: "click",
+        },
+        {
+            content: "Back",
+            trigger: ".o_form_view:has(.o_form_status_indicator_buttons.invisible)",
+        },
+    ],
+});
+
 tours.add("key_account_no_accounts", {
     steps: () => [
         {
