@@ -367,7 +367,8 @@ class KeyAccountStart(models.AbstractModel):
         if visits:
             # the first planned week, which late in a week is the next one
             first = min(visits.mapped("date_planned"))
-            board["params"] = {"date": fields.Date.to_string(first)}
+            # of all salespeople, on a phone too
+            board["params"] = {"date": fields.Date.to_string(first), "is_team": True}
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",

@@ -47,7 +47,7 @@ export class WeekBoard extends Component {
             date: date || this.props.action?.params?.date || false,
             teamId: teamId || false,
             // On a phone: the team instead of the own week, and whose week of it
-            isTeam: isTeam || false,
+            isTeam: isTeam ?? Boolean(this.props.action?.params?.is_team),
             row: row || null,
             isBacklogOpen: false,
         });

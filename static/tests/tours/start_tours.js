@@ -262,6 +262,22 @@ tours.add("key_account_seniority_phone", {
     ],
 });
 
+tours.add("key_account_plan_phone", {
+    steps: () => [
+        {
+            trigger: `${step("plan")} button`,
+            run: "click",
+        },
+        {
+            content: "Whose visits were planned, not the own empty week",
+            trigger: ".o_week_board button[aria-pressed=true]:contains('Team')",
+        },
+        {
+            trigger: ".o_week_board:contains('Fresh Rep')",
+        },
+    ],
+});
+
 tours.add("key_account_no_accounts", {
     steps: () => [
         {
