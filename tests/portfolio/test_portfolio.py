@@ -822,6 +822,15 @@ class TestPortfolioTours(TourCommon):
             "/odoo/key-account-portfolio", "key_account_portfolio", login="ka_leader"
         )
 
+    def test_figure_of_zero(self):
+        """What it leads to isn't a blank page."""
+        self._invoice(("First Customer", self.rep, 8000))
+        self.start_tour(
+            "/odoo/key-account-portfolio",
+            "key_account_portfolio_zero",
+            login="ka_leader",
+        )
+
     def test_never_run(self):
         """An administrator goes from an empty screen to the policy."""
         self.start_tour(

@@ -79,6 +79,20 @@ registry.category("web_tour.tours").add("key_account_portfolio", {
     ],
 });
 
+registry.category("web_tour.tours").add("key_account_portfolio_zero", {
+    steps: () => [
+        {
+            trigger:
+                ".o_portfolio_picture[data-name=risk] tr:contains('Open Complaints') button",
+            run: "click",
+        },
+        {
+            content: "A list without a row says so",
+            trigger: ".o_view_nocontent:contains('No accounts here')",
+        },
+    ],
+});
+
 registry.category("web_tour.tours").add("key_account_portfolio_never_run", {
     steps: () => [
         {
