@@ -316,19 +316,25 @@ class KeyAccountPolicy(models.Model):
 
     @api.model
     def _get_run_text(self, placed, applied, proposed):
-        """Return in words what a run did."""
-        texts = [
-            self.env._("1 account moved")
-            if applied == 1
-            else self.env._("%s accounts moved", applied),
-            self.env._("1 change proposed")
-            if proposed == 1
-            else self.env._("%s changes proposed", proposed),
-        ]
+        """Return in words what a run did; a first one placed accounts, and that nobody
+        moved goes without saying."""
+        texts = []
         if placed == 1:
-            texts.insert(0, self.env._("1 account placed for the first time"))
+            texts.append(self.env._("1 account placed for the first time"))
         elif placed:
-            texts.insert(0, self.env._("%s accounts placed for the first time", placed))
+            texts.append(self.env._("%s accounts placed for the first time", placed))
+        if applied or not placed:
+            texts.append(
+                self.env._("1 account moved")
+                if applied == 1
+                else self.env._("%s accounts moved", applied)
+            )
+        if proposed or not placed:
+            texts.append(
+                self.env._("1 change proposed")
+                if proposed == 1
+                else self.env._("%s changes proposed", proposed)
+            )
         return format_list(self.env, texts)
 
     def action_preview(self, values=None):

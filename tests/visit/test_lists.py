@@ -492,6 +492,10 @@ class TestLabels(PlannedVisitCommon):
             "1 account placed for the first time, 2 accounts moved, and 1 change "
             "proposed",
         )
+        partners = [self._create_partner(f"First Run {n}") for n in range(2)]
+        self._create_invoices([(partner, 100, TODAY) for partner in partners])
+        message = self.policy.action_run()["params"]["message"]
+        self.assertEqual(message, "2 accounts placed for the first time")
 
 
 @tagged("post_install", "-at_install")
