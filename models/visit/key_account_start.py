@@ -218,17 +218,16 @@ class KeyAccountStart(models.AbstractModel):
 
     @api.model
     def _get_salespeople_outside(self, company, users):
-        """Return whose accounts are visited though they are in no sales team: the list
-        of who visits doesn't show them."""
-        groups = self.env["key.account"]._read_group(
+        """Return who has accounts and is in no sales team: they visit all the same, and
+        the list of who visits doesn't show them."""
+        accounts = self.env["key.account"]._search([("company_id", "=", company.id)])
+        return self.env["res.users"].search(
             [
-                ("company_id", "=", company.id),
-                ("user_id", "not in", users.ids),
-                ("user_id.active", "=", True),
-            ],
-            ["user_id"],
+                ("id", "in", accounts.subselect("user_id")),
+                ("id", "not in", users.ids),
+                ("share", "=", False),
+            ]
         )
-        return users.browse([user.id for [user] in groups])
 
     @api.model
     def _prepare_plan(self, company):
