@@ -627,6 +627,12 @@ class TestStartOnAPhone(FreshCompany, HttpCase):
         self.env.invalidate_all()
         self.assertEqual(admin.crm_team_member_ids.seniority, "senior")
 
+    def test_cadence_on_a_phone(self):
+        self._make_fresh_company()
+        self.start_tour(
+            "/odoo/key-accounts", "key_account_cadence_phone", login="ka_fresh"
+        )
+
     def test_plan_on_a_phone(self):
         """The first week is that of all, also of an administrator who visits nobody."""
         company, _admin, partners = self._make_fresh_company()

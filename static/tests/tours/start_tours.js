@@ -262,6 +262,25 @@ tours.add("key_account_seniority_phone", {
     ],
 });
 
+tours.add("key_account_cadence_phone", {
+    steps: () => [
+        {
+            trigger: `${step("cadence")} button`,
+            run: "click",
+        },
+        {
+            content: "How often is on the screen, to which the step leads",
+            trigger: ".o_list_view .o_data_row td[name=interval_unit]",
+            run() {
+                const {left, right} = this.anchor.getBoundingClientRect();
+                if (left < 0 || right > window.innerWidth) {
+                    throw new Error(`The unit ends at ${right}.`);
+                }
+            },
+        },
+    ],
+});
+
 tours.add("key_account_plan_phone", {
     steps: () => [
         {
