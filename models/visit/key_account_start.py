@@ -270,6 +270,7 @@ class KeyAccountStart(models.AbstractModel):
         customer are visited and are no accounts."""
         home = [("company_id", "=", company.id)]
         models = ("key.account", "key.account.due", "key.account.visit")
+        # sudo: accounts of others, too; only whether there is one is told
         return not any(
             self.env[model].sudo().search_count(home, limit=1) for model in models
         )
