@@ -271,7 +271,8 @@ class CalendarEvent(models.Model):
     def _report_offered_visit(self):
         """Open the report of a visit with what the meeting tells."""
         account = self._check_offered()
-        action = self.env["key.account.visit"]._get_log_action(account)
+        # not that of a planned visit: it took place as the meeting says
+        action = self.env["key.account.visit"]._get_new_log_action(account)
         event, company = self.sudo(), self.env.company._get_key_account_home()
         guests = event._get_guests()[event].filtered(
             lambda partner: (
@@ -288,7 +289,7 @@ class CalendarEvent(models.Model):
             )
         )
         action["context"] = {
-            **action.get("context", {}),
+            **action["context"],
             "default_date_visited": self._get_held_day(company, self.env.user),
             "default_contact_ids": guests.ids,
             "default_participant_ids": (colleagues - self.env.user).ids,

@@ -82,6 +82,12 @@ class KeyAccountVisit(models.Model):
             due = self._find_due(account, lead, self.env.company)
             if visit := due.sorted("track", reverse=True)[:1]:
                 return {**visit.action_open_report(), "context": {LOGGED: True}}
+        return self._get_new_log_action(account, lead)
+
+    @api.model
+    def _get_new_log_action(self, account, lead=None):
+        """Open the report of a visit that becomes one with what was planned when it is
+        saved."""
         return self._get_report_action(
             {
                 "name": self.env._("Log Visit"),

@@ -133,6 +133,32 @@ class TestMeetingOffer(KeyAccountCommon):
         # also to the leader, who came along
         self.assertFalse(self._get_offers(self.leader))
 
+    def test_of_a_visit_that_is_due(self):
+        """The report is about the meeting's day and people, and settles the visit."""
+        planned = self.Visit.create(
+            {
+                "partner_id": self.partner.id,
+                "user_id": self.rep.id,
+                "date_planned": TUESDAY,
+                "objective": "Agree on the volume",
+            }
+        )
+        event = self._meet()
+        action = event.with_user(self.rep).action_report_key_account_visit()
+        visits = self.Visit.with_user(self.rep).with_context(**action["context"])
+        form = Form(visits.browse(action.get("res_id", ())), action["views"][0][0])
+        self.assertEqual(form.date_visited, TUESDAY)
+        self.assertEqual(form.contact_ids[:], self.ann)
+        self.assertEqual(form.objective, "Agree on the volume")
+        form.objective_reached = "reached"
+        form.next_step = "Send the offer"
+        visit = form.save()
+        visit.action_report()
+        self.assertEqual((visit.state, visit.date_done), ("done", TUESDAY))
+        self.assertEqual(visit.contact_ids, self.ann)
+        self.assertFalse(planned.exists())
+        self.assertFalse(self._get_offers())
+
     def test_once(self):
         event = self._meet()
         event.with_user(self.rep).action_decline_key_account_visit()
