@@ -34,11 +34,17 @@ export class ReportFormController extends FormController {
 
     // A visit that is being logged ------------------------------------------------
 
-    /** Where what was typed is kept: for this user and customer, in this tab. */
+    /** Where what was typed is kept: for this user, customer and held meeting, in
+     * this tab. */
     getKeepKey() {
-        const {default_partner_id: partnerId, default_lead_id: leadId} =
-            this.props.context;
-        return `key_account_report,${user.userId},${partnerId || ""},${leadId || ""}`;
+        const {
+            default_partner_id: partnerId,
+            default_lead_id: leadId,
+            default_date_visited: day,
+        } = this.props.context;
+        // a meeting that was held has its day: what is typed is about that one
+        const parts = [user.userId, partnerId || "", leadId || "", day || ""];
+        return `key_account_report,${parts.join(",")}`;
     }
 
     get keptDefaults() {
