@@ -5,34 +5,37 @@ from odoo.fields import Domain
 
 
 def check_names(records):
-    """Refuse names that the list has already, however they are written: capitals and
-    blanks make no other name. Those that are there twice stay until one is named anew.
+    """Refuse names that the list has already in one of the languages, however they are
+    written: capitals and blanks make no other name. Those that are there twice stay
+    until one is named anew.
 
     :raise ValidationError: if there is one
     """
-    model = records.with_context(active_test=False)
+    env = records.env
     # sudo: a list is the same for everybody; few records
-    by_name = (
-        model.sudo().search(Domain.TRUE).grouped(lambda record: _get_key(record.name))
-    )
-    for record in records:
-        others = by_name[_get_key(record.name)] - record
-        if not others:
-            continue
-        env = records.env
-        if all(others.mapped("active")):
+    model = records.sudo().with_context(active_test=False)
+    langs = [code for code, _name in env["res.lang"].get_installed()]
+    for lang in sorted(langs, key=lambda code: code != env.lang):
+        known = model.with_context(lang=lang)
+        by_name = known.search(Domain.TRUE).grouped(lambda other: _get_key(other.name))
+        for record in known.browse(records.ids):
+            others = by_name[_get_key(record.name)] - record
+            if not others:
+                continue
+            if all(others.mapped("active")):
+                raise ValidationError(
+                    env._(
+                        "“%s” is in the list already: choose another name.",
+                        others[0].name,
+                    )
+                )
             raise ValidationError(
                 env._(
-                    "“%s” is in the list already: choose another name.", others[0].name
+                    "“%s” is in the list already, archived: restore it, or choose "
+                    "another name.",
+                    others[0].name,
                 )
             )
-        raise ValidationError(
-            env._(
-                "“%s” is in the list already, archived: restore it, or choose another "
-                "name.",
-                others[0].name,
-            )
-        )
 
 
 def copy_names(records, vals_list, default=None):

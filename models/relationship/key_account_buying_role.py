@@ -29,6 +29,10 @@ class KeyAccountBuyingRole(models.Model):
     def copy_data(self, default=None):
         return copy_names(self, super().copy_data(default), default)
 
+    def copy_translations(self, new, excluded=()):
+        # a copy has a name of its own in all languages
+        super().copy_translations(new, (*excluded, "name"))
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_use(self):
         sudo = self.sudo().with_context(active_test=False)

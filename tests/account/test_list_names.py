@@ -40,6 +40,35 @@ class TestListNames(KeyAccountCommon):
                 with self.assertRaisesRegex(ValidationError, "archived: restore it"):
                     records.create({"name": "Gate Keeper"})
 
+    def test_in_another_language(self):
+        """Whoever works in German meets the names in English as well."""
+        self.env["res.lang"]._activate_lang("de_DE")
+        for model in MODELS:
+            with self.subTest(model=model):
+                first, second = self.env[model].create(
+                    [{"name": "Gate keeper"}, {"name": "Second"}]
+                )
+                german = self.env[model].with_context(lang="de_DE")
+                first.with_env(german.env).name = "Türsteher"
+                for door in (
+                    lambda german=german: german.create({"name": "gate keeper"}),
+                    lambda german=german: german.create({"name": "türsteher"}),
+                    lambda second=second: second.update_field_translations(
+                        "name", {"de_DE": "Türsteher"}
+                    ),
+                ):
+                    with (
+                        self.assertRaisesRegex(ValidationError, "(?i)already|bereits"),
+                        self.env.cr.savepoint(),
+                    ):
+                        door()
+                copy = first.copy()
+                self.assertEqual(copy.name, "Gate keeper (copy)")
+                self.assertNotEqual(copy.with_env(german.env).name, "Türsteher")
+                # a word that means something else in another language
+                second.with_env(german.env).name = "Gate keeper"
+                self.assertEqual(second.name, "Second")
+
     def test_what_is_there_twice_stays(self):
         """Data of before is neither refused nor lost."""
         for model in MODELS:
