@@ -159,17 +159,28 @@ class KeyAccountVisit(models.Model):
         self._move_to(day, user)
         return True
 
-    def action_undo_move(self, date, user_id, is_fixed=False):
+    def action_undo_move(self, date, user_id, is_fixed=False, moved=None):
         """Take back what :meth:`action_move` did, also to a day that has passed.
 
         :param date: the day before, ``YYYY-MM-DD``
         :param int user_id: the salesperson before; ``False`` for nobody
         :param bool is_fixed: whether a person had chosen that day
-        :raise UserError: if the visit isn't planned any more
+        :param moved: the day and the salesperson's id that it was moved to
+        :raise UserError: if the visit isn't planned any more, or was moved since
         """
         self.ensure_one()
         self.check_access("write")
         self._check_planned()
+        # another one's change isn't the user's to take back
+        if moved and moved != [
+            fields.Date.to_string(self.date_planned),
+            self.user_id.id,
+        ]:
+            raise UserError(
+                self.env._(
+                    "The visit to %s was moved since: refresh the page.", self.name
+                )
+            )
         day = bounds.to_day(self.env, date)
         user = bounds.to_record(self.env["res.users"], user_id)
         if not day:
@@ -194,7 +205,7 @@ class KeyAccountVisit(models.Model):
         # sudo: what hangs on the visit may be hidden from its reader
         visit = self.sudo()
         if (
-            visit.create_uid != self.env.user
+            {visit.create_uid, visit.write_uid} != {self.env.user}
             or not is_new
             or visit.calendar_event_id
             or visit.commitment_ids

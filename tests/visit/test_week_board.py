@@ -368,6 +368,20 @@ class TestBoardMoves(BoardCommon):
         late.with_user(self.rep).action_undo_move("2026-03-16", self.rep.id)
         self.assertEqual(late.date_planned, MONDAY)
 
+    def test_undo_after_another_s_change(self):
+        """What somebody else decided since isn't taken back."""
+        visit = self._create_visit("Customer", FRIDAY)
+        mine = visit.with_user(self.rep)
+        moved = ["2026-03-19", self.rep.id]
+        mine.action_move(*moved)
+        visit.with_user(self.leader).action_move("2026-03-24", self.rep.id)
+        with self.assertRaisesRegex(UserError, "was moved since"):
+            mine.action_undo_move("2026-03-20", self.rep.id, False, moved)
+        self.assertEqual(visit.date_planned, date(2026, 3, 24))
+        visit.with_user(self.leader).action_move(*moved)
+        mine.action_undo_move("2026-03-20", self.rep.id, False, moved)
+        self.assertEqual(visit.date_planned, FRIDAY)
+
     def test_undo_with_a_meeting(self):
         visit = self._create_visit("Customer", FRIDAY)
         visit.action_schedule_meeting()
@@ -438,6 +452,16 @@ class TestBoardMoves(BoardCommon):
         with self.assertRaisesRegex(UserError, "more than just planned"):
             visit.action_undo_plan()
         self.assertEqual(self._get_planned(partner), visit)
+        # nor what somebody else has worked with
+        self.env.cr.execute(
+            "UPDATE key_account_visit SET create_date = %s WHERE id = %s",
+            [datetime(2026, 3, 18, 9), visit.id],
+        )
+        visit.invalidate_recordset(["create_date"])
+        visit.with_user(self.leader).action_move("2026-03-20", self.rep.id)
+        with self.assertRaisesRegex(UserError, "more than just planned"):
+            visit.action_undo_plan()
+        self.assertEqual(visit.date_planned, FRIDAY)
         # nor what somebody else planned
         with self.assertRaisesRegex(UserError, "more than just planned"):
             visit.with_user(self.leader).action_undo_plan()

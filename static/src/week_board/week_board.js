@@ -297,7 +297,13 @@ export class WeekBoard extends Component {
                     ? ["action_undo_plan", [[result]]]
                     : [
                           "action_undo_move",
-                          [[resId], moved.date, moved.user_id, moved.is_fixed],
+                          [
+                              [resId],
+                              moved.date,
+                              moved.user_id,
+                              moved.is_fixed,
+                              [date, toUserId],
+                          ],
                       ]
             );
         });
