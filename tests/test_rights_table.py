@@ -230,7 +230,9 @@ OTHER_METHODS = {
 CORE_METHODS = {
     ("crm.lead", "action_set_lost"),
     ("key.account.buying.role", "copy_data"),
+    ("key.account.buying.role", "copy_translations"),
     ("key.account.churn.reason", "copy_data"),
+    ("key.account.churn.reason", "copy_translations"),
     ("key.account.policy", "copy_data"),
     ("key.account.visit", "load"),
     ("key.account.visit.file", "load"),
