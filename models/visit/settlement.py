@@ -1,12 +1,16 @@
 from collections import defaultdict
+from datetime import timedelta
 
 from odoo import api, models
 from odoo.fields import Domain
 
+from ...engine.cadence import MAX_SEARCH_DAYS
 from ...engine.settlement import Event, Fate, Plan, Situation, Waits, decide
-from ..account import clock
+from ..account import bounds, clock
 from ..account.key_account_mixin import get_account_key
 from ..account.pause import paused
+from ..account.receiving import get_receiving
+from ..planning.key_account_cadence import TRACK_MODES
 from .key_account_visit import CHECK_CONTACTS, REPORT_FIELDS
 
 # A logged visit takes these over from the planned one in whose place it took place:
@@ -248,8 +252,9 @@ class KeyAccountSettlement(models.AbstractModel):
     @api.model
     def _plan_resumed(self, visit):
         """Plan a visit that was cancelled for its day to come back, with its objective:
-        on the very day, if its salesperson works then. The cadence may go on from a
-        visit before that day, as from any that it planned.
+        on the first day from then on that its salesperson works and the customer
+        receives. The cadence may go on from a visit before that day, as from any that
+        it planned.
 
         Where the company doesn't let the cadence plan, nothing is planned.
         """
@@ -262,8 +267,8 @@ class KeyAccountSettlement(models.AbstractModel):
         if not row and visit._get_document().active:
             # no cadence asks for it: whoever cancelled it does
             self._plan_promised(visit, day, row, objective)
-        elif row and row.date_due == day and self._is_working_day(row, day):
-            vals = row._prepare_visit_values(day, row.user_id)
+        elif row and row.date_due == day and (free := self._get_resume_day(row, day)):
+            vals = row._prepare_visit_values(free, row.user_id)
             visit.with_company(visit.company_id).create(
                 {**vals, "is_date_fixed": False, "objective": objective}
             )
@@ -273,11 +278,18 @@ class KeyAccountSettlement(models.AbstractModel):
             if planned and objective and not planned.objective:
                 planned.objective = objective
 
-    def _is_working_day(self, row, day):
+    def _get_resume_day(self, row, day):
+        """Return the first day from ``day`` on that will do: nobody was told to come
+        back earlier. None if there is none far and wide."""
+        last = min(day + timedelta(days=MAX_SEARCH_DAYS), bounds.LAST_DAY)
         days = self.env["key.account.agenda"]._get_working_days(
-            row.user_id, row.company_id, day, day
+            row.user_id, row.company_id, day, last
         )
-        return day in days.get(row.user_id.id, ())
+        receiving = get_receiving(
+            row.account_id.receiving_hours, TRACK_MODES[row.track]
+        )
+        working_days = days.get(row.user_id.id, ())
+        return min(filter(receiving.receives, working_days), default=None)
 
     # -------------------------------------------------------------------------
     # What there is

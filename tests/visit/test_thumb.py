@@ -654,10 +654,42 @@ class TestComeBack(ReportCommon):
             self.assertEqual(form.save().date_resume, date(2026, 6, 1))
 
     def test_not_on_a_day_off(self):
-        """A Sunday: the nearest working day."""
-        result = self._cancel(date_resume="2026-05-03")
-        self.assertEqual(self._get_planned(self.partner).date_planned, date(2026, 5, 4))
-        self.assertEqual(result["params"]["links"][0]["label"], "Mon, May 4")
+        """A Saturday or Sunday: the next working day, never one before."""
+        for day in ("2026-05-02", "2026-05-03"):
+            with self.subTest(day=day):
+                result = self._cancel(self._get_planned(self.partner), date_resume=day)
+                planned = self._get_planned(self.partner)
+                self.assertEqual(planned.date_planned, date(2026, 5, 4))
+                self.assertEqual(result["params"]["links"][0]["label"], "Mon, May 4")
+
+    def test_tomorrow_is_not_today(self):
+        with freeze_time("2026-03-20 09:00:00"):
+            self._cancel(delay="day")
+            planned = self._get_planned(self.partner)
+            self.assertEqual(planned.date_planned, date(2026, 3, 23))
+
+    def test_not_while_they_are_closed(self):
+        self.partner.with_company(
+            self.company
+        ).key_account_receiving_hours = "Tu-Fr; closed 2026-12-24/2027-01-05"
+        result = self._cancel(date_resume="2026-12-28")
+        planned = self._get_planned(self.partner)
+        self.assertEqual(planned.date_planned, date(2027, 1, 6))
+        self.assertFalse(planned.is_not_received)
+        self.assertIn("Jan 6", result["params"]["links"][0]["label"])
+
+    def test_not_on_a_leave(self):
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Away",
+                "calendar_id": self.company.resource_calendar_id.id,
+                "date_from": "2026-05-01 00:00:00",
+                "date_to": "2026-05-08 22:00:00",
+            }
+        )
+        self._cancel(date_resume="2026-05-06")
+        planned = self._get_planned(self.partner)
+        self.assertEqual(planned.date_planned, date(2026, 5, 11))
 
     def test_somebody_is_there_before(self):
         """The cadence goes on from that visit, as before."""
