@@ -8,7 +8,7 @@ from odoo.fields import Command, Domain
 from odoo.tools import mute_logger
 
 from ...const import CALL_MODES
-from ..account import clock, words
+from ..account import bounds, clock, words
 from .key_account_visit import REPORT_FIELDS
 
 # Set by *Log Visit*: how the customer was met says what was done, not which visit the
@@ -80,7 +80,9 @@ class KeyAccountVisit(models.Model):
             )
         if account or lead:
             due = self._find_due(account, lead, self.env.company)
-            if visit := due.sorted("track", reverse=True)[:1]:
+            track = self._get_logged_track(due, "on_site")
+            # else the call
+            if visit := due.filtered(lambda visit: visit.track == track) or due[:1]:
                 return {**visit.action_open_report(), "context": {LOGGED: True}}
         return self._get_new_log_action(account, lead)
 
@@ -107,8 +109,8 @@ class KeyAccountVisit(models.Model):
         account = self.partner_id.commercial_partner_id
         if self._origin or self.state != "done" or not account:
             return
-        track = self._get_track(self.mode)
         due = self._find_due(account, self.lead_id, self.company_id)
+        track = self._get_logged_track(due, self.mode)
         self.objective = due.filtered(lambda visit: visit.track == track).objective
 
     # -------------------------------------------------------------------------
@@ -117,17 +119,21 @@ class KeyAccountVisit(models.Model):
 
     @api.model
     def _find_due(self, account, lead, company):
-        """Return the user's planned visit and call to a customer, or a lead without
-        one, that are due today, overdue or as early as the cadence allows."""
+        """Return the user's planned visits and call to a customer, or a lead without
+        one, that are due today, overdue or as early as the cadence allows. Those that
+        nobody is responsible for may be the user's, unless they are executive visits.
+        """
         domain = Domain("partner_id", "=", account.id)
         if not account:
             domain &= Domain("lead_id", "=", lead.id)
         planned = self.search(
             domain
-            & Domain("company_id", "=", company.id)
+            & Domain("company_id", "=", company._get_key_account_home().id)
             & Domain("state", "=", "planned")
-            & Domain("track", "in", ["visit", "contact"])
-            & Domain("user_id", "in", [self.env.uid, False])
+            & (
+                Domain("user_id", "=", self.env.uid)
+                | Domain("user_id", "=", False) & Domain("track", "!=", "executive")
+            )
         )
         today = clock.get_today(company, self.env.user)
         return planned.filtered(lambda visit: visit._get_earliest_day() <= today)
@@ -149,6 +155,20 @@ class KeyAccountVisit(models.Model):
         if mode in CALL_MODES:
             return "contact"
         return "visit" if track == "contact" else track
+
+    @api.model
+    def _get_logged_track(self, due, mode, track="visit"):
+        """Return the track of a logged visit: what was done is the executive visit of
+        an executive who has no other to make there.
+
+        :param due: see :meth:`_find_due`
+        :param track: the one that was named
+        """
+        track = self._get_track(mode, track)
+        own = due.filtered("user_id").mapped("track")
+        if track == "visit" and "executive" in own and "visit" not in own:
+            return "executive"
+        return track
 
     def _is_logged_otherwise(self, values):
         """Return whether the customer was called where the dialog of *Log Visit* opened
@@ -174,7 +194,19 @@ class KeyAccountVisit(models.Model):
             return known.with_env(self.env)
         values = {"state": "done", **values}
         if mode := values.get("mode"):
-            values["track"] = self._get_track(mode, values.get("track", "visit"))
+            partner, lead, company = (
+                bounds.to_record(self.env[model], values.get(name)).exists()
+                for model, name in (
+                    ("res.partner", "partner_id"),
+                    ("crm.lead", "lead_id"),
+                    ("res.company", "company_id"),
+                )
+            )
+            account = (partner or lead.partner_id).commercial_partner_id
+            due = self._find_due(account, lead, company or self.env.company)
+            values["track"] = self._get_logged_track(
+                due, mode, values.get("track", "visit")
+            )
         try:
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
                 # which may meet the other one where somebody comes to follow

@@ -96,11 +96,16 @@ class KeyAccountVisit(models.Model):
         found = {}
         for visit in self.filtered("date_visited"):
             is_logged = not visit._origin or self.env.context.get(LOGGED)
+            track = visit.track
+            if is_logged:
+                account = visit.partner_id.commercial_partner_id
+                due = self._find_due(account, visit.lead_id, company)
+                track = self._get_logged_track(due, visit.mode, track)
             key = get_account_key(
                 visit.partner_id.commercial_partner_id.id,
                 visit.lead_id.id,
                 company.id,
-                self._get_track(visit.mode, visit.track) if is_logged else visit.track,
+                track,
             )
             if key in rows:
                 found[visit] = rows[key]

@@ -224,6 +224,52 @@ class TestCalls(CallCommon):
         action = self.small.with_user(self.rep2).action_log_key_account_visit()
         self.assertNotIn("res_id", action)
 
+    def test_of_an_executive(self):
+        """Who has an executive visit to make there made that one, and leaves the
+        salesperson's as it is."""
+        planned = self.Visit.create(
+            {
+                "partner_id": self.partner.id,
+                "user_id": self.leader.id,
+                "track": "executive",
+                "date_planned": TODAY,
+            }
+        )
+        theirs = self.Visit.with_user(self.leader)
+        action = self.partner.with_user(self.leader).action_log_key_account_visit()
+        self.assertEqual(action["res_id"], planned.id)
+        # the customer is chosen in the dialog
+        context = theirs.action_log()["context"]
+        theirs.with_context(**context).action_report(
+            {
+                "partner_id": self.partner.id,
+                "state": "done",
+                "track": "visit",
+                **self._answer("on_site"),
+            }
+        )
+        done = self.Visit.search(
+            [("partner_id", "=", self.partner.id), ("date_done", "=", TODAY)]
+        )
+        self.assertEqual((done.track, done.user_id), ("executive", self.leader))
+        self.assertFalse(planned.exists())
+        self.assertEqual(self.visit.state, "planned")
+
+    def test_call_of_an_executive(self):
+        planned = self.Visit.create(
+            {
+                "partner_id": self.partner.id,
+                "user_id": self.leader.id,
+                "track": "executive",
+                "date_planned": TODAY,
+            }
+        )
+        action = self.partner.with_user(self.leader).action_log_key_account_visit()
+        visit = planned.with_user(self.leader).with_context(**action["context"])
+        visit.action_report(self._answer("phone"))
+        self.assertEqual(planned.state, "planned")
+        self.assertEqual(self.visit.state, "planned")
+
     def test_objective_of_what_is_due(self):
         """The customer is chosen in the dialog: it asks as that of the visit would."""
         self.visit.objective = "Agree on the volume"
