@@ -204,6 +204,11 @@ class KeyAccountCadence(models.Model):
     def create(self, vals_list):
         if not vals_list:
             return super().create(vals_list)
+        vals_list = [dict(vals) for vals in vals_list]
+        for vals in vals_list:
+            if vals.get("track") == "executive":
+                # as on the form
+                vals.setdefault("escalate_after_days", EXECUTIVE_DAYS)
         lines = super().create(vals_list)
         lines._refresh_dues(lines.company_id, not all(lines.mapped("company_id")))
         return lines

@@ -39,6 +39,22 @@ class TestCadenceLines(KeyAccountCommon):
             form.tier_id = self.tier_c
         self.assertGreater(form.record.sequence, catch_all.sequence)
 
+    def test_executives_escalate(self):
+        """By default at every door: a form, an import, a call."""
+        with Form(self.Cadence.with_user(self.manager)) as form:
+            form.track = "executive"
+        self.assertEqual(form.record.escalate_after_days, 14)
+        self.assertEqual(self._create_line(track="executive").escalate_after_days, 14)
+        self.assertEqual(self._create_line().escalate_after_days, 0)
+        quiet = self._create_line(track="executive", escalate_after_days=0)
+        self.assertEqual(quiet.escalate_after_days, 0)
+        self.assertEqual(quiet.copy().escalate_after_days, 0)
+        loaded = self.Cadence.load(
+            ["track", "interval_count"], [["Executive visit", "6"]]
+        )
+        line = self.Cadence.browse(loaded["ids"])
+        self.assertEqual(line.escalate_after_days, 14)
+
     def test_two_at_once(self):
         first, second = self.Cadence.create([{"interval_count": n} for n in (3, 4)])
         self.assertGreater(first.sequence, self.ordinary.sequence)
