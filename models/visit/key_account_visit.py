@@ -560,21 +560,27 @@ class KeyAccountVisit(models.Model):
         said otherwise."""
         return bool(self.date_due and self.date_latest and not self.is_date_fixed)
 
-    def _give_to_substitute(self, user, day):
-        """Give the visits to ``user`` until ``day``, included; see
+    def _give_to_substitute(self, user, away, day):
+        """Give the visits to ``user`` while ``away`` is, until ``day``, included; see
         :meth:`key.account.visit.follow._end_substitutions`."""
-        for previous, visits in self.grouped("user_id").items():
-            # who has it as a substitute gives on another one's
-            owners = {visit: visit.substituted_user_id or previous for visit in visits}
-            visits.write({"user_id": user.id})
-            for visit, owner in owners.items():
-                # sudo: planning alone writes whose it is
-                visit.sudo().write(
-                    {
-                        "substituted_user_id": owner.id if owner != user else False,
-                        "substituted_until": day if owner != user else False,
-                    }
-                )
+        ends = {}
+        for visit in self:
+            owner = visit.substituted_user_id
+            # who has it as a substitute gives on another one's, who comes back later
+            is_owner_away = owner and owner != away
+            ends[visit] = (
+                owner or visit.user_id,
+                visit.substituted_until if is_owner_away else day,
+            )
+        self.write({"user_id": user.id})
+        for visit, (owner, until) in ends.items():
+            # sudo: planning alone writes whose it is
+            visit.sudo().write(
+                {
+                    "substituted_user_id": owner.id if owner != user else False,
+                    "substituted_until": until if owner != user else False,
+                }
+            )
 
     def _get_window_end(self):
         tolerance = self.date_latest - self.date_due

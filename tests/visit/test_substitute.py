@@ -140,6 +140,29 @@ class TestSubstitute(PlanningCommon):
         self.assertEqual(visit.user_id, self.leader)
         self.assertFalse(visit.substituted_until)
 
+    def test_a_leave_becomes_longer(self):
+        self._give()
+        visit = self._get_planned(self.partner)
+        self._give(days=9)
+        self.assertEqual(visit.user_id, self.rep2)
+        self.assertEqual(visit.substituted_user_id, self.rep)
+        self.assertEqual(visit.substituted_until, day(9))
+        with self.assertRaisesRegex(UserError, "can wait"):
+            self._give(days=9)
+
+    def test_the_substitute_is_away_for_a_part(self):
+        """The visit comes back when its salesperson does, not before."""
+        self._give()
+        visit = self._get_planned(self.partner)
+        self._give(self.rep2, days=3, substitute=self.leader)
+        self.assertEqual(visit.user_id, self.leader)
+        self.assertEqual(visit.substituted_user_id, self.rep)
+        self.assertEqual(visit.substituted_until, day(7))
+        # back to whose it is
+        self._give(self.leader, substitute=self.rep, user_id=self.leader.id)
+        self.assertEqual(visit.user_id, self.rep)
+        self.assertFalse(visit.substituted_until)
+
     def test_taken_back_by_hand(self):
         self._give()
         visit = self._get_planned(self.partner)

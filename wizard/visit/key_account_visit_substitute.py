@@ -52,8 +52,11 @@ class KeyAccountVisitSubstitute(models.TransientModel):
         visits = self.env["key.account.visit"]
         if not (self.user_id and self.date_from and self.date_to):
             return visits
+        # a leave may become longer
+        given = Domain("substituted_user_id", "=", self.user_id.id)
+        given &= Domain("substituted_until", "<", self.date_to)
         found = visits.search(
-            Domain("user_id", "=", self.user_id.id)
+            (Domain("user_id", "=", self.user_id.id) | given)
             & Domain("company_id", "in", self.env.companies.ids)
             & Domain("state", "=", "planned")
             & Domain("date_planned", "<=", self.date_to),
@@ -100,7 +103,7 @@ class KeyAccountVisitSubstitute(models.TransientModel):
         # The same at this moment: once more, when they are given.
         if visits.sudo().try_lock_for_update() != visits.sudo():
             raise ConcurrencyError("Visits are given to a substitute")
-        visits._give_to_substitute(substitute, self.date_to)
+        visits._give_to_substitute(substitute, user, self.date_to)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
