@@ -255,15 +255,13 @@ class KeyAccountSettlement(models.AbstractModel):
         on the first day from then on that its salesperson works and the customer
         receives. The cadence may go on from a visit before that day, as from any that
         it planned.
-
-        Where the company doesn't let the cadence plan, nothing is planned.
         """
-        if not visit.company_id.key_account_planning:
-            return
         day, objective = visit.date_resume, visit.objective
-        row = visit.env["key.account.due"].search(
-            self._get_accounts_domain(visit) & Domain("visit_id", "=", False)
-        )
+        row = visit.env["key.account.due"]
+        if visit.company_id.key_account_planning:
+            row = row.search(
+                self._get_accounts_domain(visit) & Domain("visit_id", "=", False)
+            )
         if not row and visit._get_document().active:
             # no cadence asks for it: whoever cancelled it does
             self._plan_promised(visit, day, row, objective)

@@ -758,8 +758,18 @@ class TestComeBack(ReportCommon):
         self.assertEqual(planned.user_id, self.rep)
 
     def test_where_nothing_plans(self):
+        """Who names a day comes back on that day; nobody has to name one."""
         self.company.key_account_planning = False
-        result = self._cancel(date_resume="2026-03-30")
+        wizards = self.env["key.account.visit.cancel"].with_user(self.rep)
+        form = Form(wizards.with_context(default_visit_id=self.visit.id))
+        self.assertFalse(form.date_resume)
+        form.date_resume = date(2026, 3, 30)
+        result = form.save().action_cancel()
+        planned = self._get_planned(self.partner)
+        self.assertEqual(planned.date_planned, date(2026, 3, 30))
+        self.assertEqual(planned.user_id, self.rep)
+        self.assertEqual(result["params"]["links"][0]["label"], "Mon, Mar 30")
+        result = self._cancel(planned)
         self.assertFalse(self._get_planned(self.partner))
         self.assertIn("No next visit is planned.", result["params"]["message"])
 

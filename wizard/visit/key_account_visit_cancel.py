@@ -33,9 +33,12 @@ class KeyAccountVisitCancel(models.TransientModel):
         ],
         string="Come Back",
     )
+    # where nothing plans, one need not come back
+    is_planning = fields.Boolean(
+        string="Plan Visits Automatically", compute="_compute_is_planning"
+    )
     date_resume = bounds.Date(
         string="Come Back On",
-        required=True,
         compute="_compute_date_resume",
         # stored: else as superuser
         compute_sudo=False,
@@ -46,13 +49,20 @@ class KeyAccountVisitCancel(models.TransientModel):
         help="The next visit is planned for this day.",
     )
 
+    @api.depends("visit_id")
+    def _compute_is_planning(self):
+        for wizard in self:
+            # sudo: whether the cadence plans is no secret
+            company = wizard.visit_id.company_id.sudo()
+            wizard.is_planning = company.key_account_planning
+
     @api.depends("delay", "visit_id")
     def _compute_date_resume(self):
         for wizard in self:
             visit = wizard.visit_id
             if visit and wizard.delay:
                 wizard.date_resume = visit._get_today() + DELAYS[wizard.delay]
-            elif visit:
+            elif visit and wizard.is_planning:
                 wizard.date_resume = visit._get_default_resume()
 
     def action_cancel(self):
@@ -61,5 +71,8 @@ class KeyAccountVisitCancel(models.TransientModel):
         :return: a notification that names the next visit
         """
         self.ensure_one()
-        self.visit_id.action_cancel(self.date_resume, self.reason)
-        return self.visit_id._resume()
+        visit = self.visit_id
+        visit.action_cancel(self.date_resume, self.reason)
+        if self.date_resume:
+            return visit._resume()
+        return visit.sudo()._get_next_notification(self.env._("Cancelled."))
