@@ -8,7 +8,8 @@ from odoo.tools import SQL
 
 from ...const import ENGAGEMENT_STAGES, LOGGED_IDS, RELATIONSHIP_LEVELS
 from ..account import clock, columns, features
-from .key_account_cadence import TRACKS
+from ..account.receiving import get_receiving
+from .key_account_cadence import TRACK_MODES, TRACKS
 
 _logger = logging.getLogger(__name__)
 
@@ -351,6 +352,12 @@ class KeyAccountDue(models.Model):
                     )
                     or kept.account_id
                 )
+
+    def _get_receiving(self):
+        """Return when the customer receives who makes the visit or call."""
+        # sudo: whoever may know what is due may know when they receive
+        hours = self.sudo().account_id.receiving_hours
+        return get_receiving(hours, TRACK_MODES[self.track])
 
     def _prepare_visit_values(self, day, user):
         """Return the values of a visit that a person plans for ``user``."""

@@ -32,7 +32,7 @@ class KeyAccountVisit(models.Model):
     def _get_cadence_days(self):
         """Return {visit: the day of the next one} by the cadence, where it asks for one
         and the user may know it: what is planned already, else the working day nearest
-        to one interval later. A full day may move it."""
+        to one interval later on which they receive. A full day may move it."""
         done = self.filtered(lambda visit: visit.state == "done" and visit._origin)
         planned = (
             self.env["key.account.settlement"]._get_planned(done._origin)
@@ -75,7 +75,12 @@ class KeyAccountVisit(models.Model):
                 day,
                 rows[visit].days,
                 visit._get_today(),
-                working_days.get(visit.user_id.id, ()),
+                set(
+                    filter(
+                        rows[visit]._get_receiving().receives,
+                        working_days.get(visit.user_id.id, ()),
+                    )
+                ),
             )
             for visit, day in asked.items()
         }

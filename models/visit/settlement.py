@@ -9,8 +9,6 @@ from ...engine.settlement import Event, Fate, Plan, Situation, Waits, decide
 from ..account import bounds, clock
 from ..account.key_account_mixin import get_account_key
 from ..account.pause import paused
-from ..account.receiving import get_receiving
-from ..planning.key_account_cadence import TRACK_MODES
 from .key_account_visit import CHECK_CONTACTS, REPORT_FIELDS
 
 # A logged visit takes these over from the planned one in whose place it took place:
@@ -283,11 +281,8 @@ class KeyAccountSettlement(models.AbstractModel):
         days = self.env["key.account.agenda"]._get_working_days(
             row.user_id, row.company_id, day, last
         )
-        receiving = get_receiving(
-            row.account_id.receiving_hours, TRACK_MODES[row.track]
-        )
         working_days = days.get(row.user_id.id, ())
-        return min(filter(receiving.receives, working_days), default=None)
+        return min(filter(row._get_receiving().receives, working_days), default=None)
 
     # -------------------------------------------------------------------------
     # What there is

@@ -328,6 +328,23 @@ class TestCalls(CallCommon):
         form.partner_id = self.partner
         self.assertEqual(form.next_date_hint, "By the cadence: Wed, Apr 1")
 
+    def test_next_day_on_which_they_receive(self):
+        form = Form(self.own_visit, view=REPORT_VIEW)
+        self.assertEqual(form.next_date_hint, "By the cadence: Wed, Mar 25")
+        self.partner.with_company(
+            self.company
+        ).key_account_receiving_hours = "We,Fr; closed 2026-03-25"
+        visit = self._get_planned(self.partner).with_user(self.rep)
+        form = Form(visit, view=REPORT_VIEW)
+        self.assertEqual(form.next_date_hint, "By the cadence: Fri, Mar 27")
+        form.contact_ids.add(self.ann)
+        form.outcome = "reached"
+        form.next_step = "Wait"
+        form.save().action_report()
+        self.assertEqual(
+            self._get_planned(self.partner).date_planned, date(2026, 3, 27)
+        )
+
     def test_no_day_where_the_cadence_doesn_t_plan(self):
         self.company.key_account_planning = False
         self.assertFalse(self.own_visit.next_date_hint)
