@@ -26,7 +26,7 @@ class KeyAccountChurnReason(models.Model):
 
     def copy_translations(self, new, excluded=()):
         # a copy has a name of its own in all languages
-        super().copy_translations(new, (*excluded, "name"))
+        return super().copy_translations(new, (*excluded, "name"))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_use(self):

@@ -31,7 +31,7 @@ class KeyAccountBuyingRole(models.Model):
 
     def copy_translations(self, new, excluded=()):
         # a copy has a name of its own in all languages
-        super().copy_translations(new, (*excluded, "name"))
+        return super().copy_translations(new, (*excluded, "name"))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_in_use(self):

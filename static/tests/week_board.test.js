@@ -242,10 +242,7 @@ describe("desktop", () => {
         expect.verifySteps([
             ["get", false, false, false],
             ["get", false, false, false],
-            [
-                "action_undo_move",
-                [[3], "2026-06-16", KATE, true, ["2026-06-17", KATE]],
-            ],
+            ["action_undo_move", [[3], "2026-06-16", KATE, true, ["2026-06-17", KATE]]],
             ["get", false, false, false],
             ["get", false, false, false],
             ["action_undo_plan", [[9]]],
