@@ -265,8 +265,10 @@ class KeyAccountSettlement(models.AbstractModel):
             self._plan_promised(visit, day, row, objective)
         elif row and row.date_due == day and (free := self._get_resume_day(row, day)):
             vals = row._prepare_visit_values(free, row.user_id)
+            # the night would close it where nobody is near on that day
+            is_fixed = row.cadence_id.on_route
             visit.with_company(visit.company_id).create(
-                {**vals, "is_date_fixed": False, "objective": objective}
+                {**vals, "is_date_fixed": is_fixed, "objective": objective}
             )
         elif row:
             visit._plan_next()

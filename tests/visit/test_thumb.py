@@ -774,6 +774,16 @@ class TestComeBack(ReportCommon):
         self.assertEqual(planned.date_planned, date(2026, 3, 30))
         self.assertEqual(planned.user_id, self.rep)
 
+    def test_on_a_route(self):
+        """The night leaves it there, though nobody is near on that day."""
+        self.cadence.on_route = True
+        self._cancel(self._get_planned(self.partner), date_resume="2026-03-30")
+        planned = self._get_planned(self.partner)
+        self.assertEqual(planned.date_planned, date(2026, 3, 30))
+        self.Visit._generate(company=self.company)
+        self.assertEqual(self._get_planned(self.partner), planned)
+        self.assertEqual(planned.date_planned, date(2026, 3, 30))
+
     def test_where_nothing_plans(self):
         """Who names a day comes back on that day; nobody has to name one."""
         self.company.key_account_planning = False
