@@ -9,6 +9,7 @@ from odoo.tools import mute_logger
 
 from ...const import CALL_MODES
 from ..account import bounds, clock, words
+from ..planning.key_account_cadence import TRACK_MODES
 from .key_account_visit import REPORT_FIELDS
 
 # Set by *Log Visit*: how the customer was met says what was done, not which visit the
@@ -173,14 +174,15 @@ class KeyAccountVisit(models.Model):
     def _is_logged_otherwise(self, values):
         """Return whether the customer was called where the dialog of *Log Visit* opened
         with a visit that is due, or the other way round."""
-        mode = values.get("mode")
-        return (
-            self.env.context.get(LOGGED)
-            and len(self) == 1
-            and bool(mode)
-            and self.state == "planned"
-            and self._get_track(mode) != self._get_track(self.mode)
-        )
+        if not self.env.context.get(LOGGED) or len(self) != 1:
+            return False
+        # how it was may be noted already, by a dialog that was left
+        mode = values.get("mode") or self.mode
+        return self.state == "planned" and not self._is_made_as_planned(mode)
+
+    def _is_made_as_planned(self, mode):
+        """Return whether a call is made by phone or mail, and a visit otherwise."""
+        return (mode in CALL_MODES) == (self.track == "contact")
 
     # -------------------------------------------------------------------------
     # The visit
@@ -229,6 +231,8 @@ class KeyAccountVisit(models.Model):
         if known:
             return known.with_env(self.env)
         mode, files = self.mode, self.attachment_ids
+        if not self._is_made_as_planned(mode):
+            mode = TRACK_MODES[self.track]
         self.write(values)
         said = {
             name: self._fields[name].convert_to_write(self[name], self)

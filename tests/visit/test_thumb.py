@@ -181,6 +181,21 @@ class TestCalls(CallCommon):
             1,
         )
 
+    def test_called_in_a_dialog_that_was_left(self):
+        """A phone that rings saves what was said so far on the visit that is due."""
+        visit = self._open_log()
+        visit.write({"mode": "phone", "next_step": "Send the offer"})
+        visit.action_report({"contact_ids": [Command.link(self.ann.id)]})
+        self.assertEqual(self.visit.state, "planned")
+        self.assertEqual(self.visit.mode, "on_site")
+        self.assertFalse(self.visit.next_step)
+        done = self.Visit.search(
+            [("partner_id", "=", self.partner.id), ("date_done", "=", TODAY)]
+        )
+        self.assertEqual((done.track, done.mode), ("contact", "phone"))
+        self.assertEqual(done.next_step, "Send the offer")
+        self.assertFalse(self.call.exists())
+
     def test_incomplete_call_changes_nothing(self):
         visit = self._open_log()
         with self.assertRaisesRegex(UserError, "whom you met"):
