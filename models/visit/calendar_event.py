@@ -127,17 +127,19 @@ class CalendarEvent(models.Model):
         )
         guests = held._get_guests()
         accounts = self._get_met_accounts(guests, company)
-        offers = {}
+        met = {}
         for event in held:
-            account = guests[event].commercial_partner_id & accounts
-            if account:
-                offers[event] = account[:1]
-        taken = self._get_visited_days(offers, company)
-        return {
-            event.with_env(self.env): account.with_env(self.env)
-            for event, account in offers.items()
-            if (account.id, event._get_held_day(company, me)) not in taken
-        }
+            if account := guests[event].commercial_partner_id & accounts:
+                met[event] = account
+        taken = self._get_visited_days(met, company)
+        offers = {}
+        for event, account in met.items():
+            day = event._get_held_day(company, me)
+            # of several customers one after the other
+            left = account.filtered(lambda each, day=day: (each.id, day) not in taken)
+            if left:
+                offers[event.with_env(self.env)] = left[:1].with_env(self.env)
+        return offers
 
     def _is_declined_by(self, user):
         return any(
@@ -191,10 +193,13 @@ class CalendarEvent(models.Model):
         return rows.sudo().partner_id.filtered("active")
 
     @api.model
-    def _get_visited_days(self, offers, company):
+    def _get_visited_days(self, met, company):
         """Return pairs of an account's id and a day on which somebody visited it; of
-        meetings that are visits the days of these meetings."""
-        partners = self.env["res.partner"].union(*offers.values())
+        meetings that are visits the days of these meetings.
+
+        :param dict met: accounts by meeting
+        """
+        partners = self.env["res.partner"].union(*met.values())
         visits = (
             self.env["key.account.visit"]
             .sudo()
@@ -202,7 +207,7 @@ class CalendarEvent(models.Model):
                 Domain("company_id", "=", company.id)
                 & Domain("partner_id", "in", partners.ids)
                 & (
-                    Domain("calendar_event_id", "in", [event.id for event in offers])
+                    Domain("calendar_event_id", "in", [event.id for event in met])
                     | Domain("state", "=", "done")
                     & Domain(
                         "date_done",
@@ -213,9 +218,7 @@ class CalendarEvent(models.Model):
                 ["partner_id", "date_done", "calendar_event_id"],
             )
         )
-        held = {
-            event.id: event._get_held_day(company, self.env.user) for event in offers
-        }
+        held = {event.id: event._get_held_day(company, self.env.user) for event in met}
         return {
             (visit.partner_id.id, day)
             for visit in visits

@@ -159,6 +159,22 @@ class TestMeetingOffer(KeyAccountCommon):
         self.assertFalse(planned.exists())
         self.assertFalse(self._get_offers())
 
+    def test_with_two_customers(self):
+        """Each is offered once, also if one was visited on that day anyway."""
+        other = self._create_partner("Nordlicht")
+        self._set_tier(other, self.tier_a)
+        bea = self.env["res.partner"].create({"name": "Bea", "parent_id": other.id})
+        event = self._meet(self.ann | bea)
+        found = self.env["res.partner"]
+        for _customer in range(2):
+            account = self._get_offers()[event]
+            found |= account
+            self.Visit.with_user(self.rep).create(
+                {"partner_id": account.id, "state": "done", "date_done": TUESDAY}
+            )
+        self.assertEqual(found, self.partner | other)
+        self.assertFalse(self._get_offers())
+
     def test_once(self):
         event = self._meet()
         event.with_user(self.rep).action_decline_key_account_visit()
