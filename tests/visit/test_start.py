@@ -269,7 +269,9 @@ class TestStart(StartCommon):
         self.assertEqual(set(visits.mapped("state")), {"planned"})
         self.assertTrue(all(visit.activity_id for visit in visits))
         params = action["params"]
-        self.assertIn(f"Visits planned until {until}: {len(visits)}.", params["message"])
+        self.assertIn(
+            f"Visits planned until {until}: {len(visits)}.", params["message"]
+        )
         self.assertEqual(params["next"]["tag"], "key_account_week_board")
         # again: nothing twice
         params = self.Start.action_plan()["params"]

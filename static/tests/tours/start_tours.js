@@ -95,8 +95,7 @@ tours.add("key_account_first_hour", {
         },
         {
             content: "How many",
-            trigger:
-                ".o_notification:contains('Visits planned until ')",
+            trigger: ".o_notification:contains('Visits planned until ')",
         },
         {
             content: "The first week",
@@ -124,7 +123,8 @@ tours.add("key_account_empty_visits", {
             run: "click",
         },
         {
-            trigger: ".o_notification:contains('Visits planned until '):contains(': 1.')",
+            trigger:
+                ".o_notification:contains('Visits planned until '):contains(': 1.')",
         },
         {
             content: "Back at the visits, which are somebody else's",
