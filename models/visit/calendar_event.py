@@ -115,6 +115,19 @@ class CalendarEvent(models.Model):
         if self:
             domain &= Domain("id", "in", self.ids)
         held = self.search(domain, order="start desc, id", limit=MAX_OFFERS)
+        # the report of the visit that it was arranged for comes first
+        held -= (
+            self.env["key.account.visit"]
+            .search_fetch(
+                [
+                    ("calendar_event_id", "in", held.ids),
+                    ("state", "in", ["planned", "missed"]),
+                ],
+                ["calendar_event_id"],
+            )
+            .sudo()
+            .calendar_event_id
+        )
         if not held:
             return {}
         # sudo: of the user's own meetings, which the rules have let through
@@ -302,15 +315,15 @@ class CalendarEvent(models.Model):
 
     def action_report_key_account_visit(self):
         """Open the report of the visit that this meeting is, or the visit, if it was
-        reported or cancelled; of a meeting that was held with a customer that of a new
+        reported or cancelled; of a meeting that is offered for a customer that of a new
         visit.
 
         :raise AccessError: if it is none that the user may read
         """
         self.ensure_one()
-        visit = self.key_account_visit_ids[:1]
-        if not visit and self.key_account_is_offered:
+        if self.key_account_is_offered:
             return self._report_offered_visit()
+        visit = self.key_account_visit_ids[:1]
         if not visit:
             raise AccessError(
                 self.env._("This meeting is no visit of yours: refresh the page.")

@@ -175,6 +175,34 @@ class TestMeetingOffer(KeyAccountCommon):
         self.assertEqual(found, self.partner | other)
         self.assertFalse(self._get_offers())
 
+    def test_with_two_customers_of_a_planned_visit(self):
+        """First the visit that it was arranged for, then the other customer's."""
+        other = self._create_partner("Nordlicht")
+        self._set_tier(other, self.tier_a)
+        bea = self.env["res.partner"].create({"name": "Bea", "parent_id": other.id})
+        event = self._meet(self.ann | bea)
+        visit = self.Visit.create(
+            {
+                "partner_id": self.partner.id,
+                "user_id": self.rep.id,
+                "date_planned": TUESDAY,
+                "calendar_event_id": event.id,
+            }
+        )
+        self.assertFalse(self._get_offers())
+        mine = event.with_user(self.rep)
+        action = mine.action_report_key_account_visit()
+        self.assertEqual(action["res_id"], visit.id)
+        visit.action_done()
+        self.assertEqual(self._get_offers(), {event: other})
+        context = mine.action_report_key_account_visit()["context"]
+        self.assertEqual(context["default_partner_id"], other.id)
+        self.assertEqual(context["default_contact_ids"], bea.ids)
+        mine.action_decline_key_account_visit()
+        mine.invalidate_recordset()
+        action = mine.action_report_key_account_visit()
+        self.assertEqual(action["res_id"], visit.id)
+
     def test_once(self):
         event = self._meet()
         event.with_user(self.rep).action_decline_key_account_visit()
