@@ -221,12 +221,11 @@ class KeyAccountStart(models.AbstractModel):
         """Return who has accounts and is in no sales team: they visit all the same, and
         the list of who visits doesn't show them."""
         accounts = self.env["key.account"]._search([("company_id", "=", company.id)])
-        return self.env["res.users"].search(
-            [
-                ("id", "in", accounts.subselect("user_id")),
-                ("id", "not in", users.ids),
-                ("share", "=", False),
-            ]
+        # whoever else is named by a customer makes no visits for the company
+        return self.env["res.users"]._search_in_sales(
+            Domain("id", "in", accounts.subselect("user_id"))
+            & Domain("id", "not in", users.ids)
+            & Domain("company_ids", "in", company.ids)
         )
 
     @api.model

@@ -118,6 +118,13 @@ class TestStart(StartCommon):
         self.team.member_ids = [Command.link(user.id) for user in outsiders]
         outsiders[0].active = False
         self.assertNotIn("In no sales", self._get_steps()["salespeople"]["text"])
+        # whom a customer names and who makes no visits here
+        far = self._create_company("Far")
+        outsiders[1].write(
+            {"company_ids": [Command.set(far.ids)], "company_id": far.id}
+        )
+        customers[1].user_id = self._create_user("ka_clerk", "base.group_user")
+        self.assertNotIn("In no sales", self._get_steps()["salespeople"]["text"])
 
     def _get_salespeople(self):
         return self.team.member_ids | self.team.user_id
