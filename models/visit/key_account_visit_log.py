@@ -127,9 +127,11 @@ class KeyAccountVisit(models.Model):
         domain = Domain("partner_id", "=", account.id)
         if not account:
             domain &= Domain("lead_id", "=", lead.id)
+        # none on a form on which it was emptied
+        home = company and company._get_key_account_home()
         planned = self.search(
             domain
-            & Domain("company_id", "=", company._get_key_account_home().id)
+            & Domain("company_id", "=", home.id)
             & Domain("state", "=", "planned")
             & (
                 Domain("user_id", "=", self.env.uid)
@@ -181,8 +183,12 @@ class KeyAccountVisit(models.Model):
         return self.state == "planned" and not self._is_made_as_planned(mode)
 
     def _is_made_as_planned(self, mode):
-        """Return whether a call is made by phone or mail, and a visit otherwise."""
-        return (mode in CALL_MODES) == (self.track == "contact")
+        """Return whether a call is made by phone or mail, and a visit otherwise; how
+        they make what the cadence didn't ask for, people say themselves."""
+        is_call = mode in CALL_MODES
+        if is_call == (self.track == "contact"):
+            return True
+        return not self.cadence_id and is_call == (self.mode in CALL_MODES)
 
     # -------------------------------------------------------------------------
     # The visit

@@ -196,6 +196,28 @@ class TestCalls(CallCommon):
         self.assertEqual(done.next_step, "Send the offer")
         self.assertFalse(self.call.exists())
 
+    def _plan_by_phone(self):
+        self.visit.unlink()
+        self.call.unlink()
+        return self.Visit.with_user(self.rep).create(
+            {"partner_id": self.partner.id, "date_planned": TODAY, "mode": "phone"}
+        )
+
+    def test_planned_by_phone(self):
+        """Whoever planned a visit by phone made it with a call."""
+        planned = self._plan_by_phone()
+        visit = self._open_log()
+        self.assertEqual(visit, planned)
+        self.assertEqual(Form(visit, view=REPORT_VIEW).mode, "phone")
+        values = {**ANSWERS, "contact_ids": [Command.link(self.ann.id)]}
+        visit.action_report(values)
+        self.assertEqual((planned.state, planned.mode), ("done", "phone"))
+
+    def test_planned_by_phone_and_visited(self):
+        planned = self._plan_by_phone()
+        self._open_log().action_report(self._answer("on_site"))
+        self.assertEqual((planned.state, planned.mode), ("done", "on_site"))
+
     def test_incomplete_call_changes_nothing(self):
         visit = self._open_log()
         with self.assertRaisesRegex(UserError, "whom you met"):
@@ -284,6 +306,19 @@ class TestCalls(CallCommon):
         visit.action_report(self._answer("phone"))
         self.assertEqual(planned.state, "planned")
         self.assertEqual(self.visit.state, "planned")
+
+    def test_on_a_form_without_a_company(self):
+        """What a client empties is refused when it is saved, not before."""
+        self.visit.objective = "Agree on the volume"
+        values = {
+            "partner_id": self.partner.id,
+            "state": "done",
+            "mode": "on_site",
+            "company_id": False,
+        }
+        spec = {name: {} for name in (*values, "objective")}
+        result = self.Visit.with_user(self.rep).onchange(values, ["partner_id"], spec)
+        self.assertFalse(result["value"].get("objective"))
 
     def test_objective_of_what_is_due(self):
         """The customer is chosen in the dialog: it asks as that of the visit would."""
