@@ -75,4 +75,5 @@ class KeyAccountVisitCancel(models.TransientModel):
         visit.action_cancel(self.date_resume, self.reason)
         if self.date_resume:
             return visit._resume()
+        # sudo: whoever could cancel the visit
         return visit.sudo()._get_next_notification(self.env._("Cancelled."))
