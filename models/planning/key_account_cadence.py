@@ -205,10 +205,12 @@ class KeyAccountCadence(models.Model):
         if not vals_list:
             return super().create(vals_list)
         vals_list = [dict(vals) for vals in vals_list]
+        defaults = self.default_get(["track", "escalate_after_days"])
+        days = defaults.get("escalate_after_days") or EXECUTIVE_DAYS
         for vals in vals_list:
-            if vals.get("track") == "executive":
+            if vals.get("track", defaults.get("track")) == "executive":
                 # as on the form
-                vals.setdefault("escalate_after_days", EXECUTIVE_DAYS)
+                vals.setdefault("escalate_after_days", days)
         lines = super().create(vals_list)
         lines._refresh_dues(lines.company_id, not all(lines.mapped("company_id")))
         return lines

@@ -54,6 +54,11 @@ class TestCadenceLines(KeyAccountCommon):
         )
         line = self.Cadence.browse(loaded["ids"])
         self.assertEqual(line.escalate_after_days, 14)
+        # what somebody made the default counts
+        executives = self.Cadence.with_context(default_track="executive")
+        self.assertEqual(executives.create({}).escalate_after_days, 14)
+        self.env["ir.default"].set("key.account.cadence", "escalate_after_days", 7)
+        self.assertEqual(self._create_line(track="executive").escalate_after_days, 7)
 
     def test_two_at_once(self):
         first, second = self.Cadence.create([{"interval_count": n} for n in (3, 4)])
