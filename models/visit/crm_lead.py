@@ -22,6 +22,7 @@ class CrmLead(models.Model):
         string="Last Visit",
         compute="_compute_visit_dates",
         search="_search_last_visit_date",
+        help="The last one that took place, a call or mail too.",
         groups="sales_team.group_sale_salesman",
     )
     next_visit_date = fields.Date(

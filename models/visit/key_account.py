@@ -25,7 +25,12 @@ class KeyAccount(models.Model):
         help="Whether the customer is visited more, or less, than its value type "
         "calls for.",
     )
-    last_visit_date = fields.Date(string="Last Visit", readonly=True, aggregator="max")
+    last_visit_date = fields.Date(
+        string="Last Visit",
+        readonly=True,
+        aggregator="max",
+        help="The last one that took place, a call or mail too.",
+    )
     next_visit_date = columns.Date(
         string="Next Visit",
         sql="_get_next_visit_date_sql",
