@@ -395,9 +395,9 @@ class KeyAccountStart(models.AbstractModel):
     @api.model
     def _get_planned_text(self, company, count):
         """Return what came of a planning, in words."""
-        days = company.sudo().key_account_horizon_days
-        until = fields.Date.context_today(self) + timedelta(days=days)
-        until = clock.format_day(self.env, until)
+        days = timedelta(days=company.sudo().key_account_horizon_days)
+        last = clock.get_today(company, self.env.user) + days
+        until = clock.format_day(self.env, last)
         waiting = self.env["key.account.due"].search_count(
             [("company_id", "=", company.id), ("is_waiting", "=", True)]
         )

@@ -265,8 +265,8 @@ class TestStart(StartCommon):
     def test_plan_now(self):
         """What a night does, and how many visits came of it."""
         partners = self._invoice()
-        until = fields.Date.context_today(self.env.user) + timedelta(days=14)
-        until = clock.format_day(self.env, until)
+        last = clock.get_today(self.company, self.env.user) + timedelta(days=14)
+        until = clock.format_day(self.env, last)
         self.policy.action_copy_cadence()
         action = self.Start.action_plan()
         self.env.invalidate_all()
