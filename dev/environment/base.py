@@ -85,15 +85,22 @@ def make_home():
         raise Failure(
             f"KEY_ACCOUNT_HOME is {HOME}, inside the checkout: name a folder outside."
         )
-    if HOME.is_dir() and not (HOME / MARKER).exists() and any(HOME.iterdir()):
-        raise Failure(
-            f"{HOME} isn't empty and wasn't made by this project: "
-            "name another folder with KEY_ACCOUNT_HOME."
-        )
     try:
-        for folder in (HOME, LOG, BIN, RUN, HOME / "tmp"):
-            folder.mkdir(parents=True, exist_ok=True)
+        HOME.mkdir(parents=True, exist_ok=True)
+        # Another command of ours may be making it at this moment: the marker comes
+        # before all else in it, so it is looked for after anything else is seen
+        if any(HOME.iterdir()) and not (HOME / MARKER).exists():
+            raise Failure(
+                f"{HOME} isn't empty and wasn't made by this project: "
+                "name another folder with KEY_ACCOUNT_HOME."
+            )
         (HOME / MARKER).touch()
+        for folder in (LOG, BIN, RUN, HOME / "tmp"):
+            folder.mkdir(exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Failure(
+            f"{error.filename} is no folder: name another one with KEY_ACCOUNT_HOME."
+        ) from None
     except PermissionError as error:
         raise Failure(
             f"{error.filename or HOME} can't be written by this user: "
