@@ -107,6 +107,8 @@ class Before(NamedTuple):
     companies: models.Model
     # those who were named, by visit id; empty: nobody names any
     contacts: dict
+    # those who came along, by visit id; empty: nobody names any
+    participants: dict
     # planned day and salesperson of visits with a meeting
     meetings: dict
     # planned visits that go to another day
@@ -637,19 +639,28 @@ class KeyAccountVisit(models.Model):
                     self.env._("%s has left: choose another salesperson.", user.name)
                 )
 
-    @api.constrains("participant_ids", "company_id")
-    def _check_participants(self):
-        for visit in self.filtered("participant_ids"):
-            for user in visit.participant_ids.sudo():
-                if user.share or visit.company_id not in user.company_ids:
-                    raise ValidationError(
-                        self.env._(
-                            "%(user)s doesn't work for %(company)s: only colleagues "
-                            "come along.",
-                            user=user.name,
-                            company=visit.company_id.name,
-                        )
+    def _check_participants(self, known=None):
+        """Refuse who doesn't work for the visit's company.
+
+        :param dict known: those who were named before, by visit id: who went to another
+            company since then stays in the history
+        """
+        for visit in self.sudo():
+            users = visit.participant_ids
+            strangers = (users - (known or {}).get(visit.id, users.browse())).filtered(
+                lambda user, visit=visit: (
+                    user.share or visit.company_id not in user.company_ids
+                )
+            )
+            if strangers:
+                raise ValidationError(
+                    self.env._(
+                        "%(user)s doesn't work for %(company)s: only colleagues come "
+                        "along.",
+                        user=strangers[0].name,
+                        company=visit.company_id.name,
                     )
+                )
 
     @api.constrains("state", "partner_id")
     def _check_partner_active(self):
@@ -685,6 +696,7 @@ class KeyAccountVisit(models.Model):
         if visits.lead_id:
             self.env["crm.lead"]._forget_key_account_records()
         visits._check_new_contacts()
+        visits.filtered("participant_ids")._check_participants()
         visits.filtered(lambda visit: not visit.cadence_id)._copy_tier()
         visits._create_activities()
         visits._update_accounts()
@@ -716,6 +728,8 @@ class KeyAccountVisit(models.Model):
             self.env["crm.lead"]._forget_key_account_records()
         if before.contacts:
             self.with_context(active_test=False)._check_contacts(before.contacts)
+        if before.participants:
+            self._check_participants(before.participants)
         if CARRIED_FIELDS & vals.keys():
             self._carry_to_activities(vals.keys())
         self._update_accounts_after(vals, before)
@@ -878,13 +892,15 @@ class KeyAccountVisit(models.Model):
         """Return what the visits are before ``vals`` are written, as far as something
         may follow from it."""
         visits = self.sudo()
-        contacts = meetings = {}
+        contacts = participants = meetings = {}
         named = {"contact_ids", "target_contact_id"} & vals.keys()
         if named and not is_paused(self.env, CHECK_CONTACTS):
             contacts = {
                 visit.id: visit.contact_ids | visit.target_contact_id
                 for visit in visits.with_context(active_test=False)
             }
+        if "participant_ids" in vals:
+            participants = {visit.id: visit.participant_ids for visit in visits}
         if MEETING_FIELDS & vals.keys():
             meetings = {
                 visit: (visit.date_planned, visit.user_id)
@@ -899,6 +915,7 @@ class KeyAccountVisit(models.Model):
             self.lead_id,
             self.company_id,
             contacts,
+            participants,
             meetings,
             visits._filter_moved(vals) if "date_planned" in vals else visits.browse(),
             {visit: (visit.next_date, visit.next_theme) for visit in reported},

@@ -112,3 +112,15 @@ class TestParticipants(KeyAccountCommon):
         visit.participant_ids = self.rep2
         with self.assertRaises(AccessError):
             visit.with_user(self.rep2).read(["feedback"])
+
+    def test_went_to_another_company(self):
+        """Who came along before stays, and is no hindrance for others."""
+        visit = self._visit(participant_ids=[Command.set(self.rep2.ids)])
+        other = self._create_company("Elsewhere")
+        self.rep2.write(
+            {"company_ids": [Command.set(other.ids)], "company_id": other.id}
+        )
+        visit.with_user(self.rep).participant_ids = [Command.link(self.leader.id)]
+        self.assertEqual(visit.participant_ids, self.rep2 | self.leader)
+        with self.assertRaises(ValidationError):
+            self._visit(participant_ids=[Command.set(self.rep2.ids)])
