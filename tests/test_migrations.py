@@ -9,7 +9,7 @@ from odoo.tools import SQL, convert_file
 from odoo.tools.sql import column_exists
 
 from ..models.account import features
-from .common import KeyAccountCommon
+from .common import SALES, KeyAccountCommon
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -979,3 +979,40 @@ class TestMigrations(KeyAccountCommon):
         self.assertEqual(self.cr.fetchone()[0], 0)
         self.cr.execute(indexes, ["key_account_visit_user_date_idx"])
         self.assertEqual(self.cr.fetchone()[0], 1)
+
+    def test_19_0_1_12_0_branch_leads(self):
+        """Visits that went to a branch with their leads are found by the night."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.rep.company_ids |= branch
+        rep2 = self._create_user("ka_branch", SALES, branch)
+        leads = self.env["crm.lead"].create(
+            [
+                {
+                    "name": user.name,
+                    "type": "opportunity",
+                    "company_id": branch.id,
+                    "team_id": False,
+                    "user_id": user.id,
+                }
+                for user in (self.rep, rep2)
+            ]
+        )
+        # one after the other: what took place fulfils what is planned
+        done, visit = (
+            self.Visit.create(
+                {"lead_id": leads[0].id, "user_id": self.rep.id, **values}
+            )
+            for values in ({"state": "done"}, {})
+        )
+        theirs = self.Visit.create({"lead_id": leads[1].id, "user_id": False})
+        theirs.write({"company_id": branch.id, "user_id": rep2.id})
+        (visit | done).company_id = branch
+        self.env.flush_all()
+        self._migrate("19.0.1.12.0/post-branch-leads.py")
+        self.assertEqual((visit | done).company_id, self.company)
+        activity = visit.activity_id
+        self.assertEqual(activity.key_account_company_id, self.company)
+        # whoever works in the branch alone
+        self.assertEqual(theirs.company_id, branch)

@@ -91,8 +91,9 @@ class KeyAccountVisitFollow(models.AbstractModel):
         for visit in self.env["key.account.visit"].search(
             self._get_planned_lead_domain(leads)
         ):
-            if visit.lead_id.company_id != visit.company_id:
-                visit.company_id = visit.lead_id.company_id
+            company = visit.lead_id.company_id._get_key_account_home()
+            if company != visit.company_id:
+                visit.company_id = company
 
     @api.model
     def _hand_over_leads(self, leads, previous_users):
@@ -354,11 +355,11 @@ class KeyAccountVisitFollow(models.AbstractModel):
         contact = visit.target_contact_id
         if not contact:
             return False
-        left = contact.left_company_date
+        left, company = contact.left_company_date, contact.company_id
         return (
             contact.active
             and contact.commercial_partner_id == visit.partner_id
-            and contact.company_id in (visit.company_id, self.env["res.company"])
+            and (not company or company._get_key_account_home() == visit.company_id)
             and not (left and left <= fields.Date.context_today(self))
             and (
                 not visit.target_role_id

@@ -83,13 +83,14 @@ class KeyAccountVisitRepair(models.AbstractModel):
     def _get_reason_sql(self):
         """Return what is wrong with a planned visit, see :meth:`_get_broken_sql`, or
         NULL; what is looked at first is mended first."""
+        get_home_sql = self.env["res.company"]._get_key_account_home_sql
         return SQL(
             """
             CASE
             WHEN partner.commercial_partner_id != partner.id
                 THEN 'contact'
             WHEN partner.active IS FALSE THEN 'archived'
-            WHEN partner.company_id != visit.company_id THEN 'moved'
+            WHEN %(partner_company)s != visit.company_id THEN 'moved'
             WHEN visit.partner_id IS NULL AND lead.partner_id IS NOT NULL
                 THEN 'customer'
             WHEN visit.partner_id IS NULL
@@ -97,7 +98,7 @@ class KeyAccountVisitRepair(models.AbstractModel):
                  AND (NOT lead.active OR lead.won_status != 'pending')
                 THEN 'lead'
             WHEN visit.partner_id IS NULL
-                 AND lead.company_id != visit.company_id
+                 AND %(lead_company)s != visit.company_id
                 THEN 'lead_company'
             WHEN visit.user_id != %(robot)s
                  AND (users.active IS NOT TRUE OR users.share
@@ -120,6 +121,9 @@ class KeyAccountVisitRepair(models.AbstractModel):
                 THEN 'differing'
             END
             """,
+            # those of a branch are kept by the company above
+            lead_company=get_home_sql(SQL("lead.company_id")),
+            partner_company=get_home_sql(SQL("partner.company_id")),
             robot=SUPERUSER_ID,
             sales=self.env["res.users"]._get_sales_groups().ids,
         )

@@ -749,9 +749,10 @@ class KeyAccountVisit(models.Model):
         account = bounds.to_record(Partners, partner_id)
         account.check_access("read")
         today = clock.get_today(company, self.env.user)
+        branches = company._get_key_account_home()._get_key_account_branches()
         contacts = Partners.search_fetch(
             Domain("commercial_partner_id", "=", account.commercial_partner_id.id)
-            & Domain("company_id", "in", [company.id, False])
+            & Domain("company_id", "in", [*branches.ids, False])
             & Domain("type", "=", "contact")
             & Domain("is_company", "=", False)
             & (

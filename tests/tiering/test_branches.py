@@ -238,6 +238,69 @@ class TestBranches(KeyAccountCommon):
         self._run()
         self.assertEqual(self._get_card(self.kiosk).revenue, 300)
 
+    def test_visits_to_customers_and_leads_of_branches(self):
+        """They are kept by the company above: the night leaves them."""
+        self.kiosk.company_id = self.north
+        lead = self.env["crm.lead"].create(
+            {
+                "name": "Deal",
+                "type": "opportunity",
+                "company_id": self.north.id,
+                "user_id": self.rep.id,
+                "team_id": False,
+            }
+        )
+        visit, asked = self.Visit.create(
+            [
+                {"partner_id": self.kiosk.id, "user_id": self.rep.id},
+                {"lead_id": lead.id, "user_id": self.rep.id},
+            ]
+        )
+        self.assertEqual((visit | asked).company_id, self.company)
+        repair = self.env["key.account.visit.repair"].sudo()
+        repair._heal(self.company)
+        self.env.invalidate_all()
+        self.assertEqual((visit.state, visit.close_reason), ("planned", False))
+        self.assertEqual(asked.company_id, self.company)
+        lead.company_id = self.south
+        self.assertEqual((asked.state, asked.company_id), ("planned", self.company))
+        # a customer of another company is no longer visited from here
+        foreign = self._create_company("Foreign")
+        self.env.flush_all()
+        self.cr.execute(
+            "UPDATE res_partner SET company_id = %s WHERE id = %s",
+            [foreign.id, self.kiosk.id],
+        )
+        self.env.invalidate_all()
+        repair._heal(self.company)
+        self.assertEqual(visit.state, "cancelled")
+
+    def test_contacts_of_a_branch_s_customer(self):
+        """Whoever works there is met by the company above."""
+        self.kiosk.company_id = self.north
+        contact, _foreign = self.env["res.partner"].create(
+            [
+                {"name": "Kim", "parent_id": self.kiosk.id, "company_id": company.id}
+                for company in (self.north, self._create_company("Foreign"))
+            ]
+        )
+        visit = self.Visit.create(
+            {
+                "partner_id": self.kiosk.id,
+                "user_id": self.rep.id,
+                "target_contact_id": contact.id,
+            }
+        )
+        follow = self.env["key.account.visit.follow"].sudo()
+        follow._follow_contacts([("id", "=", visit.id)])
+        self.assertEqual(visit.target_contact_id, contact)
+        visits = self.Visit.with_user(self.rep).with_context(
+            allowed_company_ids=self.everything.ids
+        )
+        for company in self.company | self.north:
+            data = visits.get_report_contacts(self.kiosk.id, company.id)
+            self.assertEqual([row["id"] for row in data["contacts"]], contact.ids)
+
     def test_branches_apart(self):
         """The policy says so: each has accounts of its own, by the same policy."""
         with Form(self.policy.with_user(self.manager)) as form:
