@@ -220,6 +220,10 @@ class KeyAccountNight(models.Model):
             planner = self.env["key.account.planner"].with_company(company)
             if not planner._plan_night(company, attempts):
                 return False
+        else:
+            # what people plan comes back to them all the same
+            follow = self.env["key.account.visit.follow"].sudo()
+            attempts(follow._end_substitutions, company)
         attempts(self._finish, "planning")
         return True
 

@@ -870,7 +870,9 @@ class KeyAccountVisit(models.Model):
             vals["closed_at"] = vals["state"] != "planned" and datetime.now()
         if "date_planned" in vals:
             vals.setdefault("is_date_fixed", True)
-        if "user_id" in vals:
+        if "user_id" in vals and any(
+            visit.user_id.id != vals["user_id"] for visit in self
+        ):
             # whoever gives it to somebody decides anew
             vals.setdefault("substituted_user_id", False)
             vals.setdefault("substituted_until", False)

@@ -199,12 +199,18 @@ class KeyAccountVisitFollow(models.AbstractModel):
             [("user_id", "in", users.ids), ("state", "=", "planned")]
         )
         companies = users._get_sales_companies()
-        self._assign_responsibles(
+        self._assign_left(
             visits.filtered(
                 lambda visit: visit.company_id not in companies[visit.user_id]
             )
         )
         self.env["key.account.visit.task"]._hand_over_lost_tasks(users)
+
+    @api.model
+    def _assign_left(self, visits):
+        """Give on the planned visits of users who left: those of a substitute go back
+        to whose they are."""
+        self._assign_responsibles(visits - self._give_substituted_back(visits))
 
     @api.model
     def _give_back(self, users):
@@ -251,10 +257,21 @@ class KeyAccountVisitFollow(models.AbstractModel):
         visits = visits.filtered(
             lambda visit: visit.substituted_until < (today or visit._get_today())
         )
+        others = visits - self._give_substituted_back(visits)
+        self._assign_responsibles(others)
+        others.write({"substituted_user_id": False, "substituted_until": False})
+
+    @api.model
+    def _give_substituted_back(self, visits):
+        """Give visits that substitutes have to whose they are, where these work in
+        sales there and serve the account, or planned the visit by hand.
+
+        :return: the visits that went back
+        """
         companies = visits.substituted_user_id._get_sales_companies()
         back = visits.filtered(
             lambda visit: (
-                company in companies.get(visit.substituted_user_id, ())
+                visit.company_id in companies.get(visit.substituted_user_id, ())
                 and (
                     visit.account_user_id == visit.substituted_user_id
                     or not visit.cadence_id
@@ -263,9 +280,7 @@ class KeyAccountVisitFollow(models.AbstractModel):
         )
         for user, group in back.grouped("substituted_user_id").items():
             group.write({"user_id": user.id})
-        others = visits - back
-        self._assign_responsibles(others)
-        others.write({"substituted_user_id": False, "substituted_until": False})
+        return back
 
     @api.model
     def _assign_responsibles(self, visits):

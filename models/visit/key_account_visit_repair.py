@@ -161,7 +161,7 @@ class KeyAccountVisitRepair(models.AbstractModel):
     @api.model
     def _heal_left(self, visits):
         users = visits.user_id
-        self.env["key.account.visit.follow"].sudo()._assign_responsibles(visits)
+        self.env["key.account.visit.follow"].sudo()._assign_left(visits)
         self.env["key.account.visit.task"].sudo()._hand_over_lost_tasks(users)
 
     @api.model

@@ -120,6 +120,60 @@ class TestSubstitute(PlanningCommon):
         self.Visit._generate(company=self.company)
         self.assertEqual(self._get_planned(self.partner).user_id, self.rep)
 
+    def test_where_nothing_plans(self):
+        """The night gives back as well what people planned."""
+        self.company.key_account_planning = False
+        visit = self.Visit.create(
+            {
+                "partner_id": self._create_partner("Kestrel").id,
+                "user_id": self.rep.id,
+                "date_planned": day(1),
+            }
+        )
+        self._give()
+        self.assertEqual(visit.user_id, self.rep2)
+        visit.sudo().substituted_until = TODAY - timedelta(days=1)
+        night = self.env["key.account.night"].create(
+            {"company_id": self.company.id, "phases": ["planning"]}
+        )
+        self.assertTrue(night._run_planning(lambda step, *args: step(*args)))
+        self.assertEqual(visit.user_id, self.rep)
+        self.assertFalse(visit.substituted_until)
+        self.assertFalse(night.phases)
+
+    def test_said_again_whose_turn_it_is(self):
+        """Whoever names the substitute once more, as an activity does that moves the
+        visit, decides nothing about whose it is."""
+        self._give()
+        visit = self._get_planned(self.partner)
+        self.partner.with_user(self.rep2).activity_schedule(
+            activity_type_id=visit.activity_id.activity_type_id.id,
+            date_deadline=day(2),
+            user_id=self.rep2.id,
+        )
+        self.assertEqual(visit.date_planned, day(2))
+        self.assertEqual(visit.substituted_user_id, self.rep)
+        self.assertEqual(visit.substituted_until, day(7))
+        visit.with_user(self.leader).user_id = self.leader
+        self.assertFalse(visit.substituted_user_id)
+
+    def test_the_substitute_leaves(self):
+        """Also what somebody planned at a colleague's customer comes back."""
+        theirs = self._create_partner("Theirs", user_id=self.leader.id)
+        visit = self.Visit.create(
+            {
+                "partner_id": theirs.id,
+                "user_id": self.rep.id,
+                "date_planned": day(1),
+            }
+        )
+        self._give()
+        self.assertEqual(visit.user_id, self.rep2)
+        self.rep2.active = False
+        self.assertEqual(visit.user_id, self.rep)
+        self.assertFalse(visit.substituted_until)
+        self.assertEqual(self._get_planned(self.partner).user_id, self.rep)
+
     def test_the_account_went_to_somebody_else(self):
         self._give(substitute=self.leader)
         visit = self._get_planned(self.partner)

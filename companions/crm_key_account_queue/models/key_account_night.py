@@ -241,7 +241,7 @@ class KeyAccountNight(models.Model):
         def prepare(attempts):
             company = self.company_id
             if not company.key_account_planning:
-                attempts(self._finish, "planning")
+                self._run_planning(attempts)
                 return
             planner = self.env["key.account.planner"].with_company(company)
             planner._prepare_night(company, attempts)
