@@ -194,6 +194,8 @@ class CalendarEvent(models.Model):
             .search_fetch(
                 [
                     ("partner_id", "in", partners.commercial_partner_id.ids),
+                    # a customer may have moved to another company since
+                    ("partner_id", "any", [("active", "=", True)]),
                     ("company_id", "=", company.id),
                     ("is_excluded", "!=", True),
                     "|",
@@ -203,7 +205,7 @@ class CalendarEvent(models.Model):
                 ["partner_id"],
             )
         )
-        return rows.sudo().partner_id.filtered("active")
+        return rows.sudo().partner_id
 
     @api.model
     def _get_visited_days(self, met, company):
@@ -307,7 +309,8 @@ class CalendarEvent(models.Model):
         action["context"] = {
             **action["context"],
             "default_date_visited": self._get_held_day(company, self.env.user),
-            "default_contact_ids": guests.ids,
+            # those of another company are for others to name
+            "default_contact_ids": guests.sudo(False)._filtered_access("read").ids,
             "default_participant_ids": (colleagues - self.env.user).ids,
             "default_mode": "online" if event.videocall_location else "on_site",
         }

@@ -230,6 +230,37 @@ class TestMeetingOffer(KeyAccountCommon):
         events = self.env["calendar.event"].with_user(self.rep).with_company(other)
         self.assertFalse(events._get_key_account_offers())
 
+    def test_contact_of_another_company(self):
+        """Who isn't for the user's eyes isn't named, and keeps nobody from the
+        report."""
+        stranger = self.env["res.partner"].create(
+            {
+                "name": "Stranger",
+                "parent_id": self.partner.id,
+                "company_id": self._create_company("Elsewhere").id,
+            }
+        )
+        event = self._meet(self.ann | stranger)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        action = event.with_user(self.rep).action_report_key_account_visit()
+        with Form(
+            self.Visit.with_user(self.rep).with_context(**action["context"]),
+            "crm_key_account.key_account_visit_view_form_report",
+        ) as form:
+            form.next_step = "Send the offer"
+        self.assertEqual(form.record.contact_ids, self.ann)
+
+    def test_customer_went_to_another_company(self):
+        event = self._meet()
+        self.partner.company_id = self._create_company("Elsewhere")
+        self.env.flush_all()
+        self.env.invalidate_all()
+        day = self.Visit.with_user(self.rep).get_my_day()
+        self.assertFalse(day["meetings"])
+        with self.assertRaises(AccessError):
+            event.with_user(self.rep).action_report_key_account_visit()
+
     def test_queries_do_not_grow(self):
         def count():
             self.env.flush_all()
