@@ -12,6 +12,7 @@ from odoo.tools.intervals import Intervals
 from ...engine.receiving import ALWAYS
 from ..account import bounds, clock, words
 from ..account.receiving import get_receiving
+from .key_account_visit import REPORT_FIELDS
 
 # Meetings start on a quarter of an hour.
 MINUTES = 15
@@ -209,6 +210,7 @@ class KeyAccountVisit(models.Model):
             or not is_new
             or visit.calendar_event_id
             or visit.commitment_ids
+            or visit._is_noted_on()
         ):
             raise UserError(
                 self.env._(
@@ -217,6 +219,17 @@ class KeyAccountVisit(models.Model):
             )
         visit.unlink()
         return True
+
+    def _is_noted_on(self):
+        """Return whether somebody has written something about the visit, left a file,
+        or been at the door: it would go with it."""
+        check_ins = self.env["key.account.check.in"]
+        return bool(
+            any(self[name] for name in REPORT_FIELDS - {"mode"})
+            or self.message_ids
+            or self.attachment_ids
+            or check_ins.search_count([("visit_id", "=", self.id)], limit=1)
+        )
 
     @api.model
     @api.readonly

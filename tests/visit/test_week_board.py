@@ -466,6 +466,39 @@ class TestBoardMoves(BoardCommon):
         with self.assertRaisesRegex(UserError, "more than just planned"):
             visit.with_user(self.leader).action_undo_plan()
 
+    def test_undo_plan_deletes_no_words(self):
+        """What somebody noted, said, left or did there would go with the visit."""
+        self.company.key_account_check_in = True
+
+        def attach(visit):
+            self.env["ir.attachment"].with_user(self.leader).create(
+                {"name": "Plan", "res_model": visit._name, "res_id": visit.id}
+            )
+
+        for leave in (
+            lambda visit: visit.write({"feedback": "They want samples"}),
+            lambda visit: visit.with_user(self.leader).message_post(body="Take Bo"),
+            attach,
+            lambda visit: visit.action_check_in(),
+        ):
+            row = self._create_backlog("Customer")
+            self._get_planned(row.partner_id)._close("Test")
+            row = row.with_user(self.rep)
+            visit = self.Visit.with_user(self.rep).browse(
+                row.action_plan("2026-03-19", self.rep.id)
+            )
+            self.env.flush_all()
+            self.env.cr.execute(
+                "UPDATE key_account_visit SET create_date = %s WHERE id = %s",
+                [datetime(2026, 3, 18, 9), visit.id],
+            )
+            self.env.invalidate_all()
+            with self.subTest(leave):
+                leave(visit)
+                with self.assertRaisesRegex(UserError, "more than just planned"):
+                    visit.action_undo_plan()
+                self.assertTrue(visit.exists())
+
     def test_meeting(self):
         visit = self._create_visit("Customer", FRIDAY)
         visit.action_schedule_meeting()
