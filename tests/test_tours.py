@@ -146,6 +146,7 @@ class TestPhoneTours(TourCommon):
         self.env["res.partner"].create(
             {"name": "Tour Contact", "parent_id": visit.partner_id.id}
         )
+        visit.partner_id.company_id = self.company
         self.start_tour("/odoo/my-day", "key_account_report_phone", login="ka_rep")
         self._check_next(visit)
         self.assertEqual(visit.report_uid, self.rep)
@@ -153,6 +154,8 @@ class TestPhoneTours(TourCommon):
         self.assertEqual(
             sorted(visit.contact_ids.mapped("name")), ["Tour Contact", "Tour Stranger"]
         )
+        # whoever was added there is no contact of other companies
+        self.assertFalse(visit.contact_ids.filtered(lambda each: not each.company_id))
         self.assertTrue(visit.follow_up_activity_id)
 
     def test_log(self):

@@ -147,8 +147,8 @@ test("many contacts: the first ones, then all", async () => {
 });
 
 test("someone new", async () => {
-    onRpc("res.partner", "create", ({args}) => {
-        expect.step(["create", args[0]]);
+    onRpc("res.partner", "create", ({args, kwargs}) => {
+        expect.step(["create", args[0], kwargs.context.default_parent_id]);
         return [NEW];
     });
     data.contacts = [];
@@ -163,17 +163,7 @@ test("someone new", async () => {
     await clickSave();
     expect.verifySteps([
         ["get", ACCOUNT, COMPANY],
-        [
-            "create",
-            [
-                {
-                    name: "Zoe",
-                    parent_id: ACCOUNT,
-                    type: "contact",
-                    is_company: false,
-                },
-            ],
-        ],
+        ["create", [{name: "Zoe", type: "contact", is_company: false}], ACCOUNT],
         ["save", [[4, NEW]]],
     ]);
 });

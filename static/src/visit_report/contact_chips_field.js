@@ -174,14 +174,13 @@ export class ContactChipsField extends Component {
             this.state.isAdding = false;
             return this.isMet(known) ? undefined : this.toggle(known);
         }
-        const [id] = await this.orm.create("res.partner", [
-            {
-                name,
-                parent_id: this.accountId,
-                type: "contact",
-                is_company: false,
-            },
-        ]);
+        const [id] = await this.orm.create(
+            "res.partner",
+            [{name, type: "contact", is_company: false}],
+            // Of a customer that is named as a default, as on its form, Odoo takes the
+            // company too: not for the eyes of other companies
+            {context: {default_parent_id: this.accountId}}
+        );
         this.state.contacts.push({id, name, place: ""});
         this.state.isAdding = false;
         await this.toggle({id});
