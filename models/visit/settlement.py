@@ -501,15 +501,20 @@ class KeyAccountSettlement(models.AbstractModel):
         if row:
             vals = row._prepare_visit_values(day, row.user_id)
         else:
+            user = visit._get_successor()
             vals = {
                 "partner_id": visit.partner_id.id,
                 "lead_id": visit.lead_id.id,
                 "company_id": visit.company_id.id,
-                "user_id": visit._get_successor().id,
+                "user_id": user.id,
                 "team_id": visit.team_id.id,
                 "track": visit.track,
                 "date_planned": day,
                 "is_date_fixed": True,
             }
+            if user == visit.user_id:
+                # a substitute's comes back as this one would have
+                vals["substituted_user_id"] = visit.substituted_user_id.id
+                vals["substituted_until"] = visit.substituted_until
         vals["objective"] = objective
         return visit.with_company(visit.company_id).create(vals)

@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta
 
+from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -156,6 +157,43 @@ class TestSubstitute(PlanningCommon):
         self.assertEqual(visit.substituted_until, day(7))
         visit.with_user(self.leader).user_id = self.leader
         self.assertFalse(visit.substituted_user_id)
+
+    def test_what_the_substitute_agrees_on(self):
+        """Where no cadence asks for it, the next visit comes back as this one would."""
+        customers = [self._create_partner(name) for name in ("Heron", "Kestrel")]
+        visits = self.Visit.create(
+            [
+                {
+                    "partner_id": customer.id,
+                    "user_id": self.rep.id,
+                    "date_planned": TODAY,
+                }
+                for customer in customers
+            ]
+        )
+        self._give()
+        moved, met = visits.with_user(self.rep2)
+        moved.env["key.account.visit.cancel"].create(
+            {"visit_id": moved.id, "date_resume": day(2)}
+        ).action_cancel()
+        met.action_report(
+            {
+                "mode": "phone",
+                "contact_ids": [
+                    Command.create({"name": "Ann", "parent_id": met.partner_id.id})
+                ],
+                "next_step": "Bring samples",
+                "next_date": day(20),
+            }
+        )
+        following = self.Visit.union(*map(self._get_planned, customers))
+        self.assertEqual(following.mapped("date_planned"), [day(2), day(20)])
+        self.assertEqual(following.user_id, self.rep2)
+        self.assertEqual(following.substituted_user_id, self.rep)
+        self.env["key.account.visit.follow"].sudo()._end_substitutions(
+            self.company, day(8)
+        )
+        self.assertEqual(following.user_id, self.rep)
 
     def test_the_substitute_leaves(self):
         """Also what somebody planned at a colleague's customer comes back."""
