@@ -85,7 +85,8 @@ class KeyAccountWeekBoard(models.AbstractModel):
             ),
             "backlog_count": dues.search_count(waiting),
             "empty": start["state"],
-            "can_start": bool(start["state"]) and start["can_start"],
+            "can_start": start["state"] not in (False, "off") and start["can_start"],
+            "can_set": start["state"] == "off" and start["can_set"],
         }
 
     @api.model

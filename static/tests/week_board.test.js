@@ -83,6 +83,7 @@ beforeEach(() => {
             makeCard(6, "Waiting", {
                 reason: "No capacity left",
                 date_due: "2026-06-12",
+                days_overdue: 4,
                 overdue_ratio: 1.5,
             }),
         ],
@@ -106,7 +107,8 @@ async function openBoard() {
 
 const group = (userId, day) =>
     `.o_week_board_group[data-user-id="${userId || ""}"][data-date="2026-06-${day}"]`;
-const card = (name) => `.o_week_board_card:contains("${name}")`;
+const card = (name) =>
+    `.o_week_board_card:has(.o_week_board_card_name:contains("${name}"))`;
 
 describe("desktop", () => {
     describe.current.tags("desktop");
@@ -138,6 +140,8 @@ describe("desktop", () => {
         expect(card("Modern")).toHaveText(/09:00/);
         expect(`${card("Modern")} .o_tag_color_10`).toHaveText("A");
         expect(group(false, 17)).toHaveText(/Nobody's/);
+        expect(card("Waiting")).toHaveText(/due Jun 12/);
+        expect(card("Waiting")).toHaveText(/4 days late/);
     });
 
     test("load against capacity", async () => {
@@ -348,6 +352,29 @@ describe("desktop", () => {
         expect.verifySteps([["get", false, false, false]]);
         expect(`${group(KATE, 15)} ${card("Kestrel")}`).toHaveCount(1);
         expect(`${group(KATE, 16)} ${card("Modern")}`).toHaveCount(1);
+    });
+
+    test("planning that is switched off says so", async () => {
+        mockService("action", (env) => {
+            const service = actionService.start(env);
+            const {doAction} = service;
+            service.doAction = (action, options) =>
+                typeof action === "string"
+                    ? expect.step(action)
+                    : doAction(action, options);
+            return service;
+        });
+        const off = {empty: "off", can_start: false, can_set: true};
+        Object.assign(data, off, {backlog: [], backlog_count: 0});
+        await openBoard();
+        expect(".o_week_board_side").toHaveText(/Planning is switched off/);
+        expect(".o_week_board_side").not.toHaveText(/No visits have been planned/);
+        expect(".o_week_board_start").toHaveCount(0);
+        await contains(".o_week_board_settings").click();
+        expect.verifySteps([
+            ["get", false, false, false],
+            "crm.crm_config_settings_action",
+        ]);
     });
 
     test("other weeks and teams", async () => {

@@ -248,7 +248,21 @@ class TestBoardData(BoardCommon):
         self.assertEqual(card["reason"], "No working day")
         self.assertEqual(card["date_due"], "2026-02-16")
         self.assertEqual(card["overdue_ratio"], 2)
+        self.assertEqual(card["days_overdue"], 30)
         self.assertEqual(self._get_board(self.leader)["backlog_count"], 3)
+
+    def test_planning_is_off(self):
+        """The board leads to the settings, not to steps that can't plan."""
+        self.manager.group_ids += self.env.ref("base.group_system")
+        board = self._get_board(self.manager)
+        self.assertEqual(board["empty"], "tiers")
+        self.assertEqual((board["can_start"], board["can_set"]), (True, False))
+        self.policy._run()
+        self.company.key_account_planning = False
+        board = self._get_board(self.manager)
+        self.assertEqual(board["empty"], "off")
+        self.assertEqual((board["can_start"], board["can_set"]), (False, True))
+        self.assertFalse(self._get_board(self.rep)["can_set"])
 
     def test_rights(self):
         visit = self._create_visit("Rep's", FRIDAY)

@@ -1,9 +1,7 @@
 import {ActionHelper} from "@web/views/action_helper";
-import {callStart, openFirstSteps} from "./start_panel";
+import {callStart, openFirstSteps, openSettings} from "./start_panel";
 import {onWillStart} from "@odoo/owl";
 import {useService} from "@web/core/utils/hooks";
-
-const SETTINGS = "crm.crm_config_settings_action";
 
 /**
  * Why a list is empty: nobody was tiered yet, nothing was planned yet, there is nobody,
@@ -59,7 +57,7 @@ export class StartHelper extends ActionHelper {
     }
 
     onClickSettings() {
-        this.action.doAction(SETTINGS);
+        return openSettings(this);
     }
 
     onClickFilters() {

@@ -29,6 +29,11 @@ export async function openFirstSteps({action, orm}) {
     await action.doAction(await callAction(orm, "action_open"));
 }
 
+/** Where planning is switched on. */
+export function openSettings({action}) {
+    return action.doAction("crm.crm_config_settings_action");
+}
+
 /** The steps from the installation to the first planned week, for administrators. */
 export class StartPanel extends Component {
     static template = "crm_key_account.StartPanel";

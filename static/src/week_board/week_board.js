@@ -5,7 +5,7 @@ import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
 import {formatDate, formatFloat} from "@web/views/fields/formatters";
-import {openFirstSteps} from "../start/start_panel";
+import {openFirstSteps, openSettings} from "../start/start_panel";
 import {pick} from "@web/core/utils/objects";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
@@ -380,6 +380,10 @@ export class WeekBoard extends Component {
 
     async openFirstSteps() {
         await openFirstSteps(this);
+    }
+
+    openSettings() {
+        return openSettings(this);
     }
 
     openVisit({id}) {
