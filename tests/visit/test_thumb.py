@@ -935,3 +935,15 @@ class TestDoneAsks(KeyAccountCommon):
         self.assertEqual(set(asked), ONE_WAY)
         # list, card and form
         self.assertEqual(asked["action_done"], 4)
+
+    def test_no_card_is_done_by_a_drag(self):
+        """Grouped by its status a card could be dragged to another one, which asks
+        nothing."""
+        views = self.env["ir.ui.view"].search(
+            [("model", "=", "key.account.visit"), ("type", "=", "kanban")]
+        )
+        self.assertGreaterEqual(len(views), 2)
+        for view in views:
+            for node in etree.fromstring(view.arch).xpath("//field[@name='state']"):
+                with self.subTest(view=view.name):
+                    self.assertEqual(node.get("readonly"), "1")
