@@ -201,7 +201,7 @@ class KeyAccount(models.Model):
         help="How strict the customer is about quality; set on the customer.",
     )
     # {"field", "before", "after", "user", "date"}, the last one first
-    judgements = fields.Json(readonly=True)
+    judgements = fields.Json(is_internal=True, readonly=True)
     judgement_history = fields.Text(
         compute="_compute_judgement_history",
         help="Who judged what, and when.",

@@ -163,10 +163,17 @@ class KeyAccountEffortSuggestion(models.Model):
         "and visits of leads and of accounts without a margin.",
     )
     elasticity = fields.Float(digits=(16, 2), readonly=True, aggregator=None)
-    elasticity_low = fields.Float(digits=(16, 2), readonly=True, aggregator=None)
-    elasticity_high = fields.Float(digits=(16, 2), readonly=True, aggregator=None)
-    elasticity_accounts = fields.Integer(readonly=True, aggregator=None)
-    is_elasticity_own = fields.Boolean(readonly=True)
+    # How sure of it one is, which the explanation says
+    elasticity_low = fields.Float(
+        digits=(16, 2), is_internal=True, readonly=True, aggregator=None
+    )
+    elasticity_high = fields.Float(
+        digits=(16, 2), is_internal=True, readonly=True, aggregator=None
+    )
+    elasticity_accounts = fields.Integer(
+        is_internal=True, readonly=True, aggregator=None
+    )
+    is_elasticity_own = fields.Boolean(is_internal=True, readonly=True)
     explanation = fields.Text(compute="_compute_explanation")
     own_days = fields.Integer(
         string="Own Interval Before (days)",

@@ -425,6 +425,10 @@ class TestLabels(PlannedVisitCommon):
         ]
         self.assertIn(("key.account", "tier_color"), internal)
         self.assertIn(("key.account.visit", "report_key"), internal)
+        # what a sentence says in words
+        suggestion = "key.account.effort.suggestion"
+        self.assertIn((suggestion, "is_elasticity_own"), internal)
+        self.assertIn((suggestion, "elasticity_accounts"), internal)
         for model, name in internal:
             description = self.env[model].fields_get([name])[name]
             with self.subTest(field=f"{model}.{name}"):
@@ -443,6 +447,9 @@ class TestLabels(PlannedVisitCommon):
                         self.assertFalse(
                             name.endswith(("_color", "_key", "level_number"))
                         )
+                        # of the night there is no list
+                        if model != "key.account.night":
+                            self.assertNotEqual(description["type"], "json")
 
     def test_pivots_and_graphs_have_titles(self):
         """What a click on a figure opens is named after the view."""
