@@ -2,6 +2,7 @@ from odoo import api, fields, models
 
 from ...const import SENIORITIES, SENIORITY_NUMBERS
 from ..account import bounds
+from ..account.key_account_shown import sorted_selections
 
 # Whoever leads a team without being a member of it.
 LEADER_SENIORITY = "senior"
@@ -41,6 +42,11 @@ class CrmTeamMember(models.Model):
             # sudo: as working hours are shown on users
             calendar = member.user_id.sudo().resource_calendar_id
             member.key_account_calendar_id = calendar or usual
+
+    def _read_group_orderby(self, order, groupby_terms, query):
+        """Seniorities come from the least on."""
+        with sorted_selections(self, groupby_terms, {"seniority"}) as terms:
+            return super()._read_group_orderby(order, terms, query)
 
     @api.model_create_multi
     def create(self, vals_list):

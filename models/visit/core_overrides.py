@@ -31,6 +31,10 @@ MEMBER_FIELDS = {"implied_by_ids", "implied_ids", "user_ids"}
 TIME_FIELDS = {"allday", "duration", "start", "start_date", "stop", "stop_date"}
 # Groups come in the order of these selections, not by the alphabet.
 LEVEL_FIELDS = {
+    "account_accessibility",
+    "account_buying_process",
+    "account_competition",
+    "account_quality_standards",
     "account_value_type",
     "decision_level",
     "engagement_stage",

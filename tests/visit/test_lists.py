@@ -8,7 +8,7 @@ from odoo.tests import tagged
 from odoo.tools.safe_eval import safe_eval
 
 from ...models.account import clock
-from ..common import SALES_ALL, TODAY
+from ..common import SALES, SALES_ALL, TODAY
 from .test_visits import PlannedVisitCommon
 
 LATE_DAY = date(2026, 2, 17)
@@ -404,6 +404,58 @@ class TestVisitLists(PlannedVisitCommon):
             ["__count"],
         )
         self.assertEqual([group["relationship_level"] for group in groups[1]], levels)
+
+    def test_judgements_in_their_order(self):
+        """Of customers as of accounts: low, medium, high."""
+        judgements = ["low", "medium", "high"]
+        for name in (
+            "account_accessibility",
+            "account_buying_process",
+            "account_competition",
+            "account_quality_standards",
+        ):
+            partners = self.env["res.partner"].union(
+                *(self._create_partner(each, **{name: each}) for each in judgements)
+            )
+            groups = partners.formatted_read_group(
+                [("id", "in", partners.ids)], [name], ["__count"]
+            )
+            with self.subTest(field=name):
+                self.assertEqual([group[name] for group in groups], judgements)
+
+    def test_seniorities_in_their_order(self):
+        members = self.env["crm.team.member"].create(
+            [
+                {
+                    "crm_team_id": self.team.id,
+                    "user_id": self._create_user(f"ka_{seniority}", SALES).id,
+                    "seniority": seniority,
+                }
+                for seniority in ("senior", "trainee", "regular")
+            ]
+        )
+        groups = members.formatted_read_group(
+            [("id", "in", members.ids)], ["seniority"], ["__count"]
+        )
+        self.assertEqual(
+            [group["seniority"] for group in groups], ["trainee", "regular", "senior"]
+        )
+
+    def test_calls_are_told_by_an_icon(self):
+        """Wherever lists and cards of ours say which track it is."""
+        views = self.env["ir.ui.view"].search(
+            [
+                ("model", "in", ("key.account.visit", "key.account.due")),
+                ("type", "in", ("list", "kanban")),
+            ]
+        )
+        shown = 0
+        for view in views:
+            for field in etree.fromstring(view.arch).xpath("//field[@name='track']"):
+                shown += 1
+                with self.subTest(view=view.name):
+                    self.assertEqual(field.get("widget"), "key_account_track")
+        self.assertGreaterEqual(shown, 4)
 
 
 @tagged("post_install", "-at_install")
