@@ -317,6 +317,42 @@ class TestFeatures(BuyingCenterCommon):
                     records.fields_get(["company_id"])["company_id"]["type"]
                 )
 
+    def _open_screens(self, user):
+        """Read what the screens of ``user`` show, as the web client does."""
+        domains = {
+            "crm.team.member": [("crm_team_id", "=", self.team.id)],
+            "res.partner": [("id", "child_of", self.account.id)],
+        }
+        own = [("company_id", "=", self.company.id)]
+        for model, arch in self._get_screens(user):
+            records = self.env[model].with_user(user).with_company(self.company)
+            names = arch.xpath(".//field[not(ancestor::field)]/@name")
+            if arch.tag in ("form", "kanban", "list"):
+                usual = own if "company_id" in records._fields else []
+                records = records.search(domains.get(model, usual), limit=3)
+                records.web_read(dict.fromkeys(names, {}))
+        visits = self.Visit.with_user(user).with_company(self.company)
+        visits.get_week_board()
+        visits.get_my_day()
+        visits.get_log_customers()
+
+    def test_screens_ask_nothing(self):
+        """Off, no screen asks for it, whoever opens it."""
+        self._create_criterion(months=12)
+        self._visit(self.ann)
+        self.env["key.account.policy"]._run_companies(self.company, TODAY)
+        self.Visit._generate(company=self.company, today=TODAY)
+        for user in self.users:
+            with self.subTest(user=user.login):
+                self._switch(*features.SWITCHES)
+                asked = self._get_statements(partial(self._open_screens, user))
+                self.assertLessEqual(
+                    {features.EVIDENCE, features.BUYING_CENTER}, self._get_named(asked)
+                )
+                self._switch()
+                asked = self._get_statements(partial(self._open_screens, user))
+                self.assertFalse(self._get_named(asked))
+
     def test_sponsor_has_a_place(self):
         """It is set on the map, or, without one, on the form."""
         for switches, is_there in (((features.BUYING_CENTER,), False), ((), True)):
