@@ -513,6 +513,40 @@ class TestLabels(PlannedVisitCommon):
             with self.subTest(view=view.name):
                 self.assertTrue(etree.fromstring(view.arch).get("string"))
 
+    def test_empty_screens_tell_why(self):
+        """What an action says of an empty screen isn't said where a filter hides all:
+        each of its views asks. Lists of the configuration say nothing of the kind."""
+        configured = {
+            "key.account.buying.role",
+            "key.account.cadence",
+            "key.account.checklist.item",
+            "key.account.churn.reason",
+            "key.account.engagement",
+            "key.account.policy",
+            "key.account.relationship.criterion",
+        }
+        names = self.env["ir.model.data"].search(
+            [
+                ("module", "=", "crm_key_account"),
+                ("model", "=", "ir.actions.act_window"),
+            ]
+        )
+        looked_at = 0
+        for action in self.env["ir.actions.act_window"].browse(names.mapped("res_id")):
+            model = self.env.get(action.res_model)
+            if not action.help or model is None or action.res_model in configured:
+                continue
+            if not action.res_model.startswith("key.account"):
+                continue
+            for view_id, kind in action.views:
+                if kind not in ("list", "kanban", "pivot", "graph"):
+                    continue
+                arch = etree.fromstring(model.get_view(view_id, kind)["arch"])
+                looked_at += 1
+                with self.subTest(action=action.name, view=kind):
+                    self.assertTrue((arch.get("js_class") or "").startswith("key_acc"))
+        self.assertGreater(looked_at, 30)
+
     def test_rows_lead_to_the_customer(self):
         """Every list about customers opens them, or a form that has them."""
         Action = self.env["ir.actions.act_window"]

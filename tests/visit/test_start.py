@@ -617,6 +617,29 @@ class TestStartTours(FreshCompany, HttpCase):
             "/odoo/key-accounts", "key_account_empty_filter", login="ka_rep"
         )
 
+    def test_filter_that_hides(self):
+        """Whatever a screen says of itself, it isn't empty: a filter hides it."""
+        partner = self._create_partner("Start Customer 1", user_id=self.manager.id)
+        level = partner.with_company(self.company).with_user(self.manager)
+        level.relationship_level = "preferred_supplier"
+        self.start_tour(
+            "/odoo/relationship-history",
+            "key_account_hidden_history",
+            login="ka_manager",
+        )
+        self.company.key_account_planning = False
+        self.policy._run()
+        self.Visit.create(
+            {
+                "partner_id": partner.id,
+                "user_id": self.manager.id,
+                "date_planned": fields.Date.today(),
+            }
+        )
+        self.start_tour(
+            "/odoo/customer-visits", "key_account_empty_filter", login="ka_manager"
+        )
+
 
 @tagged("post_install", "-at_install")
 class TestStartOnAPhone(FreshCompany, HttpCase):

@@ -143,27 +143,45 @@ tours.add("key_account_empty_visits", {
     ],
 });
 
+const searchNobody = [
+    {
+        trigger: ".o_searchview_input",
+        run: "edit Nobody of that name",
+    },
+    {
+        trigger: ".o_searchview_autocomplete .o-dropdown-item:contains('Customer')",
+        run: "click",
+    },
+    {
+        trigger:
+            ".o_view_nocontent:contains('Nothing here matches the filters') button",
+        run: "click",
+    },
+];
+
 tours.add("key_account_empty_filter", {
     steps: () => [
         {
             trigger: ".o_data_row:contains('Start Customer 1')",
         },
-        {
-            trigger: ".o_searchview_input",
-            run: "edit Nobody of that name",
-        },
-        {
-            trigger: ".o_searchview_autocomplete .o-dropdown-item:contains('Customer')",
-            run: "click",
-        },
-        {
-            trigger:
-                ".o_view_nocontent:contains('Nothing here matches the filters') button",
-            run: "click",
-        },
+        ...searchNobody,
         {
             content: "There it is again",
             trigger: ".o_data_row:contains('Start Customer 1')",
+        },
+    ],
+});
+
+tours.add("key_account_hidden_history", {
+    steps: () => [
+        {
+            content: "The bundle of graphs may have to be made first",
+            trigger: ".o_graph_renderer canvas",
+            timeout: 60000,
+        },
+        ...searchNobody,
+        {
+            trigger: ".o_graph_renderer canvas",
         },
     ],
 });
