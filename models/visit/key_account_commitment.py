@@ -306,13 +306,17 @@ class KeyAccountCommitment(models.Model):
         if "date_deadline" in vals and not vals["date_deadline"]:
             self._unlink_activities()
             return
-        for commitment in self.sudo():
-            values = {
-                to: self._fields[name].convert_to_write(commitment[name], commitment)
-                for name, to in names.items()
+        self.env["mail.activity"]._write_differing(
+            {
+                commitment.activity_id.filtered("active"): {
+                    to: self._fields[name].convert_to_write(
+                        commitment[name], commitment
+                    )
+                    for name, to in names.items()
+                }
+                for commitment in self.sudo()
             }
-            activity = commitment.activity_id.filtered("active")
-            activity._get_differing(values)._write_quietly(values)
+        )
         self._create_activities()
 
     def _write_from_activities(self, vals):

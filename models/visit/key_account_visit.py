@@ -1,3 +1,4 @@
+from collections import defaultdict
 from datetime import datetime
 from typing import NamedTuple
 
@@ -565,23 +566,20 @@ class KeyAccountVisit(models.Model):
     def _give_to_substitute(self, user, away, day):
         """Give the visits to ``user`` while ``away`` is, until ``day``, included; see
         :meth:`key.account.visit.follow._end_substitutions`."""
-        ends = {}
+        ends = defaultdict(self.browse)
         for visit in self:
-            owner = visit.substituted_user_id
-            # who has it as a substitute gives on another one's, who comes back later
-            is_owner_away = owner and owner != away
-            ends[visit] = (
-                owner or visit.user_id,
-                visit.substituted_until if is_owner_away else day,
-            )
+            owner, until = visit.substituted_user_id or visit.user_id, day
+            if visit.substituted_user_id and owner != away:
+                # who has it as a substitute gives it on; whose it is comes back later
+                until = visit.substituted_until
+            # else it goes back to whose it is, and nobody stands in
+            if owner != user:
+                ends[owner, until] |= visit
         self.write({"user_id": user.id})
-        for visit, (owner, until) in ends.items():
+        for (owner, until), visits in ends.items():
             # sudo: planning alone writes whose it is
-            visit.sudo().write(
-                {
-                    "substituted_user_id": owner.id if owner != user else False,
-                    "substituted_until": until if owner != user else False,
-                }
+            visits.sudo().write(
+                {"substituted_user_id": owner.id, "substituted_until": until}
             )
 
     def _get_window_end(self):

@@ -120,8 +120,9 @@ class KeyAccountVisit(models.Model):
             for company, visits in self.sudo().grouped("company_id").items():
                 visits.task_ids._write_quietly({"key_account_company_id": company.id})
         activities = self.env["mail.activity"]
+        said = {}
         for visit in self.sudo().filtered(lambda visit: visit.state == "planned"):
-            values = {}
+            values = said[visit.activity_id] = {}
             if "date_planned" in names:
                 values["date_deadline"] = visit.date_planned
             if "user_id" in names:
@@ -134,7 +135,7 @@ class KeyAccountVisit(models.Model):
                 values["summary"] = activities._get_visit_summary(visit)
             if "objective" in names:
                 values["note"] = activities._get_visit_note(visit)
-            visit.activity_id._get_differing(values)._write_quietly(values)
+        activities._write_differing(said)
 
     def _write_from_activities(self, vals):
         """Do with the visits what was done with their activities, where that differs.

@@ -1,3 +1,5 @@
+from collections import defaultdict
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -122,6 +124,20 @@ class MailActivity(models.Model):
     def _write_quietly(self, vals):
         """Write what the visit or the commitment says; no mail goes out."""
         return self.sudo().with_context(mail_activity_quick_update=True).write(vals)
+
+    @api.model
+    def _write_differing(self, said):
+        """Write what visits or commitments say of their activities, where that differs:
+        those of which the same is said at once.
+
+        :param dict said: values by activity
+        """
+        groups = defaultdict(self.browse)
+        for activity, vals in said.items():
+            groups[tuple(vals.items())] |= activity._get_differing(vals)
+        for vals, activities in groups.items():
+            if activities:
+                activities._write_quietly(dict(vals))
 
     def _get_differing(self, vals):
         """Return the activities that don't say ``vals`` yet."""

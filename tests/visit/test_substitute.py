@@ -76,6 +76,33 @@ class TestSubstitute(PlanningCommon):
             visit.invalidate_recordset()
             visit.with_user(self.rep2).read(["summary"])
 
+    def test_queries(self):
+        """Those of many visits are those of a few."""
+        counts = []
+        for number in (5, 25):
+            partners = self._create_accounts(number)
+            self.Visit.create(
+                [
+                    {
+                        "partner_id": partner.id,
+                        "company_id": self.company.id,
+                        "user_id": self.rep.id,
+                        "date_planned": day(3),
+                    }
+                    for partner in partners
+                ]
+            )
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            self._give()
+            self.env.flush_all()
+            counts.append(self.cr.sql_log_count - before)
+            visits = self._get_planned(partners[0]) | self._get_planned(partners[-1])
+            self.assertEqual(visits.activity_id.user_id, self.rep2)
+            self.assertEqual(visits.mapped("substituted_until"), [day(7)] * 2)
+        self.assertLessEqual(counts[1], counts[0], counts)
+
     def test_told_how_many(self):
         """One visit is no visits."""
         self._get_planned(self.other).date_planned = day(20)
