@@ -121,6 +121,34 @@ class ResPartner(models.Model):
         )
 
     # -------------------------------------------------------------------------
+    # Who there is
+    # -------------------------------------------------------------------------
+
+    @api.model
+    def _get_people_domain(self, accounts, company):
+        """Return the domain of the contact persons of ``accounts``, also of those who
+        left: no addresses, and of the branches whose accounts ``company`` keeps."""
+        companies = company._get_key_account_branches()
+        return (
+            Domain("commercial_partner_id", "in", accounts.ids)
+            & Domain("company_id", "in", [*companies.ids, False])
+            & Domain("type", "=", "contact")
+            & Domain("is_company", "=", False)
+        )
+
+    @api.model
+    def _get_present_domain(self, accounts, company, today):
+        """Return the domain of those of them who can be met, as
+        :func:`.measures.get_present_sql` says it in SQL.
+
+        :param date today: whoever left on this day is gone
+        """
+        return self._get_people_domain(accounts, company) & (
+            Domain("left_company_date", "=", False)
+            | Domain("left_company_date", ">", today)
+        )
+
+    # -------------------------------------------------------------------------
     # Actions
     # -------------------------------------------------------------------------
 
@@ -164,12 +192,7 @@ class ResPartner(models.Model):
         home = self.env.company._get_key_account_home()
         today = clock.get_today(home)
         contacts = self.search_fetch(
-            [
-                ("commercial_partner_id", "=", account.id),
-                ("company_id", "in", [*home._get_key_account_branches().ids, False]),
-                ("type", "=", "contact"),
-                ("is_company", "=", False),
-            ],
+            self._get_people_domain(account, home),
             ["name", "function", "decision_level", "stance", "left_company_date"],
             order="name, id",
         )

@@ -144,17 +144,8 @@ class KeyAccountVisitBrief(models.AbstractModel):
         """Return {account: those at the account who can be met}."""
         contacts = self._search_readable(
             "res.partner",
-            Domain("commercial_partner_id", "in", accounts.ids)
-            & Domain(
-                "company_id",
-                "in",
-                [*self.env.company._get_key_account_branches().ids, False],
-            )
-            & Domain("type", "=", "contact")
-            & Domain("is_company", "=", False)
-            & (
-                Domain("left_company_date", "=", False)
-                | Domain("left_company_date", ">", fields.Date.context_today(self))
+            self.env["res.partner"]._get_present_domain(
+                accounts, self.env.company, fields.Date.context_today(self)
             ),
             ["name", "function", "phone", "email", "decision_level", "stance"],
             order="name, id",

@@ -370,11 +370,12 @@ class KeyAccountVisitFollow(models.AbstractModel):
         contact = visit.target_contact_id
         if not contact:
             return False
-        left, company = contact.left_company_date, contact.company_id
+        home = contact.company_id and contact.company_id._get_key_account_home()
+        left = contact.left_company_date
         return (
             contact.active
             and contact.commercial_partner_id == visit.partner_id
-            and (not company or company._get_key_account_home() == visit.company_id)
+            and (not home or home == visit.company_id)
             and not (left and left <= fields.Date.context_today(self))
             and (
                 not visit.target_role_id

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Domain
 from odoo.tools import format_list
 
 from ...const import CALL_MODES
@@ -748,16 +747,11 @@ class KeyAccountVisit(models.Model):
         Partners = self.env["res.partner"]
         account = bounds.to_record(Partners, partner_id)
         account.check_access("read")
-        today = clock.get_today(company, self.env.user)
-        branches = company._get_key_account_home()._get_key_account_branches()
         contacts = Partners.search_fetch(
-            Domain("commercial_partner_id", "=", account.commercial_partner_id.id)
-            & Domain("company_id", "in", [*branches.ids, False])
-            & Domain("type", "=", "contact")
-            & Domain("is_company", "=", False)
-            & (
-                Domain("left_company_date", "=", False)
-                | Domain("left_company_date", ">", today)
+            Partners._get_present_domain(
+                account.commercial_partner_id,
+                company._get_key_account_home(),
+                clock.get_today(company, self.env.user),
             ),
             ["name", "function", "decision_level", "buying_role_ids"],
             order="name, id",

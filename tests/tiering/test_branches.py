@@ -201,6 +201,42 @@ class TestBranches(KeyAccountCommon):
         plan.review_date = fields.Date.add(fields.Date.today(), days=9)
         self.assertFalse(plan.sudo().activity_ids)
 
+    def test_contacts_of_a_branch(self):
+        """A branch's customer has contacts of the branch: who plans and reports for the
+        company above meets them like others."""
+        stall = self._create_partner("Stall", company_id=self.north.id)
+        foreign = self._create_company("Foreign")
+        ann, bob, _eve = self.env["res.partner"].create(
+            [
+                {"name": name, "parent_id": stall.id, "company_id": company.id}
+                for name, company in (
+                    ("Ann", self.north),
+                    ("Bob", self.north),
+                    ("Eve", foreign),
+                )
+            ]
+        )
+        visit = self.Visit.create(
+            {
+                "partner_id": stall.id,
+                "user_id": self.rep.id,
+                "date_planned": fields.Date.today(),
+                "target_contact_id": bob.id,
+            }
+        )
+        self.assertEqual(visit.company_id, self.company)
+        visits = self.Visit.with_user(self.rep)
+        visits = visits.with_context(allowed_company_ids=self.everything.ids)
+        for company in self.company | self.north:
+            data = visits.get_report_contacts(stall.id, company.id)
+            names = [row["name"] for row in data["contacts"]]
+            self.assertEqual(names, ["Ann", "Bob"])
+        # whom somebody chose stays, whatever is said of others
+        ann.stance = "supporter"
+        self.assertEqual(visit.target_contact_id, bob)
+        bob.left_company_date = fields.Date.today()
+        self.assertFalse(visit.target_contact_id)
+
     def test_leads_and_orders_of_branches(self):
         lead = self.env["crm.lead"].create(
             {
@@ -274,32 +310,6 @@ class TestBranches(KeyAccountCommon):
         self.env.invalidate_all()
         repair._heal(self.company)
         self.assertEqual(visit.state, "cancelled")
-
-    def test_contacts_of_a_branch_s_customer(self):
-        """Whoever works there is met by the company above."""
-        self.kiosk.company_id = self.north
-        contact, _foreign = self.env["res.partner"].create(
-            [
-                {"name": "Kim", "parent_id": self.kiosk.id, "company_id": company.id}
-                for company in (self.north, self._create_company("Foreign"))
-            ]
-        )
-        visit = self.Visit.create(
-            {
-                "partner_id": self.kiosk.id,
-                "user_id": self.rep.id,
-                "target_contact_id": contact.id,
-            }
-        )
-        follow = self.env["key.account.visit.follow"].sudo()
-        follow._follow_contacts([("id", "=", visit.id)])
-        self.assertEqual(visit.target_contact_id, contact)
-        visits = self.Visit.with_user(self.rep).with_context(
-            allowed_company_ids=self.everything.ids
-        )
-        for company in self.company | self.north:
-            data = visits.get_report_contacts(self.kiosk.id, company.id)
-            self.assertEqual([row["id"] for row in data["contacts"]], contact.ids)
 
     def test_branches_apart(self):
         """The policy says so: each has accounts of its own, by the same policy."""
