@@ -1,6 +1,6 @@
 from collections import defaultdict
 
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.fields import Domain
 
 from ..account import clock, features
@@ -376,7 +376,8 @@ class KeyAccountVisitFollow(models.AbstractModel):
             contact.active
             and contact.commercial_partner_id == visit.partner_id
             and (not home or home == visit.company_id)
-            and not (left and left <= fields.Date.context_today(self))
+            # by the day of the company, as it was chosen
+            and not (left and left <= clock.get_today(visit.company_id))
             and (
                 not visit.target_role_id
                 or visit.target_role_id in contact.buying_role_ids

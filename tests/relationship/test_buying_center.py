@@ -444,6 +444,15 @@ class TestTargets(BuyingCenterCommon):
         self.assertEqual(visit.state, "planned")
         self.assertNotEqual(visit.target_contact_id, self.ann)
 
+    def test_contact_who_leaves_where_the_day_has_begun(self):
+        """Today is the company's, as when the contact was chosen."""
+        visit = self._plan()
+        self.assertEqual(visit.target_contact_id, self.ann)
+        self.company.resource_calendar_id.tz = "Pacific/Kiritimati"
+        with freeze_time(f"{TODAY} 12:00:00"):
+            self.ann.left_company_date = TODAY + timedelta(days=1)
+            self.assertFalse(visit.target_contact_id)
+
     def test_cell_changes(self):
         visit = self._plan()
         self.assertIn("see Ann (Top)", visit.activity_id.summary)
