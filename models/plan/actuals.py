@@ -130,6 +130,7 @@ def get_bought_categories(env, company, firm_ids, first, last):
                        AND move.company_id = ANY(%(companies)s)
                        AND move.state = 'posted'
                        AND move.move_type IN ('out_invoice', 'out_receipt')
+            zone=clock.get_sql_timezone(company),
                        AND move.invoice_date BETWEEN %(first)s AND %(last)s
                        AND item.display_type = 'product'
                      UNION
@@ -138,7 +139,9 @@ def get_bought_categories(env, company, firm_ids, first, last):
                       JOIN sale_order_line item ON item.order_id = sale.id
                      WHERE sale.company_id = ANY(%(companies)s)
                        AND sale.state = 'sale'
-                       AND sale.date_order::date BETWEEN %(first)s AND %(last)s
+                       AND (sale.date_order AT TIME ZONE 'UTC'
+                                AT TIME ZONE %(zone)s)::date
+                           BETWEEN %(first)s AND %(last)s
                    ) AS item
               JOIN product_product product ON product.id = item.product_id
               JOIN product_template template ON template.id = product.product_tmpl_id

@@ -602,6 +602,32 @@ class TestPlan(PlanCommon):
         self._as(self.plan, self.rep).action_fill_categories()
         self.assertEqual(self.plan.category_ids.category_id, bought)
 
+    def test_categories_by_the_company_s_day(self):
+        """An order belongs to the day on which it was confirmed where the company is,
+        as in its revenue."""
+        self.company.resource_calendar_id.tz = "Pacific/Auckland"
+        categories = self.env["product.category"].create(
+            [{"name": name} for name in ("First Day", "Day After")]
+        )
+        for category, moment in zip(
+            categories, ("2024-12-31 20:00:00", "2026-12-31 20:00:00"), strict=True
+        ):
+            product = self.env["product.product"].create(
+                {"name": category.name, "categ_id": category.id, "type": "consu"}
+            )
+            order = self.env["sale.order"].create(
+                {
+                    "partner_id": self.partner.id,
+                    "company_id": self.company.id,
+                    "team_id": False,
+                    "order_line": [Command.create({"product_id": product.id})],
+                }
+            )
+            order.action_confirm()
+            order.date_order = moment
+        self._as(self.plan, self.rep).action_fill_categories()
+        self.assertEqual(self.plan.category_ids.category_id, categories[0])
+
     # --- rights -----------------------------------------------------------------
 
     def test_own_documents(self):
