@@ -283,6 +283,35 @@ class TestAssignment(KeyAccountCommon):
         self.assertEqual(line.suggested_user_id, self.rep)
         self.assertIn("isits there: 1", line.why)
 
+    def test_past_contact_for_a_branch(self):
+        """The account is kept above: who sold to it in a branch knows it."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        (self.env.user | self.rep2).company_ids += branch
+        self.members[self.rep2].seniority = "senior"
+        account = self._create_account("Nobody's", user_id=False)
+        self.env["crm.lead"].create(
+            {
+                "name": "Old deal",
+                "partner_id": account.id,
+                "user_id": self.rep2.id,
+                "team_id": False,
+                "company_id": branch.id,
+            }
+        )
+        self.env["sale.order"].create(
+            {
+                "partner_id": account.id,
+                "user_id": self.rep2.id,
+                "team_id": False,
+                "company_id": branch.id,
+            }
+        )
+        line = self._open()
+        self.assertEqual(line.suggested_user_id, self.rep2)
+        self.assertIn("eads and orders: 2", line.why)
+
     def test_who_left_is_not_suggested(self):
         self.members[self.rep2].seniority = "senior"
         account = self._create_account("Nobody's", user_id=False)

@@ -384,11 +384,11 @@ class KeyAccountAssignment(models.TransientModel):
                   FROM (
                         SELECT partner_id, user_id
                           FROM crm_lead
-                         WHERE COALESCE(company_id, %(company)s) = %(company)s
+                         WHERE COALESCE(company_id, %(company)s) = ANY(%(books)s)
                          UNION ALL
                         SELECT partner_id, user_id
                           FROM sale_order
-                         WHERE company_id = %(company)s AND state != 'cancel'
+                         WHERE company_id = ANY(%(books)s) AND state != 'cancel'
                        ) AS document
                   JOIN res_partner partner ON partner.id = document.partner_id
                  WHERE document.user_id IS NOT NULL
@@ -396,6 +396,8 @@ class KeyAccountAssignment(models.TransientModel):
                  GROUP BY 2, 3
                 """,
                 company=company.id,
+                # what they did for a branch, they did for the account
+                books=company._get_key_account_branches().ids,
                 partner_ids=partner_ids,
             )
         ):
