@@ -196,7 +196,7 @@ class KeyAccountPortfolio(models.AbstractModel):
         teams = self.env["crm.team"]
         if not self._sees_all():
             return teams
-        return teams.search([("company_id", "in", [company.id, False])])
+        return teams.search([("company_id", "in", company._get_key_account_team_ids())])
 
     @api.model
     def _get_team_users(self, company, team_id):

@@ -659,6 +659,27 @@ class TestPortfolio(PortfolioCommon):
         with self.assertRaisesRegex(UserError, "ask to work there as well"):
             self._get(there, company_id=branch.id)
 
+    def test_team_of_a_branch(self):
+        """It serves accounts of the company that keeps them, as others do."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        (self.env.user | self.leader | self.lone).company_ids += branch
+        self.partners[0].user_id = self.lone
+        team = self.env["crm.team"].create(
+            {
+                "name": "Branch Team",
+                "company_id": branch.id,
+                "user_id": False,
+                "member_ids": [Command.set(self.lone.ids)],
+            }
+        )
+        data = self._get(self.leader)
+        self.assertIn(team.id, [each["id"] for each in data["teams"]])
+        self.assertIn(self.lone.id, [row["id"] for row in data["load"]["rows"]])
+        data = self._get(self.leader, team_id=team.id)
+        self.assertEqual(data["total"]["count"], 1)
+
     # --- states and bad input -------------------------------------------------------
 
     def test_states(self):
