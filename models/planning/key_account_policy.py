@@ -11,7 +11,7 @@ class KeyAccountPolicy(models.Model):
         help="Tiers of which no line of the cadence asks for visits.",
     )
 
-    @api.depends("active", "company_id", "tier_ids.name")
+    @api.depends("active", "company_id", "tier_ids.active", "tier_ids.name")
     @api.depends_context("lang")
     def _compute_cadence_gap(self):
         self.cadence_gap = False
@@ -59,11 +59,13 @@ class KeyAccountPolicy(models.Model):
     # -------------------------------------------------------------------------
 
     def _get_tiers_without_cadence(self, company):
-        """Return the policy's tiers of which no line in force in ``company`` asks for
-        visits or calls; one query.
+        """Return the policy's tiers in use of which no line in force in ``company``
+        asks for visits or calls; one query.
 
         :param company: an empty one stands for lines of all companies
         """
         self.ensure_one()
         lines = self.env["key.account.cadence"]._get_lines(company)
-        return self.tier_ids._origin.filtered(lambda tier: not lines._get_first(tier))
+        return self._get_tiers()._origin.filtered(
+            lambda tier: not lines._get_first(tier)
+        )

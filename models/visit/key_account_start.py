@@ -187,7 +187,8 @@ class KeyAccountStart(models.AbstractModel):
         )
         seniorities = {user.id: seniorities[user.id] for user in users}
         best = max(map(SENIORITY_NUMBERS.get, seniorities.values()), default=0)
-        lacking = policy.tier_ids.filtered(
+        tiers = policy._get_tiers() if policy else policy.tier_ids
+        lacking = tiers.filtered(
             lambda tier: SENIORITY_NUMBERS.get(tier.min_seniority, 0) > best
         )
         if not seniorities:

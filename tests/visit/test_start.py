@@ -84,6 +84,24 @@ class TestStart(StartCommon):
             self._get_done(), ["tiers", "cadence", "salespeople"], "and isn't any more"
         )
 
+    def test_archived_tier(self):
+        """One that takes nobody any more asks for no visits, nor for a senior."""
+        self.policy.tier_ids = [
+            Command.update(self.tier_b.id, {"share": 100}),
+            Command.update(
+                self.tier_c.id, {"active": False, "min_seniority": "senior"}
+            ),
+        ]
+        self.team.user_id = False
+        steps = self._get_steps()
+        self.assertNotIn("Low-value", self.policy.cadence_gap)
+        self.assertNotIn("Low-value", steps["cadence"]["text"])
+        self.assertTrue(steps["salespeople"]["done"], steps["salespeople"]["text"])
+        # nor can it be given lines: the usual ones are found by the place in use
+        self.policy.action_copy_cadence()
+        self.assertIn("cadence", self._get_done())
+        self.assertFalse(self.policy.cadence_gap)
+
     def test_nobody_in_a_team(self):
         self.team.crm_team_member_ids.unlink()
         self.team.user_id = False
