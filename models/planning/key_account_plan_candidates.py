@@ -16,6 +16,7 @@ from ..account.receiving import get_receiving
 from .key_account_agenda import MODE_LOADS
 from .key_account_cadence import TRACK_MODES
 
+CALL_TRACKS = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
 # Without what can't be planned before somebody corrects it
 PLANNABLE = SQL("due.reason IS DISTINCT FROM 'data'")
 
@@ -179,7 +180,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 """
                 WITH picks (user_id, company_id, last) AS (VALUES %(picks)s)
                 SELECT due.company_id, NULLIF(COALESCE(due.user_id, 0), 0) AS user_id,
-                       due.on_route, due.days, due.track = ANY(%(remote)s) AS is_call,
+                       due.on_route, due.days, due.track = ANY(%(calls)s) AS is_call,
                        COUNT(*) AS count, MAX(date_due) AS latest, picks.last,
                        MIN(date_due) AS earliest, %(limited)s AS is_limited
                   FROM key_account_due due
@@ -193,9 +194,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 picks=SQL(", ").join(picks),
                 limited=self._get_limited_sql(),
                 plannable=PLANNABLE,
-                remote=[
-                    track for track, mode in TRACK_MODES.items() if mode == "phone"
-                ],
+                calls=CALL_TRACKS,
             )
         )
         return [Group(**row) for row in rows]
@@ -232,31 +231,27 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                     )
                 )
         wanted = []
-        remote = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
         any_limited = any(group.is_limited for group in groups)
         if picks[False]:
             others = SQL("NOT %s", self._get_limited_sql()) if any_limited else None
             wanted += self._execute_wanted(
-                self._get_picked_sql(picks[False], remote, others), SQL("TRUE")
+                self._get_picked_sql(picks[False], others), SQL("TRUE")
             )
         if picks[True]:
             wanted += self._execute_wanted(
-                self._get_limited_picked_sql(picks[True], remote),
+                self._get_limited_picked_sql(picks[True]),
                 SQL("due.place <= due.number"),
             )
         for group in unassigned:
             wanted += self._execute_wanted(
-                SQL("key_account_due AS due"), self._get_unassigned_sql(group, remote)
+                SQL("key_account_due AS due"), self._get_unassigned_sql(group)
             )
         return wanted
 
     @api.model
-    def _get_unassigned_sql(self, group, remote):
+    def _get_unassigned_sql(self, group):
         """Return the condition on a row ``due`` that it is one of ``group``, for which
-        nobody is responsible.
-
-        :param list remote: tracks of calls
-        """
+        nobody is responsible."""
         return SQL(
             """
             due.company_id = %s AND due.user_id IS NULL AND NOT due.on_route
@@ -266,7 +261,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             """,
             group.company_id,
             group.days,
-            remote,
+            CALL_TRACKS,
             group.is_call,
             group.last,
             PLANNABLE,
@@ -287,7 +282,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
         )
 
     @api.model
-    def _get_limited_picked_sql(self, picks, remote):
+    def _get_limited_picked_sql(self, picks):
         """Return the FROM clause of the rows ``due`` of customers who receive on some
         days only, those first that are due first; see :meth:`_get_picked_sql`."""
         return SQL(
@@ -305,7 +300,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                 AND due.user_id = pick.user_id
                 AND NOT due.on_route
                 AND due.days = pick.days
-                AND (due.track = ANY(%(remote)s)) = pick.is_call
+                AND (due.track = ANY(%(calls)s)) = pick.is_call
                 AND due.date_due <= pick.last
                 AND due.visit_id IS NULL
                 AND %(plannable)s
@@ -314,11 +309,11 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             """,
             picks=SQL(", ").join(picks),
             plannable=PLANNABLE,
-            remote=remote,
+            calls=CALL_TRACKS,
         )
 
     @api.model
-    def _get_picked_sql(self, picks, remote, condition=None):
+    def _get_picked_sql(self, picks, condition=None):
         """Return the FROM clause of the rows ``due`` that are due first in each of
         ``picks``: rows of a VALUES list, a salesperson, a load and an interval each.
 
@@ -335,7 +330,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
                    AND user_id = pick.user_id
                    AND NOT on_route
                    AND days = pick.days
-                   AND (track = ANY(%(remote)s)) = pick.is_call
+                   AND (track = ANY(%(calls)s)) = pick.is_call
                    AND date_due <= pick.last
                    AND visit_id IS NULL
                    AND %(plannable)s
@@ -347,7 +342,7 @@ class KeyAccountPlanCandidates(models.AbstractModel):
             picks=SQL(", ").join(picks),
             plannable=PLANNABLE,
             condition=condition or SQL("TRUE"),
-            remote=remote,
+            calls=CALL_TRACKS,
         )
 
     @api.model
