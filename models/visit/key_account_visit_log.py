@@ -194,12 +194,18 @@ class KeyAccountVisit(models.Model):
     # The visit
     # -------------------------------------------------------------------------
 
+    @api.model
+    def _find_reported(self, key):
+        """Return the visit that the same report has made before, if it came before."""
+        # sudo: it may be a colleague's by now
+        known = self.sudo().search([("report_key", "=", key)]) if key else self.browse()
+        return known.with_env(self.env)
+
     def _log_report(self, values, key):
         """Return the visit with what the report says, made unless the same report came
         before."""
-        known = key and self.sudo().search([("report_key", "=", key)])
-        if known:
-            return known.with_env(self.env)
+        if known := self._find_reported(key):
+            return known
         values = {"state": "done", **values}
         if mode := values.get("mode"):
             partner, lead, company = (
@@ -233,9 +239,8 @@ class KeyAccountVisit(models.Model):
         """
         self.check_access("write")
         self._check_reportable()
-        known = key and self.sudo().search([("report_key", "=", key)])
-        if known:
-            return known.with_env(self.env)
+        if known := self._find_reported(key):
+            return known
         mode, files = self.mode, self.attachment_ids
         if not self._is_made_as_planned(mode):
             mode = TRACK_MODES[self.track]
