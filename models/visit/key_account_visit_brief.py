@@ -116,8 +116,7 @@ class KeyAccountVisitBrief(models.AbstractModel):
     def _get_reason(self, visit):
         """Return why the customer is to be seen."""
         today = fields.Date.context_today(self)
-        day = visit.date_due or visit.date_planned
-        late = (today - day).days if day else 0
+        late = visit._get_days_overdue(today)
         stages = {
             "quotation": self.env._("A quotation is out"),
             "contract": self.env._("A contract is running"),
