@@ -2,6 +2,8 @@ from collections import defaultdict
 from datetime import datetime
 from typing import NamedTuple
 
+import pytz
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
@@ -116,6 +118,12 @@ class Before(NamedTuple):
     moved: models.Model
     # day and theme that reports promised
     promises: dict
+
+
+def _get_moment():
+    """Return now, in UTC, to the microsecond: of two visits that are closed one after
+    the other it tells the later one, which ``fields.Datetime.now`` cuts off."""
+    return datetime.now(pytz.utc).replace(tzinfo=None)
 
 
 class ColumnDate(columns.Column, bounds.Date):
@@ -844,7 +852,7 @@ class KeyAccountVisit(models.Model):
             company = company._get_key_account_home()
             vals["company_id"] = company.id
             if vals.get("state", "planned") != "planned":
-                vals["closed_at"] = datetime.now()
+                vals["closed_at"] = _get_moment()
             if vals.get("state") == "done" and "track" not in vals:
                 vals["track"] = self._get_track(vals.get("mode"))
             if vals.get("date_resolved"):
@@ -865,7 +873,7 @@ class KeyAccountVisit(models.Model):
                 vals.setdefault("target_contact_id", False)
                 vals.setdefault("contact_ids", [fields.Command.clear()])
         if "state" in vals:
-            vals["closed_at"] = vals["state"] != "planned" and datetime.now()
+            vals["closed_at"] = vals["state"] != "planned" and _get_moment()
         if "date_planned" in vals:
             vals.setdefault("is_date_fixed", True)
         if "user_id" in vals and any(
