@@ -101,8 +101,31 @@ class CalendarEvent(models.Model):
         meetings alone, among these if there are any, and none that is private. A fixed
         number of queries.
         """
-        me, company = self.env.user, self.env.company._get_key_account_home()
-        now = fields.Datetime.now()
+        held = self._find_held()
+        if not held:
+            return {}
+        company = self.env.company._get_key_account_home()
+        guests = held._get_guests()
+        known = self._get_met_accounts(guests, company)
+        met = {}
+        for event in held:
+            if accounts := guests[event].commercial_partner_id & known:
+                met[event] = accounts
+        taken = self._get_visited_days(met, company)
+        offers = {}
+        for event, accounts in met.items():
+            day = event._get_held_day(company, self.env.user)
+            # of several customers one after the other
+            left = accounts.filtered(lambda each, day=day: (each.id, day) not in taken)
+            if left:
+                offers[event.with_env(self.env)] = left[:1].with_env(self.env)
+        return offers
+
+    @api.model
+    def _find_held(self):
+        """Return the meetings of :meth:`_get_key_account_offers`, whomever they were
+        held with, as superuser."""
+        me, now = self.env.user, fields.Datetime.now()
         domain = (
             Domain("stop", "<", now)
             & Domain("start", ">=", now - timedelta(days=OFFER_DAYS))
@@ -128,31 +151,14 @@ class CalendarEvent(models.Model):
             .sudo()
             .calendar_event_id
         )
-        if not held:
-            return {}
         # sudo: of the user's own meetings, which the rules have let through
-        held = held.sudo().filtered(
+        return held.sudo().filtered(
             lambda event: (
                 event.effective_privacy != "private"
                 and me not in event.key_account_declined_ids
                 and not event._is_declined_by(me)
             )
         )
-        guests = held._get_guests()
-        accounts = self._get_met_accounts(guests, company)
-        met = {}
-        for event in held:
-            if account := guests[event].commercial_partner_id & accounts:
-                met[event] = account
-        taken = self._get_visited_days(met, company)
-        offers = {}
-        for event, account in met.items():
-            day = event._get_held_day(company, me)
-            # of several customers one after the other
-            left = account.filtered(lambda each, day=day: (each.id, day) not in taken)
-            if left:
-                offers[event.with_env(self.env)] = left[:1].with_env(self.env)
-        return offers
 
     def _is_declined_by(self, user):
         return any(
@@ -227,6 +233,7 @@ class CalendarEvent(models.Model):
                     & Domain(
                         "date_done",
                         ">=",
+                        # wherever the user is: a day may be another one there
                         fields.Date.today() - timedelta(days=OFFER_DAYS + 2),
                     )
                 ),
