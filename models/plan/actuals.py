@@ -3,10 +3,9 @@ tiering run counts (:mod:`..tiering.measure`)."""
 
 from odoo.tools import SQL
 
-from ...const import NO_AMOUNT
 from ..account import clock
 from ..account.books import get_invoices_sql, get_orders_sql
-from ..tiering.measure import Measurement
+from ..tiering.measure import get_lines_sql, get_total_sql
 
 # What the lines are read from, past the ORM
 SOURCES = (
@@ -19,33 +18,14 @@ SOURCES = (
 
 
 def _get_lines_sql(env, company, firm_ids):
-    """Return a query for ``firm_id``, ``day``, ``revenue`` and ``margin``, in the
-    currency of ``company``; see :meth:`Measurement.get_lines_sql`.
-
-    :param firm_ids: the accounts
-    """
+    """Return the query of :func:`get_lines_sql`, with what it reads written."""
     for name in SOURCES:
         env[name].flush_model()
-    branches = company._get_key_account_branches()
-    # As the run asks: the report converts to the first company that is allowed.
-    policies = env["key.account.policy"].sudo().with_company(company)
-    policies = policies.with_context(allowed_company_ids=branches.ids)
-    policy = policies._get_for_company(company.with_env(policies.env))
-    today = clock.get_today(company)
-    return Measurement(policy, company.sudo(), today, list(firm_ids)).get_lines_sql()
+    return get_lines_sql(env, company, firm_ids)
 
 
 def _sum_sql(company, name):
-    """Return the sum of an amount, rounded as the company's currency is. What is no
-    amount of money counts as none, as in the run."""
-    total = SQL("SUM(%s)", SQL.identifier(name))
-    return SQL(
-        "ROUND((CASE WHEN abs(%(total)s) < %(most)s THEN %(total)s ELSE 0 END)"
-        "::numeric, %(digits)s)::float",
-        total=total,
-        most=NO_AMOUNT,
-        digits=company.sudo().currency_id.decimal_places,
-    )
+    return SQL("(%s)::float", get_total_sql(company, name))
 
 
 def get_actuals(env, company, periods):
@@ -130,7 +110,6 @@ def get_bought_categories(env, company, firm_ids, first, last):
                        AND move.company_id = ANY(%(companies)s)
                        AND move.state = 'posted'
                        AND move.move_type IN ('out_invoice', 'out_receipt')
-            zone=clock.get_sql_timezone(company),
                        AND move.invoice_date BETWEEN %(first)s AND %(last)s
                        AND item.display_type = 'product'
                      UNION
@@ -151,6 +130,7 @@ def get_bought_categories(env, company, firm_ids, first, last):
             orders=get_orders_sql(list(firm_ids)),
             firms=list(firm_ids),
             companies=branches.ids,
+            zone=clock.get_sql_timezone(company),
             first=first,
             last=last,
         )

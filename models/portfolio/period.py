@@ -7,11 +7,10 @@ from dateutil.relativedelta import relativedelta
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ...const import NO_AMOUNT
 from ...engine.planner import VISIT_LOAD
 from ..account import bounds, clock
 from ..planning.key_account_agenda import MODE_LOADS
-from ..tiering.measure import Measurement
+from ..tiering.measure import get_lines_sql, get_total_sql
 
 # Of a company without a policy
 WINDOW_MONTHS = 12
@@ -136,14 +135,6 @@ def _get_among_sql(column, partner_ids):
 def get_sales_sql(env, company, period, partner_ids=None):
     """Return a query for revenue and margin per commercial partner, from the books that
     the policy reads, by the rules of the tiering run."""
-    policy = env["key.account.policy"]._get_for_company(company)
-    # As in the run: the report converts to the first company that is allowed.
-    policy = (
-        policy.sudo()
-        .with_company(company)
-        .with_context(allowed_company_ids=company._get_key_account_branches().ids)
-    )
-    measurement = Measurement(policy, company.sudo(), period.last, partner_ids)
     return SQL(
         """
         SELECT firm_id AS partner_id, %(revenue)s AS revenue, %(margin)s AS margin
@@ -151,19 +142,11 @@ def get_sales_sql(env, company, period, partner_ids=None):
          WHERE day BETWEEN %(first)s AND %(last)s
          GROUP BY firm_id
         """,
-        lines=measurement.get_lines_sql(),
+        lines=get_lines_sql(env, company, partner_ids),
         first=period.first,
         last=period.last,
-        **{
-            name: SQL(
-                "CASE WHEN abs(SUM(%(name)s)) < %(most)s"
-                " THEN ROUND(SUM(%(name)s)::numeric, %(digits)s) ELSE 0 END",
-                name=SQL.identifier(name),
-                most=NO_AMOUNT,
-                digits=company.sudo().currency_id.decimal_places,
-            )
-            for name in ("revenue", "margin")
-        },
+        revenue=get_total_sql(company, "revenue"),
+        margin=get_total_sql(company, "margin"),
     )
 
 

@@ -64,6 +64,36 @@ def get_leads_sql(env, company):
     )
 
 
+def get_lines_sql(env, company, firm_ids=None):
+    """Return a query for what was sold, on whatever day, by the lines that a run in
+    ``company`` counts; see :meth:`Measurement.get_lines_sql`.
+
+    :param firm_ids: limits the accounts; None: all
+    """
+    # As the run asks: the report converts to the first company that is allowed.
+    branches = company._get_key_account_branches()
+    # sudo: the rules of the run, whoever asks what came of them
+    policies = env["key.account.policy"].sudo().with_company(company)
+    policies = policies.with_context(allowed_company_ids=branches.ids)
+    policy = policies._get_for_company(company.with_env(policies.env))
+    firm_ids = None if firm_ids is None else list(firm_ids)
+    today = clock.get_today(company)
+    return Measurement(policy, company.sudo(), today, firm_ids).get_lines_sql()
+
+
+def get_total_sql(company, name):
+    """Return the sum of an amount of :func:`get_lines_sql`, numeric, rounded as the
+    company's currency is. What is no amount of money counts as none, as in the run."""
+    return SQL(
+        "CASE WHEN abs(SUM(%(name)s)) < %(most)s"
+        " THEN ROUND(SUM(%(name)s)::numeric, %(digits)s) ELSE 0 END",
+        name=SQL.identifier(name),
+        most=NO_AMOUNT,
+        # sudo: how many decimals money has is no secret
+        digits=company.sudo().currency_id.decimal_places,
+    )
+
+
 def get_placed(env, company):
     """Return the accounts of ``company`` that this transaction's last run gave their
     first tier."""
