@@ -224,33 +224,37 @@ class ExecutiveMeeting(Measure):
                    MAX(day) AS date, MAX(day) + %(months)s AS date_lapse
               FROM met
              WHERE decision_level = 'top'
-               AND (EXISTS (SELECT FROM key_account card
-                             WHERE card.executive_sponsor_id = met.user_id
-                               AND card.company_id = met.company_id)
-                    OR EXISTS (SELECT FROM crm_team team
-                                WHERE team.user_id = met.user_id
-                                  AND team.active
-                                  AND COALESCE(%(home)s, met.company_id)
-                                      = met.company_id)
+               AND (%(met_by_executive)s
                     -- or one of them came along
                     OR EXISTS (SELECT FROM key_account_visit_participant_rel rel
                                 WHERE rel.visit_id = met.visit_id
-                                  AND (EXISTS (SELECT FROM key_account card
-                                                WHERE card.executive_sponsor_id
-                                                      = rel.user_id
-                                                  AND card.company_id = met.company_id)
-                                       OR EXISTS (SELECT FROM crm_team team
-                                                   WHERE team.user_id = rel.user_id
-                                                     AND team.active
-                                                     AND COALESCE(%(home)s,
-                                                                  met.company_id)
-                                                         = met.company_id))))
+                                  AND %(came_along)s))
              GROUP BY partner_id, company_id
             """,
             months=self._get_months_sql(),
-            home=self.env["res.company"]._get_key_account_home_sql(
-                SQL("team.company_id")
-            ),
+            met_by_executive=self._get_executive_sql("met", "user_id"),
+            came_along=self._get_executive_sql("rel", "user_id"),
+        )
+
+    def _get_executive_sql(self, *column):
+        """Return the condition that the user in a column is an executive in the company
+        of ``met``.
+
+        :param column: as for ``SQL.identifier``
+        """
+        home = self.env["res.company"]._get_key_account_home_sql(SQL("team.company_id"))
+        return SQL(
+            """
+            (EXISTS (SELECT FROM key_account card
+                      WHERE card.executive_sponsor_id = %(user)s
+                        AND card.company_id = met.company_id)
+             OR EXISTS (SELECT FROM crm_team team
+                         WHERE team.user_id = %(user)s
+                           AND team.active
+                           AND COALESCE(%(home)s, met.company_id) = met.company_id))
+            """,
+            user=SQL.identifier(*column),
+            home=home,
         )
 
 
