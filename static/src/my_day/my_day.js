@@ -5,6 +5,7 @@ import {RPCError} from "@web/core/network/rpc";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
 import {formatDate} from "@web/views/fields/formatters";
+import {getLateText} from "../late_text";
 import {kanbanView} from "@web/views/kanban/kanban_view";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
@@ -51,7 +52,7 @@ export class MyDayTop extends Component {
     }
 
     getLateText(days) {
-        return days === 1 ? _t("1 day late") : _t("%s days late", days);
+        return getLateText(days);
     }
 
     /** Do something, and show what became of it; a sentence of the server's as well. */

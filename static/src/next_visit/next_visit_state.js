@@ -1,5 +1,5 @@
 import {Component, onWillStart, onWillUpdateProps, useState} from "@odoo/owl";
-import {_t} from "@web/core/l10n/translation";
+import {getLateText} from "../late_text";
 import {registry} from "@web/core/registry";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 import {useService} from "@web/core/utils/hooks";
@@ -30,7 +30,7 @@ export class NextVisitState extends Component {
     /** Whose visit is late is said where it isn't the next one's. */
     get lateText() {
         const {days, lateUser, user} = this.state;
-        const text = days === 1 ? _t("1 day late") : _t("%s days late", days);
+        const text = getLateText(days);
         return lateUser && lateUser[0] !== user?.[0]
             ? `${text} (${lateUser[1]})`
             : text;

@@ -5,7 +5,7 @@ import {
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 
-const ICONS = {
+export const TRACK_ICONS = {
     visit: "fa-briefcase",
     contact: "fa-phone",
     executive: "fa-star",
@@ -16,7 +16,7 @@ export class TrackField extends SelectionField {
     static template = "crm_key_account.TrackField";
 
     get icon() {
-        return ICONS[this.value];
+        return TRACK_ICONS[this.value];
     }
 }
 

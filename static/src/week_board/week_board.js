@@ -2,9 +2,11 @@ import {Component, onWillStart, useEffect, useRef, useState} from "@odoo/owl";
 import {ConfirmationDialog} from "@web/core/confirmation_dialog/confirmation_dialog";
 import {Layout} from "@web/search/layout";
 import {RPCError} from "@web/core/network/rpc";
+import {TRACK_ICONS} from "../track/track_field";
 import {_t} from "@web/core/l10n/translation";
 import {deserializeDate} from "@web/core/l10n/dates";
 import {formatDate, formatFloat} from "@web/views/fields/formatters";
+import {getLateText} from "../late_text";
 import {openFirstSteps, openSettings} from "../start/start_panel";
 import {pick} from "@web/core/utils/objects";
 import {registry} from "@web/core/registry";
@@ -14,12 +16,6 @@ import {useSetupAction} from "@web/search/action_hook";
 import {useSortable} from "@web/core/utils/sortable_owl";
 
 const {Interval} = luxon;
-
-const TRACK_ICONS = {
-    visit: "fa-briefcase",
-    contact: "fa-phone",
-    executive: "fa-star",
-};
 
 /**
  * The visits of a week: a row for each salesperson, a column for each day, and what has
@@ -189,7 +185,7 @@ export class WeekBoard extends Component {
     }
 
     getLateText(days) {
-        return days === 1 ? _t("1 day late") : _t("%s days late", days);
+        return getLateText(days);
     }
 
     getLoadHint({count, capacity, isOff}) {
@@ -209,7 +205,7 @@ export class WeekBoard extends Component {
             card.track_name,
             card.summary,
             card.state === "done" && _t("Done"),
-            card.is_overdue && this.getLateText(card.days_overdue),
+            card.is_overdue && getLateText(card.days_overdue),
             card.is_fixed && _t("Moved by hand"),
             card.meeting && _t("Meeting at %s", card.meeting),
             card.receiving && _t("Receives: %s", card.receiving),
