@@ -724,9 +724,19 @@ class TestJobs(QueueCommon):
 
     def test_a_company_that_doesnt_plan(self):
         self.company.key_account_planning = False
+        visit = self.Visit.create(
+            {
+                "partner_id": self.accounts[0].id,
+                "user_id": self.rep2.id,
+                "substituted_user_id": self.rep.id,
+                "substituted_until": fields.Date.today() - timedelta(days=3),
+            }
+        )
         self._call_cron()
         self._run_jobs()
-        self.assertFalse(self._get_planned_visits())
+        self.assertEqual(len(self._get_planned_visits()), 1)
+        # what a substitute had
+        self.assertEqual(visit.user_id, self.rep)
         self.assertFalse(self._get_night().phases)
 
 
