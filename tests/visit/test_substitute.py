@@ -222,6 +222,31 @@ class TestSubstitute(PlanningCommon):
         )
         self.assertEqual(following.user_id, self.rep)
 
+    def test_cancelled_by_the_substitute(self):
+        """Whoever can't make it tomorrow goes on, as long as the salesperson is away;
+        what is for later is the salesperson's."""
+        dialogs = self.env["key.account.visit.cancel"].with_user(self.rep2)
+        self._give()
+        for partner, number, user in (
+            (self.partner, 1, self.rep2),
+            (self.other, 20, self.rep),
+        ):
+            visit = self._get_planned(partner)
+            dialogs.create(
+                {"visit_id": visit.id, "date_resume": day(number)}
+            ).action_cancel()
+            following = self._get_planned(partner)
+            self.assertGreaterEqual(following.date_planned, day(number))
+            self.assertEqual(following.user_id, user)
+            self.assertEqual(following.activity_id.user_id, user)
+        following = self._get_planned(self.partner)
+        self.assertEqual(following.date_planned, day(1))
+        self.assertEqual(following.substituted_user_id, self.rep)
+        self.env["key.account.visit.follow"].sudo()._end_substitutions(
+            self.company, day(8)
+        )
+        self.assertEqual(following.user_id, self.rep)
+
     def test_the_substitute_leaves(self):
         """Also what somebody planned at a colleague's customer comes back."""
         theirs = self._create_partner("Theirs", user_id=self.leader.id)
