@@ -15,8 +15,6 @@ import {useService} from "@web/core/utils/hooks";
 import {useSetupAction} from "@web/search/action_hook";
 import {useSortable} from "@web/core/utils/sortable_owl";
 
-const {Interval} = luxon;
-
 /**
  * The visits of a week: a row for each salesperson, a column for each day, and what has
  * no day yet beside it. Dragging writes at once; the server has the last word.
@@ -111,12 +109,10 @@ export class WeekBoard extends Component {
 
     get title() {
         const {start, end} = this.data;
-        const [first, last] = [start, end].map(deserializeDate);
-        // where the year stands, and what stands in between, is the language's
-        return Interval.fromDateTimes(first, last).toLocaleString({
-            day: "numeric",
-            month: "short",
-            year: "numeric",
+        // not as the browser writes a span: that is in figures in Chinese
+        return _t("%(first)s to %(last)s", {
+            first: this.getShortDate(start),
+            last: this.getShortDate(end),
         });
     }
 
