@@ -257,6 +257,7 @@ class TestBoardData(BoardCommon):
         board = self._get_board(self.manager)
         self.assertEqual(board["empty"], "nobody")
         self.assertEqual((board["can_start"], board["can_set"]), (True, False))
+        self.policy._run()
         self.company.key_account_planning = False
         board = self._get_board(self.manager)
         self.assertEqual(board["empty"], "off")
