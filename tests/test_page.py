@@ -105,6 +105,13 @@ class TestGuides(TransactionCase):
                 for name in " ".join(match[1].split()).split(" › "):
                     with self.subTest(f"{path.name}: {name}"):
                         self.assertTrue(name in said or name.islower())
+            if path.stem != "try_it":
+                continue
+            # where the story is, in bold: menus, tabs, buttons
+            for match in re.finditer(r"\*\*([^*]+)\*\*", text):
+                for name in " ".join(match[1].split()).split(" › "):
+                    with self.subTest(f"{path.name}: {name}"):
+                        self.assertIn(name, said)
 
     def test_links(self):
         """Links and pictures lead somewhere, and each picture is shown."""
