@@ -61,27 +61,29 @@ class KeyAccountVisitFollow(models.AbstractModel):
         has a planned visit already, that one stays."""
         if not leads:
             return
-        for visit in self.env["key.account.visit"].search(
+        visits = self.env["key.account.visit"].search(
             [("lead_id", "in", leads.ids), ("partner_id", "=", False)]
-        ):
-            account = visit.lead_id.partner_id.commercial_partner_id
-            if not account:
-                continue
-            if visit.state == "planned":
-                taken = self.env["key.account.visit"].search_count(
-                    [
-                        ("partner_id", "=", account.id),
-                        ("company_id", "=", visit.company_id.id),
-                        ("track", "=", visit.track),
-                        ("state", "=", "planned"),
-                    ],
-                    limit=1,
-                )
-                if taken:
-                    visit._close(
-                        self.env._("%s has a visit planned", account.display_name)
-                    )
-            visit.partner_id = account
+        )
+        groups = visits.filtered("lead_id.partner_id").grouped(
+            lambda visit: visit.lead_id.partner_id.commercial_partner_id
+        )
+        planned = visits.search(
+            [
+                ("partner_id", "in", [account.id for account in groups]),
+                ("state", "=", "planned"),
+            ]
+        )
+        taken = {(visit.partner_id, visit.company_id, visit.track) for visit in planned}
+        for account, visits in groups.items():
+            extra = visits.browse()
+            for visit in visits.filtered(lambda visit: visit.state == "planned"):
+                place = account, visit.company_id, visit.track
+                if place in taken:
+                    extra |= visit
+                taken.add(place)
+            if extra:
+                extra._close(self.env._("%s has a visit planned", account.display_name))
+            visits.partner_id = account
 
     @api.model
     def _follow_lead_company(self, leads):

@@ -441,6 +441,50 @@ class TestGenerator(KeyAccountCommon):
         self.assertIn("has a visit planned", visit.close_reason)
         self.assertEqual(len(self._get_planned(self.partner)), 1)
 
+    def test_two_leads_become_one_customer(self):
+        leads = self._create_lead() | self._create_lead()
+        leads.account_tier_id = self.tier_a
+        self.Visit._generate()
+        visits = self.Visit.search([("lead_id", "in", leads.ids)])
+        self.assertEqual(visits.lead_id, leads)
+        customer = self._create_partner("Won customer")
+        leads.partner_id = customer
+        self.assertEqual(visits.partner_id, customer)
+        self.assertEqual(set(visits.mapped("state")), {"planned", "cancelled"})
+        self.assertEqual(len(self._get_planned(customer)), 1)
+
+    def test_converted_lead_with_many_visits(self):
+        """Those of many visits are those of a few."""
+        counts = []
+        for number in (2, 12):
+            lead = self._create_lead()
+            done = self.Visit.create(
+                [
+                    {
+                        "lead_id": lead.id,
+                        "company_id": self.company.id,
+                        "user_id": self.rep2.id,
+                        "state": "done",
+                        "date_done": TODAY - timedelta(days=index),
+                    }
+                    for index in range(number)
+                ]
+            )
+            self.Visit._generate()
+            domain = [("lead_id", "=", lead.id), ("state", "=", "planned")]
+            planned = self.Visit.search(domain)
+            self.assertEqual(len(planned), 1)
+            customer = self._create_partner("Won customer")
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            lead.partner_id = customer
+            self.env.flush_all()
+            counts.append(self.cr.sql_log_count - before)
+            self.assertEqual((planned | done).partner_id, customer)
+            self.assertEqual(planned.state, "planned")
+        self.assertLessEqual(counts[1], counts[0], counts)
+
     def test_lead_changes_hands(self):
         lead = self._create_lead()
         visit = self.Visit._generate().filtered("lead_id")
