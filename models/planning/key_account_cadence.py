@@ -285,6 +285,7 @@ class KeyAccountCadence(models.Model):
                     "settings, then preview the cadence."
                 )
             )
+        # sudo: counted of all accounts, and nothing of it is kept
         loads = self.env["key.account.load"].sudo()
         dues = self.env["key.account.due"].sudo()
         with trial(self.env):

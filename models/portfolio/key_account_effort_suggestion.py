@@ -276,6 +276,7 @@ class KeyAccountEffortSuggestion(models.Model):
         self = self._filter_state("accepted")
         self._check_unchanged("suggested_days")
         self._set_intervals("own_days")
+        # sudo: users write no suggestions, the buttons do
         rows = self.sudo()
         # reckoned with the interval that is gone
         rows.search(

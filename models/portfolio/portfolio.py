@@ -68,6 +68,7 @@ class KeyAccountPortfolio(models.AbstractModel):
         company = self._get_company(companies, company_id)
         result = self._get_frame(companies)
         if not company:
+            # sudo: the user need not work there, and it is named all the same
             home = self.env.company._get_key_account_home().sudo()
             return {**result, "state": "elsewhere", "home": home.name}
         users = self._get_team_users(company, team_id)

@@ -159,6 +159,7 @@ class KeyAccountRelationshipEvidence(models.Model):
             raise UserError(
                 self.env._("The evidence was withdrawn already: refresh the page.")
             )
+        # sudo: users write no evidence, this button takes it back
         taken_back = self.sudo() | self.sudo()._find_older()
         for (company, day), records in taken_back.grouped(
             lambda said: (said.company_id, said.date)

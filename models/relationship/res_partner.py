@@ -216,6 +216,7 @@ class ResPartner(models.Model):
         self._check_opens_account()
         account = self.commercial_partner_id
         home = self.env.company._get_key_account_home()
+        # sudo: nobody makes these records by hand
         self.env["key.account"].sudo()._ensure(account.ids, home)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_key_account.key_account_relationship_status_action"

@@ -291,6 +291,7 @@ class KeyAccountPolicy(models.Model):
         placed = 0
         changes = self.env["key.account.tier.change"].sudo()
         for company in companies:
+            # sudo: a run counts the documents of all, and writes all accounts
             changes |= self.sudo()._run_companies(company)
             placed += len(get_placed(self.sudo().env, company))
         applied = len(changes.filtered(lambda change: change.state == "applied"))

@@ -221,6 +221,7 @@ class CalendarEvent(models.Model):
         :param dict met: accounts by meeting
         """
         partners = self.env["res.partner"].union(*met.values())
+        # sudo: whoever of the company visited them
         visits = (
             self.env["key.account.visit"]
             .sudo()

@@ -450,6 +450,7 @@ class KeyAccountStart(models.AbstractModel):
                     "The accounts of %(company)s are kept in %(home)s: change to that "
                     "company to plan.",
                     company=company.name,
+                    # sudo: the user need not work there
                     home=home.sudo().name,
                 )
             )
