@@ -483,6 +483,7 @@ class TestBoardMoves(BoardCommon):
     def test_undo_plan_deletes_no_words(self):
         """What somebody noted, said, left or did there would go with the visit."""
         self.company.key_account_check_in = True
+        words = "They want samples"
 
         def attach(visit):
             self.env["ir.attachment"].with_user(self.leader).create(
@@ -490,8 +491,8 @@ class TestBoardMoves(BoardCommon):
             )
 
         for leave in (
-            lambda visit: visit.write({"feedback": "They want samples"}),
-            lambda visit: visit.with_user(self.leader).message_post(body="Take Bo"),
+            lambda visit: visit.write({"feedback": words}),
+            lambda visit: visit.with_user(self.leader).message_post(body=words),
             attach,
             lambda visit: visit.action_check_in(),
         ):
