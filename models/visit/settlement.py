@@ -260,47 +260,45 @@ class KeyAccountSettlement(models.AbstractModel):
             row = row.search(
                 self._get_accounts_domain(visit) & Domain("visit_id", "=", False)
             )
-        user, owner, substitution = row.user_id, visit.substituted_user_id, {}
-        if owner and owner == user and day <= visit.substituted_until:
-            # away on that day: it is the substitute's too
-            user = visit.user_id
-            substitution = {
-                "substituted_user_id": owner.id,
-                "substituted_until": visit.substituted_until,
-            }
         if not row and visit._get_document().active:
             # no cadence asks for it: whoever cancelled it does
             self._plan_promised(visit, day, row, objective)
         elif (
-            row
-            and row.date_due == day
-            and (free := self._get_resume_day(row, user, day))
+            row and row.date_due == day and (vals := self._prepare_resumed(visit, row))
         ):
-            vals = row._prepare_visit_values(free, user)
-            visit.with_company(visit.company_id).create(
-                {
-                    **vals,
-                    **substitution,
-                    # the night would close it where nobody is near on that day
-                    "is_date_fixed": row.cadence_id.on_route,
-                    "objective": objective,
-                }
-            )
+            visit.with_company(visit.company_id).create(vals)
         elif row:
             visit._plan_next()
             planned = self._get_planned(visit).get(visit.id)
             if planned and objective and not planned.objective:
                 planned.objective = objective
 
-    def _get_resume_day(self, row, user, day):
-        """Return the first day from ``day`` on that will do for ``user``: nobody was
-        told to come back earlier. None if there is none far and wide."""
+    def _prepare_resumed(self, visit, row):
+        """Return the values of the visit for the day to come back, on the first day
+        from then on that will do: nobody was told to come back earlier. None if there
+        is none far and wide."""
+        day, user, substitution = visit.date_resume, row.user_id, {}
+        is_covered = user and user == visit.substituted_user_id
+        if is_covered and day <= visit.substituted_until:
+            # away on that day: it is the substitute's too
+            substitution = {
+                "substituted_user_id": user.id,
+                "substituted_until": visit.substituted_until,
+            }
+            user = visit.user_id
         last = min(day + timedelta(days=MAX_SEARCH_DAYS), bounds.LAST_DAY)
         days = self.env["key.account.agenda"]._get_working_days(
             user, row.company_id, day, last
         )
         working_days = days.get(user.id, ())
-        return min(filter(row._get_receiving().receives, working_days), default=None)
+        free = min(filter(row._get_receiving().receives, working_days), default=None)
+        return free and {
+            **row._prepare_visit_values(free, user),
+            **substitution,
+            # the night would close it where nobody is near on that day
+            "is_date_fixed": row.cadence_id.on_route,
+            "objective": visit.objective,
+        }
 
     # -------------------------------------------------------------------------
     # What there is
