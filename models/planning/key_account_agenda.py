@@ -536,7 +536,8 @@ class KeyAccountAgenda(models.AbstractModel):
                        visit.company_id, visit.track, visit.state, visit.date_planned,
                        visit.date_done, visit.mode, visit.engagement_stage,
                        COALESCE(due.days, 0) AS days,
-                       COALESCE(line.on_route, FALSE) AS on_route,
+                       COALESCE(line.on_route AND visit.loss_id IS NULL, FALSE)
+                           AS on_route,
                        COALESCE(tier.sequence, %s) AS tier_rank,
                        card.receiving_hours
                   FROM key_account_visit visit

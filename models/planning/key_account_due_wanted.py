@@ -146,7 +146,10 @@ class KeyAccountDue(models.Model):
                 -- for its tier: any line of the track says how the visit is made
                 SELECT kinds.*, tracks.track, line.id AS cadence_id, line.days,
                        line.span,
-                       line.on_route IS TRUE AND tracks.track != ALL(%s) AS on_route
+                       -- to the day of winning it back, which a person named, there
+                       -- is a trip of its own
+                       line.on_route IS TRUE AND tracks.track != ALL(%s)
+                           AND NOT kinds.is_lost AS on_route
                   FROM kinds
                  CROSS JOIN tracks
                   JOIN LATERAL (

@@ -287,11 +287,12 @@ class KeyAccountPlanRevision(models.AbstractModel):
     def _close_off_route(self, company, partner_ids=None, today=None, after=None):
         """Close visits that were planned for a day on which their salesperson would be
         near, where the others of that day have gone. The generator looks for another
-        day. What a person moved stays."""
+        day. What a person moved stays, and so does the visit to win a customer back."""
         domain = Domain("company_id", "=", company.id) & Domain(
             [
                 ("state", "=", "planned"),
                 ("cadence_id.on_route", "=", True),
+                ("loss_id", "=", False),
                 ("is_date_fixed", "=", False),
                 ("user_id", "!=", False),
             ]

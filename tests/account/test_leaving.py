@@ -404,6 +404,17 @@ class TestWinBack(LeavingCommon):
             self.assertFalse(self._get_planned(self.partner))
             self.assertFalse(self.Visit._generate(today=date(2026, 4, 1)))
 
+    def test_on_a_route(self):
+        """On the day that somebody named, a trip is made for it."""
+        self.cadence.on_route = True
+        self._lose(date_win_back=TODAY + DAY)
+        visit = self._get_planned(self.partner)
+        self.assertEqual(visit.date_planned, TODAY + DAY)
+        self.env["key.account.plan.revision"]._close_off_route(self.company)
+        self.assertEqual(visit.state, "planned")
+        self.partner.action_key_account_return()
+        self.assertFalse(self._get_planned(self.partner), "as the cadence says")
+
     def test_another_visit_in_time_will_do(self):
         self.company.key_account_planning = False
         day = TODAY - 5 * DAY
