@@ -79,7 +79,8 @@ class TestSubstitute(PlanningCommon):
     def test_queries(self):
         """Those of many visits are those of a few."""
         counts = []
-        for number in (5, 25):
+        # the first fills caches
+        for number in (5, 5, 25):
             partners = self._create_accounts(number)
             self.Visit.create(
                 [
@@ -101,7 +102,7 @@ class TestSubstitute(PlanningCommon):
             visits = self._get_planned(partners[0]) | self._get_planned(partners[-1])
             self.assertEqual(visits.activity_id.user_id, self.rep2)
             self.assertEqual(visits.mapped("substituted_until"), [day(7)] * 2)
-        self.assertLessEqual(counts[1], counts[0], counts)
+        self.assertLessEqual(counts[2], counts[1], counts)
 
     def test_told_how_many(self):
         """One visit is no visits."""
