@@ -18,6 +18,7 @@ from ...engine import planner
 from ..account import bounds, clock
 from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
+from .key_account_cadence import CALL_TRACKS
 
 _logger = logging.getLogger(__name__)
 
@@ -536,8 +537,8 @@ class KeyAccountAgenda(models.AbstractModel):
                        visit.company_id, visit.track, visit.state, visit.date_planned,
                        visit.date_done, visit.mode, visit.engagement_stage,
                        COALESCE(due.days, 0) AS days,
-                       COALESCE(line.on_route AND visit.loss_id IS NULL, FALSE)
-                           AS on_route,
+                       COALESCE(line.on_route AND visit.loss_id IS NULL
+                                AND visit.track != ALL(%s), FALSE) AS on_route,
                        COALESCE(tier.sequence, %s) AS tier_rank,
                        card.receiving_hours
                   FROM key_account_visit visit
@@ -551,6 +552,7 @@ class KeyAccountAgenda(models.AbstractModel):
                    AND (visit.state = 'planned'
                         OR visit.state = 'done' AND visit.date_done >= %s)
                 """,
+                CALL_TRACKS,
                 NO_RANK,
                 users.ids,
                 # where the day begins last

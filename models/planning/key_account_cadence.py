@@ -19,6 +19,8 @@ SILENT_FIELDS = {"activity_type_id", "escalate_after_days", "follow_up_days"}
 # So long an executive visit is overdue before the leader is told
 EXECUTIVE_DAYS = 14
 TRACK_MODES = {"visit": "on_site", "contact": "phone", "executive": "on_site"}
+# No trips, whatever their line says of routes
+CALL_TRACKS = [track for track, mode in TRACK_MODES.items() if mode != "on_site"]
 
 
 class KeyAccountCadence(models.Model):

@@ -4,7 +4,7 @@ from odoo.tools import SQL
 from ...const import NO_AMOUNT
 from ..account import bounds, clock
 from ..account.outsiders import get_outsiders_sql
-from .key_account_cadence import TRACK_MODES
+from .key_account_cadence import CALL_TRACKS
 
 
 class KeyAccountDue(models.Model):
@@ -173,7 +173,7 @@ class KeyAccountDue(models.Model):
                        ) AS line ON TRUE
             )
             """,
-            [track for track, mode in TRACK_MODES.items() if mode != "on_site"],
+            CALL_TRACKS,
         )
 
     @api.model

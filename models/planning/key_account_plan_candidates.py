@@ -14,9 +14,8 @@ from ..account.differing import write_differing
 from ..account.key_account_mixin import get_account_keys
 from ..account.receiving import get_receiving
 from .key_account_agenda import MODE_LOADS
-from .key_account_cadence import TRACK_MODES
+from .key_account_cadence import CALL_TRACKS, TRACK_MODES
 
-CALL_TRACKS = [track for track, mode in TRACK_MODES.items() if mode == "phone"]
 # Without what can't be planned before somebody corrects it
 PLANNABLE = SQL("due.reason IS DISTINCT FROM 'data'")
 

@@ -10,6 +10,7 @@ from ..account import clock
 from ..account.attempts import do_each
 from ..account.outsiders import get_outsiders_sql
 from ..account.receiving import get_receiving
+from .key_account_cadence import CALL_TRACKS
 from .pages import take_page
 
 
@@ -292,6 +293,7 @@ class KeyAccountPlanRevision(models.AbstractModel):
             [
                 ("state", "=", "planned"),
                 ("cadence_id.on_route", "=", True),
+                ("track", "not in", CALL_TRACKS),
                 ("loss_id", "=", False),
                 ("is_date_fixed", "=", False),
                 ("user_id", "!=", False),

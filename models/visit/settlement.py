@@ -296,7 +296,7 @@ class KeyAccountSettlement(models.AbstractModel):
             **row._prepare_visit_values(free, user),
             **substitution,
             # the night would close it where nobody is near on that day
-            "is_date_fixed": row.cadence_id.on_route,
+            "is_date_fixed": row.on_route,
             "objective": visit.objective,
         }
 

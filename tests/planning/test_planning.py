@@ -748,6 +748,17 @@ class TestOnRoute(PlanningCommon):
                 )
             )
 
+    def test_call_on_a_route(self):
+        """A line of calls makes no trip, whatever it says of routes."""
+        self.line.copy({"tier_id": self.tier_b.id, "track": "contact"})
+        called = self._create_accounts(1, self.tier_b, zip="1015")
+        self._visit(called, 8, track="contact")
+        self.Visit._generate(called, self.company)
+        visit = self._get_planned(called, "contact")
+        self.assertTrue(visit)
+        self.assertFalse(self.Visit._generate(called, self.company))
+        self.assertEqual(visit.state, "planned")
+
     def test_lead_without_customer(self):
         self._plan_nearby(2)
         lead = self.env["crm.lead"].create(
